@@ -1,0 +1,35 @@
+//! Paths below `server.apiPrefix`. Each also answers with a trailing slash.
+
+/// Is there a session, and whose. A same-origin `fetch`.
+pub const SESSION: &str = "/session";
+
+/// Starts a login. A navigation; see [`param::REDIRECT_URI`] and [`param::CLIENT`].
+pub const LOGIN: &str = "/login";
+
+/// Where the authorization server sends the browser back to (RFC 6749 §4.1.2).
+pub const OAUTH_CALLBACK: &str = "/oauth/callback";
+
+/// Ends the session, here and at the OpenID Provider. A navigation.
+pub const LOGOUT: &str = "/logout";
+
+/// Where the OpenID Provider sends the browser back to after a logout
+/// (OpenID Connect RP-Initiated Logout 1.0 §3).
+pub const LOGOUT_CALLBACK: &str = "/oidc/logout/callback";
+
+/// The session's access token: for a gateway, and in `tokenExchange` mode for the app.
+pub const TOKEN: &str = "/token";
+
+/// On the internal listener: the process is alive. Not below `apiPrefix`.
+pub const HEALTHZ: &str = "/-/healthz";
+
+/// On the internal listener: the process can log users in. Not below `apiPrefix`.
+pub const READY: &str = "/-/ready";
+
+/// Names of query parameters.
+pub mod param {
+    /// On `/login` and `/logout`: where in the app to return to. A URL of an allowed origin.
+    pub const REDIRECT_URI: &str = "redirect_uri";
+
+    /// On `/login`: the `clientId` to log in with, when the server has several clients.
+    pub const CLIENT: &str = "client";
+}

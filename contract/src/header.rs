@@ -1,0 +1,16 @@
+//! Header and cookie names.
+
+/// Sent by the browser client with every request to the server and to cookie-authenticated APIs.
+///
+/// A page of another origin cannot set it without a CORS preflight, which the server does not grant;
+/// so its presence shows that the request comes from the app's own JavaScript.
+pub const CSRF: &str = "x-authtool-csrf";
+
+/// The value of [`CSRF`].
+pub const CSRF_VALUE: &str = "1";
+
+/// On every answer: names the request in the server's log.
+pub const CORRELATION_ID: &str = "x-correlation-id";
+
+/// The session cookie's name without the prefix that `session.mode.sessionIdHardening` adds.
+pub const SESSION_COOKIE: &str = "session_id";
