@@ -1,0 +1,62 @@
+// An OpenID Provider: npm `oidc-provider`, unmodified, for the demo and the tests.
+// Prints `ready <issuer>` when it listens.
+import { createServer } from 'node:http';
+
+import Provider from 'oidc-provider';
+
+import { providerConfiguration } from './configuration.mjs';
+import { interact, isInteraction } from './interactions.mjs';
+import { exitOnSignals, exitWithParent, listen } from './lifecycle.mjs';
+import { readOptions, wholeNumber } from './options.mjs';
+
+const options = readOptions('AUTHTOOL_PROVIDER', {
+  // 0 takes a free port; the `ready` line tells which.
+  port: { type: 'string' },
+  // Without one: http://127.0.0.1:<port>.
+  issuer: { type: 'string' },
+  'client-id': { type: 'string' },
+  'client-secret': { type: 'string' },
+  'redirect-uri': { type: 'string', multiple: true },
+  'post-logout-redirect-uri': { type: 'string', multiple: true },
+  'backchannel-logout-uri': { type: 'string' },
+  'access-token-ttl': { type: 'string' },
+  // A refresh token is good for one refresh, and using it twice ends the grant.
+  rotate: { type: 'boolean' },
+  'exit-with-parent': { type: 'boolean' },
+});
+
+exitOnSignals();
+if (options['exit-with-parent']) exitWithParent();
+
+const server = createServer();
+const port = await listen(server, wholeNumber('port', options.port ?? '3002'));
+const issuer = options.issuer ?? `http://127.0.0.1:${port}`;
+
+const provider = new Provider(
+  issuer,
+  await providerConfiguration({
+    clientId: options['client-id'] ?? 'authtool-demo',
+    clientSecret: options['client-secret'] ?? 'demo-secret-that-protects-nothing',
+    redirectUris: options['redirect-uri'] ?? ['http://localhost:3000/bff/oauth/callback'],
+    postLogoutRedirectUris: options['post-logout-redirect-uri'] ?? ['http://localhost:3000/bff/oidc/logout/callback'],
+    backchannelLogoutUri: options['backchannel-logout-uri'],
+    accessTokenTtl: wholeNumber('access-token-ttl', options['access-token-ttl'] ?? '300', 1),
+    rotate: options.rotate ?? false,
+  }),
+);
+
+provider.on('server_error', (_ctx, error) => console.error('server error:', error));
+provider.on('backchannel.error', (_ctx, error, client) =>
+  console.error(`back-channel logout of ${client.clientId} failed:`, error.message),
+);
+for (const event of ['authorization.error', 'grant.error', 'end_session.error', 'revocation.error']) {
+  provider.on(event, (_ctx, error) => console.error(`${event}: ${error.message} ${error.error_detail ?? error.error_description ?? ''}`));
+}
+
+const handle = provider.callback();
+server.on('request', (request, response) => {
+  if (isInteraction(request)) interact(provider, request, response);
+  else handle(request, response);
+});
+
+console.log(`ready ${issuer}`);
