@@ -1,2 +1,85 @@
-//! Tasks.
-fn main() {}
+//! `cargo xtask`: what the repository does with itself.
+//!
+//! Everything that people and CI type is here, so that it works on a machine that has only cargo, node
+//! and npm: what else is needed is installed on the way, pinned, into a cache of our own.
+// A command-line tool talks on its standard streams.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod browser;
+mod demo;
+mod http;
+mod node;
+mod ports;
+mod process;
+mod progress;
+mod rust_tools;
+mod test;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::process::Supervisor;
+use crate::progress::Progress;
+use crate::workspace::Workspace;
+
+/// The tasks of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Option<Task>,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build everything and start the demo: provider, API and server, on one machine
+    Demo(demo::Options),
+    /// Run every check and test, or only the steps that are named
+    Test(test::Options),
+    /// Become a program that ends when its parent does (used by the other tasks)
+    #[command(hide = true)]
+    WithParent {
+        /// The process id of the parent.
+        parent: u32,
+        /// The program and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        None => {
+            let help = Arguments::command().render_help();
+            eprintln!("{help}");
+            return ExitCode::from(2);
+        }
+        Some(Task::WithParent { parent, command }) => Err(process::become_child_of(parent, &command)),
+        Some(Task::Demo(options)) => start().and_then(|context| demo::run(&context, &options)),
+        Some(Task::Test(options)) => start().map(|context| test::run(&context, &options)),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What every task works with.
+struct Context {
+    workspace: Workspace,
+    supervisor: Supervisor,
+    progress: Progress,
+}
+
+fn start() -> anyhow::Result<Context> {
+    let workspace = Workspace::find()?;
+    let supervisor = Supervisor::install()?;
+    let progress = Progress::new(workspace.logs())?;
+    Ok(Context { workspace, supervisor, progress })
+}

@@ -1,0 +1,226 @@
+//! `cargo xtask demo`: a login system on one machine, ready to be clicked.
+
+mod config;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::ports::Ports;
+use crate::process::{Event, Interrupted, describe, interrupted_exit_code};
+use crate::progress::show_tail;
+use crate::{Context, http, node};
+
+/// How long a service may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How `cargo xtask demo` can be varied.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The app's port; the next three are used as well
+    #[arg(long, value_name = "P", default_value_t = 3000, value_parser = clap::value_parser!(u16).range(1..=Ports::HIGHEST))]
+    port: u16,
+
+    /// How long the provider's access tokens last, to watch them being refreshed
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
+    access_token_ttl: u32,
+
+    /// Also stop when standard input ends (for scripts, which may be killed)
+    #[arg(long)]
+    exit_with_parent: bool,
+}
+
+/// Runs until it is interrupted or a part of it fails.
+pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
+    if options.exit_with_parent {
+        context.supervisor.stop_with_standard_input();
+    }
+    let outcome = prepare_and_serve(context, options);
+    context.supervisor.end_all();
+    match outcome {
+        Err(error) if error.is::<Interrupted>() => Ok(interrupted_exit_code()),
+        Err(error) => Err(error),
+        Ok(()) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn prepare_and_serve(context: &Context, options: &Options) -> Result<()> {
+    let ports = Ports::from(options.port);
+    node::check()?;
+    ports.check_free()?;
+    build(context)?;
+
+    let mut services = Services::new(context);
+    let outcome = context
+        .progress
+        .step("Start the provider, the API and the server", |_| start(context, options, ports, &mut services))
+        .and_then(|()| {
+            println!("ready http://localhost:{}", ports.app);
+            eprintln!(
+                "\n  Open http://localhost:{} and log in as anybody: \"ada\" is Ada Lovelace.\n  Ctrl-C stops it.\n",
+                ports.app
+            );
+            services.run_on()
+        });
+    outcome.inspect_err(|error| services.show_log_of(error))
+}
+
+/// Builds and installs everything that runs.
+fn build(context: &Context) -> Result<()> {
+    node::install(context, "tests/provider")?;
+    node::build_client(context)?;
+    node::build_example(context, "vanilla")?;
+    context.progress.step("Build the server", |log| {
+        context.supervisor.run(&context.workspace.cargo(&["build", "--package", "authtool-bff"]), log)
+    })
+}
+
+/// A service that ended though nobody asked it to.
+#[derive(Debug)]
+struct Died {
+    service: String,
+    how: String,
+}
+
+impl std::fmt::Display for Died {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "the {} {}", self.service, self.how)
+    }
+}
+
+impl std::error::Error for Died {}
+
+/// A service that runs but does not answer as it should.
+#[derive(Debug)]
+struct Silent {
+    service: &'static str,
+    url: String,
+    last: Option<u16>,
+}
+
+impl std::fmt::Display for Silent {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let answer = self.last.map_or("nothing".to_owned(), |status| format!("status {status}"));
+        write!(formatter, "the {} is not ready: {} answers {answer}", self.service, self.url)
+    }
+}
+
+impl std::error::Error for Silent {}
+
+const PROVIDER: &str = "OpenID Provider";
+const API: &str = "demo API";
+const SERVER: &str = "server";
+
+/// Starts everything, and waits until a login would work.
+fn start(context: &Context, options: &Options, ports: Ports, services: &mut Services<'_>) -> Result<()> {
+    let folder = context.workspace.target(&format!("demo/{}", ports.app));
+    config::fresh_folder(&folder)?;
+    let config = config::write(&context.workspace, &folder, ports)?;
+    let issuer = config::issuer(ports);
+
+    let mut provider = node_service(context, "provider.mjs", ports.provider);
+    provider
+        .args(["--issuer", &issuer, "--client-id", config::CLIENT_ID])
+        .args(["--redirect-uri", &config::redirect_uri(ports)])
+        .args(["--post-logout-redirect-uri", &config::post_logout_redirect_uri(ports)])
+        .args(["--access-token-ttl", &options.access_token_ttl.to_string()])
+        .env("AUTHTOOL_PROVIDER_CLIENT_SECRET", &config.client_secret);
+    services.start(PROVIDER, &provider)?;
+
+    let mut api = node_service(context, "api.mjs", ports.api);
+    api.args(["--issuer", &issuer]);
+    services.start(API, &api)?;
+
+    // First the provider: the server reads its metadata when it starts.
+    services.await_answer(PROVIDER, ports.provider, "/.well-known/openid-configuration", 200)?;
+    let mut server = Command::new(context.workspace.target("debug/authtool-bff"));
+    server.arg("--config").arg(&config.path).current_dir(context.workspace.path("."));
+    services.start(SERVER, &server)?;
+
+    // 401: it is there, and wants a token.
+    services.await_answer(API, ports.api, "/api/", 401)?;
+    services.await_answer(SERVER, ports.internal, "/-/ready", 200)?;
+    services.await_answer(SERVER, ports.app, "/", 200)
+}
+
+fn node_service(context: &Context, script: &str, port: u16) -> Command {
+    let mut command = Command::new("node");
+    command.arg(script).arg("--port").arg(port.to_string());
+    command.current_dir(context.workspace.path("tests/provider"));
+    command
+}
+
+/// What runs, and what is heard of it.
+struct Services<'a> {
+    context: &'a Context,
+    sender: Sender<Event>,
+    events: Receiver<Event>,
+    logs: Vec<(&'static str, PathBuf)>,
+}
+
+impl<'a> Services<'a> {
+    fn new(context: &'a Context) -> Self {
+        let (sender, events) = channel();
+        context.supervisor.notify(&sender);
+        Self { context, sender, events, logs: Vec::new() }
+    }
+
+    fn start(&mut self, service: &'static str, command: &Command) -> Result<()> {
+        let number = self.logs.len();
+        let (path, log) = self.context.progress.log(&format!("demo {number} {service}"))?;
+        self.logs.push((service, path));
+        self.context.supervisor.serve(service, command, &log, &self.sender)
+    }
+
+    /// Waits until `service` answers `GET path` with the status `wanted`.
+    fn await_answer(&self, service: &'static str, port: u16, path: &str, wanted: u16) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let last = http::status(port, path);
+            if last == Some(wanted) {
+                return Ok(());
+            }
+            if started.elapsed() > PATIENCE {
+                return Err(Silent { service, url: format!("http://localhost:{port}{path}"), last }.into());
+            }
+            match self.events.recv_timeout(Duration::from_millis(50)) {
+                Ok(event) => return Err(failure(event)),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
+        }
+    }
+
+    /// Waits until something ends that should not, or somebody wants everything to end.
+    fn run_on(&self) -> Result<()> {
+        let event = self.events.recv().unwrap_or(Event::Interrupted);
+        if matches!(event, Event::Interrupted) {
+            eprintln!("\n  Stopping.");
+        }
+        Err(failure(event))
+    }
+
+    /// Shows the log of the service that `error` is about.
+    fn show_log_of(&self, error: &anyhow::Error) {
+        let service = match (error.downcast_ref::<Died>(), error.downcast_ref::<Silent>()) {
+            (Some(died), _) => died.service.as_str(),
+            (_, Some(silent)) => silent.service,
+            (None, None) => return,
+        };
+        for (name, log) in &self.logs {
+            if *name == service {
+                show_tail(log);
+            }
+        }
+    }
+}
+
+fn failure(event: Event) -> anyhow::Error {
+    match event {
+        Event::Interrupted => Interrupted.into(),
+        Event::Exited { service, status } => Died { service, how: describe(status) }.into(),
+    }
+}

@@ -1,0 +1,102 @@
+//! The demo's server configuration: written anew at every start, with keys of its own.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use crate::ports::Ports;
+use crate::workspace::Workspace;
+
+/// The demo's client at the provider.
+pub(super) const CLIENT_ID: &str = "authtool-demo";
+
+/// What was written.
+pub(super) struct Config {
+    /// The file that the server reads.
+    pub(super) path: PathBuf,
+    /// The secret that the provider must know, too.
+    pub(super) client_secret: String,
+}
+
+/// By its address, while the app goes by `localhost`: two sites, so that the browser applies its rules
+/// for cross-site navigation as it would in production.
+pub(super) fn issuer(ports: Ports) -> String {
+    format!("http://127.0.0.1:{}", ports.provider)
+}
+
+/// Where the provider sends the browser after a login.
+pub(super) fn redirect_uri(ports: Ports) -> String {
+    format!("http://localhost:{}/bff/oauth/callback", ports.app)
+}
+
+/// Where the provider sends the browser after a logout.
+pub(super) fn post_logout_redirect_uri(ports: Ports) -> String {
+    format!("http://localhost:{}/bff/oidc/logout/callback", ports.app)
+}
+
+/// Writes the server's configuration into `folder`.
+pub(super) fn write(workspace: &Workspace, folder: &Path, ports: Ports) -> Result<Config> {
+    let client_secret = random_key()?;
+    let config = json!({
+        "client": {
+            "issuer": issuer(ports),
+            "clientId": CLIENT_ID,
+            "redirect_uri": redirect_uri(ports),
+            "credentials": { "secret": client_secret },
+            "scope": "openid profile email offline_access api:read",
+            "postLogoutRedirectUri": post_logout_redirect_uri(ports),
+        },
+        "connections": {
+            "sessions": { "type": "embedded", "config": { "path": folder.join("sessions.redb") } },
+        },
+        "session": {
+            "mode": { "type": "bff", "sessionIdHardening": "host" },
+            "signingKey": random_key()?,
+            "encryptionKey": random_key()?,
+            "authorizationFlowCache": { "connectionName": "sessions" },
+            "userClaims": ["sub", "name", "email", "email_verified", "preferred_username", "picture"],
+            "errorRedirects": format!("http://localhost:{}/", ports.app),
+        },
+        "server": {
+            "apiPrefix": "/bff",
+            "ip": "127.0.0.1",
+            "port": ports.app,
+            "internal": { "ip": "127.0.0.1", "port": ports.internal },
+            "static": { "root": workspace.path("examples/vanilla/dist") },
+            "proxy": [{ "prefix": "/api", "upstream": format!("http://127.0.0.1:{}", ports.api) }],
+        },
+    });
+    let path = folder.join("config.json");
+    // It holds secrets, if only of a demo.
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    file.write_all(serde_json::to_string_pretty(&config)?.as_bytes())?;
+    Ok(Config { path, client_secret })
+}
+
+/// Empties the folder of an earlier run, whose sessions nobody could read: the keys are new.
+pub(super) fn fresh_folder(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
+    }
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))
+}
+
+/// 32 bytes that nobody can guess, in base64.
+fn random_key() -> Result<String> {
+    let mut bytes = [0; 32];
+    File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .context("cannot read /dev/urandom")?;
+    Ok(STANDARD.encode(bytes))
+}

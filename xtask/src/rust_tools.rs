@@ -1,0 +1,100 @@
+//! Tools that cargo can install, each at its pinned version in a cache of our own: nobody's global
+//! installation is touched, and two checkouts that pin different versions live side by side.
+
+use std::env;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::Context;
+
+/// Checked against the advisories, licences and sources in `deny.toml`.
+const CARGO_DENY: &str = "0.20.2";
+
+/// What `wasm-bindgen-cli` installs.
+pub(crate) struct WasmBindgen {
+    /// Makes JavaScript glue for a WebAssembly module.
+    pub(crate) bindgen: PathBuf,
+    /// Runs WebAssembly tests in a browser, as cargo's runner.
+    pub(crate) test_runner: PathBuf,
+}
+
+/// Makes sure that Rust compiles to WebAssembly here.
+pub(crate) fn wasm_target(context: &Context) -> Result<()> {
+    const TARGET: &str = "wasm32-unknown-unknown";
+    let output = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .current_dir(context.workspace.path("."))
+        .output()
+        .context("cannot run rustc")?;
+    let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if output.status.success() && Path::new(&folder).is_dir() {
+        return Ok(());
+    }
+    if on_path("rustup").is_none() {
+        bail!(
+            "the Rust target {TARGET} is missing, and there is no rustup to install it.\n\
+             Install Rust with rustup (https://rustup.rs), or add the target by your distribution's means."
+        );
+    }
+    context.progress.step("Install the Rust target for WebAssembly", |log| {
+        let mut command = Command::new("rustup");
+        command.args(["target", "add", TARGET]).current_dir(context.workspace.path("."));
+        context.supervisor.run(&command, log)
+    })
+}
+
+/// `wasm-bindgen` of exactly the version of the crate that the client is compiled with: any other
+/// refuses the module.
+pub(crate) fn wasm_bindgen(context: &Context) -> Result<WasmBindgen> {
+    let version = context.workspace.locked_version("wasm-bindgen")?;
+    let folder = install(context, "wasm-bindgen-cli", &version, "wasm-bindgen")?;
+    Ok(WasmBindgen {
+        bindgen: folder.join("wasm-bindgen"),
+        test_runner: folder.join("wasm-bindgen-test-runner"),
+    })
+}
+
+/// `cargo-deny`.
+pub(crate) fn cargo_deny(context: &Context) -> Result<PathBuf> {
+    Ok(install(context, "cargo-deny", CARGO_DENY, "cargo-deny")?.join("cargo-deny"))
+}
+
+/// The folder with the binaries of `package`, installed if it was not.
+fn install(context: &Context, package: &str, version: &str, binary: &str) -> Result<PathBuf> {
+    let root = cache()?.join(format!("{package}-{version}"));
+    let binaries = root.join("bin");
+    if binaries.join(binary).is_file() {
+        return Ok(binaries);
+    }
+    context.progress.step(&format!("Install {package} {version}"), |log| {
+        run_install(context, package, version, &root, log)
+    })?;
+    Ok(binaries)
+}
+
+fn run_install(context: &Context, package: &str, version: &str, root: &Path, log: &File) -> Result<()> {
+    // Not `--locked`: a package's lock file may name a version that a registry mirror has not got yet.
+    let mut command = context.workspace.cargo(&["install", package, "--version", version, "--root"]);
+    // A shared target folder would hold the tool's artefacts among ours.
+    command.arg(root).env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
+    context.supervisor.run(&command, log).with_context(|| {
+        format!("cannot install {package}; is the network there? (crates.io must be reachable)")
+    })
+}
+
+/// `${XDG_CACHE_HOME:-~/.cache}/authtool/tools`.
+fn cache() -> Result<PathBuf> {
+    let from = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = from("XDG_CACHE_HOME")
+        .or_else(|| Some(from("HOME")?.join(".cache")))
+        .context("neither XDG_CACHE_HOME nor HOME says where tools may be kept")?;
+    Ok(cache.join("authtool").join("tools"))
+}
+
+/// Where `program` is found, if it is.
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| path.is_file())
+}
