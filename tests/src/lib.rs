@@ -1,1 +1,45 @@
-//! authtool-tests
+//! The harness of authtool's black-box tests.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`Server`] | the real `authtool-bff` binary as a child process, with a configuration of its own |
+//! | [`Provider`] | the real OpenID Provider (npm `oidc-provider`), as a child process |
+//! | [`hostile::HostileOp`] | an OpenID Provider that is correct until told which [`hostile::Lie`] to tell |
+//! | [`Upstream`] | a protected API that remembers what reached it |
+//! | [`browser::Browser`] | a client with a browser's cookie jar and Fetch Metadata, which shows every hop |
+//! | [`raw`] | requests that no well-behaved client sends |
+//! | [`Stage`] | a server in front of a hostile provider, ready for a test |
+//!
+//! A missing part (node, the provider's packages, the server's binary) fails the test that needs it: nothing
+//! is skipped.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a harness reports a broken expectation by failing the test"
+)]
+
+mod answer;
+pub mod browser;
+pub mod catalogue;
+pub mod hostile;
+mod log;
+pub mod ports;
+mod process;
+mod provider;
+pub mod raw;
+mod server;
+mod stage;
+mod upstream;
+pub mod wait;
+
+pub use answer::Answer;
+pub use log::Log;
+pub use process::Process;
+pub use provider::{Provider, ProviderOptions};
+pub use server::{Refusal, Server, ServerConfig};
+pub use stage::{SESSION, Stage};
+pub use upstream::Upstream;

@@ -1,0 +1,282 @@
+//! Correct answers, and where the lies come in.
+
+use super::grants::{Authorization, canary};
+use super::id_token::{IdTokenDraft, at_hash, now};
+use super::lie::Part;
+use super::transport::Closed;
+use super::{CLIENT_ID, CLIENT_SECRET, Endpoint, OpState, Received, SigningKey};
+use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use std::time::Instant;
+use url::{Url, form_urlencoded};
+
+/// A correct answer, before the lies.
+enum Draft {
+    Json(StatusCode, Value),
+    /// Send the browser back, with these parameters in the query.
+    Return(String, Vec<(String, String)>),
+    Text(StatusCode, &'static str),
+}
+
+pub(super) async fn answer(state: &OpState, request: Request<Body>) -> Result<Response<Body>, Closed> {
+    let received = receive(request).await;
+    state.received.lock().unwrap().push(received.clone());
+    let parts = take_lies(state, received.endpoint);
+
+    // Held back before anything is decided: a gate stands for a provider that has not come to it yet.
+    for part in &parts {
+        match part {
+            Part::Delay(delay) => tokio::time::sleep(*delay).await,
+            Part::Gate(gate) => gate.pass().await,
+            _ => {}
+        }
+    }
+
+    let draft = match received.endpoint {
+        Endpoint::Discovery => Draft::Json(StatusCode::OK, metadata(&state.issuer)),
+        Endpoint::Jwks => Draft::Json(StatusCode::OK, json!({"keys": [SigningKey::provider().jwk()]})),
+        Endpoint::Authorization => authorize(state, &received),
+        Endpoint::CodeExchange | Endpoint::Refresh => token(state, &received, &parts),
+        Endpoint::UserInfo => {
+            Draft::Json(StatusCode::OK, Value::Object(state.policy.lock().unwrap().user.clone()))
+        }
+        Endpoint::EndSession => end_session(&received),
+        Endpoint::Revocation => {
+            state.grants.lock().unwrap().revoke(&received.form_value("token").unwrap_or_default());
+            Draft::Text(StatusCode::OK, "")
+        }
+        Endpoint::Elsewhere => Draft::Text(StatusCode::NOT_FOUND, "nothing here"),
+    };
+    send(draft, &parts).await
+}
+
+async fn receive(request: Request<Body>) -> Received {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let is_form = head.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+        value.to_str().is_ok_and(|value| value.starts_with("application/x-www-form-urlencoded"))
+    });
+    let form = if is_form { form_urlencoded::parse(&body).into_owned().collect() } else { Vec::new() };
+    let query =
+        form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    Received {
+        endpoint: Endpoint::of(head.uri.path(), &form),
+        method: head.method,
+        uri: head.uri,
+        query,
+        headers: head.headers,
+        form,
+        at: Instant::now(),
+    }
+}
+
+fn take_lies(state: &OpState, about: Endpoint) -> Vec<Part> {
+    let mut lies = state.lies.lock().unwrap();
+    let mut parts = Vec::new();
+    for lie in lies.iter_mut().filter(|lie| lie.about == about) {
+        match &mut lie.remaining {
+            Some(0) => continue,
+            Some(remaining) => *remaining -= 1,
+            None => {}
+        }
+        parts.extend(lie.parts.iter().cloned());
+    }
+    parts
+}
+
+fn metadata(issuer: &str) -> Value {
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/authorize"),
+        "token_endpoint": format!("{issuer}/token"),
+        "jwks_uri": format!("{issuer}/jwks"),
+        "userinfo_endpoint": format!("{issuer}/userinfo"),
+        "end_session_endpoint": format!("{issuer}/end_session"),
+        "revocation_endpoint": format!("{issuer}/revoke"),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "scopes_supported": ["openid", "profile", "email", "offline_access"],
+    })
+}
+
+fn authorize(state: &OpState, request: &Received) -> Draft {
+    let (Some(client_id), Some(redirect_uri)) =
+        (request.query_value("client_id"), request.query_value("redirect_uri"))
+    else {
+        return Draft::Text(StatusCode::BAD_REQUEST, "no client_id or no redirect_uri");
+    };
+    let code = state.grants.lock().unwrap().issue_code(Authorization {
+        client_id,
+        redirect_uri: redirect_uri.clone(),
+        code_challenge: request.query_value("code_challenge").unwrap_or_default(),
+        nonce: request.query_value("nonce"),
+        user: state.policy.lock().unwrap().user.clone(),
+        sid: canary("sid"),
+    });
+    let mut parameters = vec![("code".to_owned(), code)];
+    parameters.extend(request.query_value("state").map(|value| ("state".to_owned(), value)));
+    parameters.push(("iss".to_owned(), state.issuer.clone()));
+    Draft::Return(redirect_uri, parameters)
+}
+
+fn token(state: &OpState, request: &Received, parts: &[Part]) -> Draft {
+    if !authenticates(request) {
+        return Draft::Json(StatusCode::UNAUTHORIZED, json!({"error": "invalid_client"}));
+    }
+    let form = |name| request.form_value(name).unwrap_or_default();
+    let policy = state.policy.lock().unwrap().clone();
+    let mut grants = state.grants.lock().unwrap();
+    let is_refresh = request.endpoint == Endpoint::Refresh;
+    let authorization = if is_refresh {
+        grants.redeem_refresh_token(&form("refresh_token"), policy.rotate_refresh_tokens)
+    } else {
+        grants.redeem_code(&form("code"), &form("redirect_uri"), &form("code_verifier"))
+    };
+    let Some(authorization) = authorization else {
+        return Draft::Json(StatusCode::BAD_REQUEST, json!({"error": "invalid_grant"}));
+    };
+    let access_token = grants.issue_access_token();
+    let mut body = json!({
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "expires_in": policy.access_token_lifetime,
+        "scope": "openid profile email offline_access",
+        // An authorization server's own extensions: none of them may leave the server (SEC-71).
+        "session_state": canary("session-state"),
+    });
+    // A refresh answers an ID token only when a lie is about one (OpenID Connect Core §12.2 leaves it open).
+    if !is_refresh || parts.iter().any(|part| matches!(part, Part::IdToken(_))) {
+        let mut draft = IdTokenDraft::new(claims(&state.issuer, &authorization, &access_token));
+        if is_refresh {
+            draft.without("nonce");
+        }
+        for part in parts {
+            if let Part::IdToken(edit) = part {
+                edit(&mut draft);
+            }
+        }
+        let id_token = draft.serialise();
+        grants.remember_id_token(id_token.clone());
+        body["id_token"] = json!(id_token);
+    }
+    if !is_refresh || policy.rotate_refresh_tokens {
+        body["refresh_token"] = json!(grants.issue_refresh_token(authorization));
+    }
+    Draft::Json(StatusCode::OK, body)
+}
+
+fn claims(issuer: &str, authorization: &Authorization, access_token: &str) -> Value {
+    let now = now();
+    let mut claims = authorization.user.clone();
+    claims.insert("iss".to_owned(), json!(issuer));
+    claims.insert("aud".to_owned(), json!(authorization.client_id));
+    claims.insert("iat".to_owned(), json!(now));
+    claims.insert("exp".to_owned(), json!(now + 300));
+    claims.insert("auth_time".to_owned(), json!(now));
+    claims.insert("at_hash".to_owned(), json!(at_hash(access_token)));
+    claims.insert("sid".to_owned(), json!(authorization.sid));
+    if let Some(nonce) = &authorization.nonce {
+        claims.insert("nonce".to_owned(), json!(nonce));
+    }
+    Value::Object(claims)
+}
+
+/// `client_secret_basic` with its form encoding (RFC 6749 §2.3.1), or `client_secret_post`.
+fn authenticates(request: &Received) -> bool {
+    let basic = request
+        .headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Basic "))
+        .and_then(|value| String::from_utf8(STANDARD.decode(value).ok()?).ok());
+    let (id, secret) = match basic.as_deref().and_then(|pair| pair.split_once(':')) {
+        Some((id, secret)) => (Some(form_decoded(id)), Some(form_decoded(secret))),
+        None => (request.form_value("client_id"), request.form_value("client_secret")),
+    };
+    id.as_deref() == Some(CLIENT_ID) && secret.as_deref() == Some(CLIENT_SECRET)
+}
+
+fn form_decoded(value: &str) -> String {
+    let pair = format!("v={value}");
+    form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+fn end_session(request: &Received) -> Draft {
+    match request.query_value("post_logout_redirect_uri") {
+        Some(uri) => {
+            let state = request.query_value("state").map(|value| ("state".to_owned(), value));
+            Draft::Return(uri, state.into_iter().collect())
+        }
+        None => Draft::Text(StatusCode::OK, "you are logged out"),
+    }
+}
+
+async fn send(draft: Draft, parts: &[Part]) -> Result<Response<Body>, Closed> {
+    let (mut status, mut body, mut headers) = match draft {
+        Draft::Json(status, mut json) => {
+            for part in parts {
+                if let Part::Json(edit) = part {
+                    edit(&mut json);
+                }
+            }
+            (
+                status,
+                Bytes::from(json.to_string()),
+                vec![(header::CONTENT_TYPE, "application/json".to_owned())],
+            )
+        }
+        Draft::Return(to, mut parameters) => {
+            for part in parts {
+                if let Part::Parameters(edit) = part {
+                    edit(&mut parameters);
+                }
+            }
+            let location = match Url::parse(&to) {
+                Ok(mut url) => {
+                    if !parameters.is_empty() {
+                        url.query_pairs_mut().extend_pairs(parameters);
+                    }
+                    url.into()
+                }
+                Err(_) => to,
+            };
+            (StatusCode::SEE_OTHER, Bytes::new(), vec![(header::LOCATION, location)])
+        }
+        Draft::Text(status, text) => {
+            (status, Bytes::from(text), vec![(header::CONTENT_TYPE, "text/plain".to_owned())])
+        }
+    };
+    let mut transport = None;
+    for part in parts {
+        match part {
+            Part::Status(code) => status = StatusCode::from_u16(*code).expect("a status"),
+            Part::Header(name, value) => {
+                let name = HeaderName::from_bytes(name.as_bytes()).expect("a header name");
+                headers.retain(|(other, _)| *other != name);
+                headers.push((name, value.clone()));
+            }
+            Part::Body(bytes) => body = bytes.clone(),
+            Part::Transport(how) => transport = Some(*how),
+            Part::Json(_) | Part::IdToken(_) | Part::Parameters(_) | Part::Delay(_) | Part::Gate(_) => {}
+        }
+    }
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    for (name, value) in headers {
+        response.headers_mut().append(name, HeaderValue::from_str(&value).expect("a header value"));
+    }
+    match transport {
+        Some(transport) => transport.send(response).await,
+        None => Ok(response.map(Body::from)),
+    }
+}

@@ -1,0 +1,111 @@
+//! What the provider has granted.
+
+use super::id_token::s256;
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+
+/// Codes and tokens. Every value begins with `canary-`, so that it is found wherever it leaks.
+#[derive(Default)]
+pub(super) struct Grants {
+    codes: HashMap<String, Authorization>,
+    sessions: HashMap<String, Authorization>,
+    issued_codes: Vec<String>,
+    access_tokens: Vec<String>,
+    refresh_tokens: Vec<String>,
+    id_tokens: Vec<String>,
+}
+
+/// What a user agreed to.
+#[derive(Clone)]
+pub(super) struct Authorization {
+    pub(super) client_id: String,
+    pub(super) redirect_uri: String,
+    pub(super) code_challenge: String,
+    pub(super) nonce: Option<String>,
+    pub(super) user: Map<String, Value>,
+    pub(super) sid: String,
+}
+
+impl Grants {
+    pub(super) fn issue_code(&mut self, authorization: Authorization) -> String {
+        let code = canary("code");
+        self.codes.insert(code.clone(), authorization);
+        self.issued_codes.push(code.clone());
+        code
+    }
+
+    /// A code works once, for the request it was issued to, with the verifier behind its challenge.
+    pub(super) fn redeem_code(
+        &mut self,
+        code: &str,
+        redirect_uri: &str,
+        verifier: &str,
+    ) -> Option<Authorization> {
+        let authorization = self.codes.remove(code)?;
+        let proven =
+            authorization.redirect_uri == redirect_uri && authorization.code_challenge == s256(verifier);
+        proven.then_some(authorization)
+    }
+
+    pub(super) fn redeem_refresh_token(&mut self, token: &str, rotate: bool) -> Option<Authorization> {
+        if rotate { self.sessions.remove(token) } else { self.sessions.get(token).cloned() }
+    }
+
+    pub(super) fn issue_access_token(&mut self) -> String {
+        let token = canary("at");
+        self.access_tokens.push(token.clone());
+        token
+    }
+
+    pub(super) fn issue_refresh_token(&mut self, authorization: Authorization) -> String {
+        let token = canary("rt");
+        self.sessions.insert(token.clone(), authorization);
+        self.refresh_tokens.push(token.clone());
+        token
+    }
+
+    pub(super) fn remember_id_token(&mut self, token: String) {
+        self.id_tokens.push(token);
+    }
+
+    pub(super) fn forget_refresh_tokens(&mut self) {
+        self.sessions.clear();
+    }
+
+    pub(super) fn revoke(&mut self, token: &str) {
+        self.sessions.remove(token);
+    }
+
+    pub(super) fn access_tokens(&self) -> &[String] {
+        &self.access_tokens
+    }
+
+    pub(super) fn refresh_tokens(&self) -> &[String] {
+        &self.refresh_tokens
+    }
+
+    pub(super) fn id_tokens(&self) -> &[String] {
+        &self.id_tokens
+    }
+
+    pub(super) fn secrets(&self) -> Vec<String> {
+        // The header of an ID token is no secret, and it is the same in all of them.
+        let id_token_parts =
+            self.id_tokens.iter().flat_map(|token| token.split('.').skip(1).map(str::to_owned));
+        [&self.issued_codes, &self.access_tokens, &self.refresh_tokens]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .chain(id_token_parts)
+            .collect()
+    }
+}
+
+pub(super) fn canary(kind: &str) -> String {
+    let mut random = [0; 24];
+    rand::fill(&mut random).expect("the system has randomness");
+    format!("canary-{kind}-{}", URL_SAFE_NO_PAD.encode(random))
+}

@@ -1,0 +1,165 @@
+//! One departure from a correct answer.
+
+use super::{Endpoint, IdTokenDraft, Transport};
+use bytes::Bytes;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A lie about one endpoint, built up part by part; the parts are told together, in the order in which
+/// they were added.
+#[must_use = "a lie is told with HostileOp::lies()"]
+#[derive(Clone)]
+pub struct Lie {
+    pub(super) about: Endpoint,
+    pub(super) remaining: Option<usize>,
+    pub(super) parts: Vec<Part>,
+}
+
+/// Changes the parameters of a redirect.
+type EditParameters = dyn Fn(&mut Vec<(String, String)>) + Send + Sync;
+
+#[derive(Clone)]
+pub(super) enum Part {
+    Json(Arc<dyn Fn(&mut Value) + Send + Sync>),
+    IdToken(Arc<dyn Fn(&mut IdTokenDraft) + Send + Sync>),
+    Parameters(Arc<EditParameters>),
+    Status(u16),
+    Header(String, String),
+    Body(Bytes),
+    Delay(Duration),
+    Gate(Gate),
+    Transport(Transport),
+}
+
+impl Lie {
+    /// A lie about what `endpoint` answers. Without parts it is the truth.
+    pub fn about(endpoint: Endpoint) -> Self {
+        Self { about: endpoint, remaining: None, parts: Vec::new() }
+    }
+
+    /// Changes the JSON answer.
+    pub fn json(self, edit: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
+        self.with(Part::Json(Arc::new(edit)))
+    }
+
+    /// Sets one member of the JSON answer.
+    pub fn member(self, name: &str, value: Value) -> Self {
+        let name = name.to_owned();
+        self.json(move |body| body[name.as_str()] = value.clone())
+    }
+
+    /// Removes one member of the JSON answer.
+    pub fn without(self, name: &str) -> Self {
+        let name = name.to_owned();
+        self.json(move |body| {
+            if let Some(members) = body.as_object_mut() {
+                members.remove(&name);
+            }
+        })
+    }
+
+    /// Changes the ID token in the answer of the token endpoint.
+    pub fn id_token(self, edit: impl Fn(&mut IdTokenDraft) + Send + Sync + 'static) -> Self {
+        self.with(Part::IdToken(Arc::new(edit)))
+    }
+
+    /// Sets one claim of the ID token.
+    pub fn claim(self, name: &str, value: Value) -> Self {
+        let name = name.to_owned();
+        self.id_token(move |token| token.claims[name.as_str()] = value.clone())
+    }
+
+    /// Changes the parameters with which a navigation is sent back.
+    pub fn parameters(self, edit: impl Fn(&mut Vec<(String, String)>) + Send + Sync + 'static) -> Self {
+        self.with(Part::Parameters(Arc::new(edit)))
+    }
+
+    /// Answers with another status.
+    pub fn status(self, status: u16) -> Self {
+        self.with(Part::Status(status))
+    }
+
+    /// Adds or replaces a header.
+    pub fn header(self, name: &str, value: &str) -> Self {
+        self.with(Part::Header(name.to_owned(), value.to_owned()))
+    }
+
+    /// Answers with these bytes.
+    pub fn body(self, body: impl Into<Bytes>) -> Self {
+        self.with(Part::Body(body.into()))
+    }
+
+    /// An OAuth error answer (RFC 6749 §5.2).
+    pub fn oauth_error(self, status: u16, code: &str) -> Self {
+        let code = code.to_owned();
+        self.status(status).json(move |body| {
+            *body = serde_json::json!({"error": code, "error_description": "canary-error-description"});
+        })
+    }
+
+    /// Redirects instead of answering.
+    pub fn redirect(self, to: &str) -> Self {
+        self.status(302).header("location", to).body("")
+    }
+
+    /// Thinks for a while first.
+    pub fn delay(self, delay: Duration) -> Self {
+        self.with(Part::Delay(delay))
+    }
+
+    /// Waits until the gate is opened.
+    pub fn held_by(self, gate: &Gate) -> Self {
+        self.with(Part::Gate(gate.clone()))
+    }
+
+    /// Misbehaves while sending.
+    pub fn transport(self, transport: Transport) -> Self {
+        self.with(Part::Transport(transport))
+    }
+
+    /// Only the next time.
+    pub fn once(self) -> Self {
+        self.times(1)
+    }
+
+    /// Only the next `times` times.
+    pub fn times(mut self, times: usize) -> Self {
+        self.remaining = Some(times);
+        self
+    }
+
+    fn with(mut self, part: Part) -> Self {
+        self.parts.push(part);
+        self
+    }
+}
+
+/// Holds answers back until a test lets them go.
+#[derive(Clone)]
+pub struct Gate {
+    open: Arc<watch::Sender<bool>>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::closed()
+    }
+}
+
+impl Gate {
+    /// A closed gate.
+    pub fn closed() -> Self {
+        Self { open: Arc::new(watch::Sender::new(false)) }
+    }
+
+    /// Lets everybody through, for good.
+    pub fn open(&self) {
+        self.open.send_replace(true);
+    }
+
+    pub(super) async fn pass(&self) {
+        self.open.subscribe().wait_for(|open| *open).await.ok();
+    }
+}

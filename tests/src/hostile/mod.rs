@@ -1,0 +1,206 @@
+//! An OpenID Provider that is correct until told to lie.
+//!
+//! It speaks OpenID Connect properly (discovery, authorisation code with PKCE, token, refresh, keys,
+//! `UserInfo`, RP-initiated logout, revocation), logs everybody in at once, and remembers every request.
+//! A test changes one thing at a time with a [`Lie`]:
+//!
+//! ```ignore
+//! op.lies(Lie::about(Endpoint::CodeExchange).id_token(|token| token.claims["nonce"] = json!("another")));
+//! op.lies(Lie::about(Endpoint::Refresh).status(503).once());
+//! ```
+
+mod answering;
+mod endpoint;
+mod grants;
+mod id_token;
+mod keys;
+mod lie;
+mod listener;
+mod transport;
+
+pub use endpoint::{Endpoint, Received};
+pub use id_token::{IdTokenDraft, Signer, now};
+pub use keys::SigningKey;
+pub use lie::{Gate, Lie};
+pub use transport::Transport;
+
+use grants::Grants;
+use serde_json::{Map, Value, json};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// The client that the provider knows.
+pub const CLIENT_ID: &str = "authtool-tests";
+
+/// Its secret, with every character that client authentication must encode (RFC 6749 §2.3.1).
+pub const CLIENT_SECRET: &str = "canary-secret:%+& é/=";
+
+/// The provider. It stops with the drop.
+pub struct HostileOp {
+    state: Arc<OpState>,
+    task: JoinHandle<()>,
+}
+
+pub(crate) struct OpState {
+    issuer: String,
+    received: Mutex<Vec<Received>>,
+    lies: Mutex<Vec<Lie>>,
+    grants: Mutex<Grants>,
+    policy: Mutex<Policy>,
+}
+
+/// What an honest answer contains.
+#[derive(Clone)]
+struct Policy {
+    access_token_lifetime: u64,
+    rotate_refresh_tokens: bool,
+    user: Map<String, Value>,
+}
+
+impl HostileOp {
+    /// Starts it on a port of its own.
+    pub async fn start() -> Self {
+        Self::start_at(0).await
+    }
+
+    /// Starts it on a given port, for a server that had to know its issuer earlier.
+    pub async fn start_at(port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("the port is free");
+        let address: SocketAddr = listener.local_addr().expect("a bound socket has an address");
+        let state = Arc::new(OpState {
+            issuer: format!("http://{address}"),
+            received: Mutex::default(),
+            lies: Mutex::default(),
+            grants: Mutex::default(),
+            policy: Mutex::new(Policy {
+                access_token_lifetime: 3600,
+                rotate_refresh_tokens: true,
+                user: ada(),
+            }),
+        });
+        let task = tokio::spawn(listener::run(listener, Arc::clone(&state)));
+        Self { state, task }
+    }
+
+    /// The issuer identifier.
+    pub fn issuer(&self) -> &str {
+        &self.state.issuer
+    }
+
+    /// From now on, this lie as well.
+    pub fn lies(&self, lie: Lie) {
+        self.state.lies.lock().unwrap().push(lie);
+    }
+
+    /// From now on, the truth.
+    pub fn tells_the_truth(&self) {
+        self.state.lies.lock().unwrap().clear();
+    }
+
+    /// The lifetime of the access tokens issued from now on, in seconds.
+    pub fn issues_access_tokens_for(&self, seconds: u64) {
+        self.state.policy.lock().unwrap().access_token_lifetime = seconds;
+    }
+
+    /// Whether a refresh spends the refresh token (on by default).
+    pub fn rotates_refresh_tokens(&self, rotate: bool) {
+        self.state.policy.lock().unwrap().rotate_refresh_tokens = rotate;
+    }
+
+    /// Who logs in from now on: `sub`, and the claims that differ from Ada's.
+    pub fn logs_in(&self, sub: &str, claims: &Value) {
+        let mut user = ada();
+        user.insert("sub".to_owned(), json!(sub));
+        user.extend(claims.as_object().cloned().unwrap_or_default());
+        self.state.policy.lock().unwrap().user = user;
+    }
+
+    /// Makes every refresh token issued so far invalid, as an administrator does who ends a user's sessions.
+    pub fn forgets_refresh_tokens(&self) {
+        self.state.grants.lock().unwrap().forget_refresh_tokens();
+    }
+
+    /// Every request so far.
+    pub fn received(&self) -> Vec<Received> {
+        self.state.received.lock().unwrap().clone()
+    }
+
+    /// The requests to one endpoint so far.
+    pub fn received_at(&self, endpoint: Endpoint) -> Vec<Received> {
+        self.received().into_iter().filter(|request| request.endpoint == endpoint).collect()
+    }
+
+    /// How many requests came to one endpoint so far.
+    pub fn count(&self, endpoint: Endpoint) -> usize {
+        self.received_at(endpoint).len()
+    }
+
+    /// Waits until an endpoint has received `count` requests.
+    pub async fn has_received(&self, endpoint: Endpoint, count: usize) {
+        let what = format!("the provider has received {count} requests at {endpoint:?}");
+        crate::wait::until(&what, async || (self.count(endpoint) >= count).then_some(())).await;
+    }
+
+    /// The access tokens issued so far, oldest first.
+    pub fn access_tokens(&self) -> Vec<String> {
+        self.state.grants.lock().unwrap().access_tokens().to_vec()
+    }
+
+    /// The refresh tokens issued so far, oldest first.
+    pub fn refresh_tokens(&self) -> Vec<String> {
+        self.state.grants.lock().unwrap().refresh_tokens().to_vec()
+    }
+
+    /// The ID tokens issued so far, oldest first.
+    pub fn id_tokens(&self) -> Vec<String> {
+        self.state.grants.lock().unwrap().id_tokens().to_vec()
+    }
+
+    /// Everything that must not appear in a log: tokens, codes, and what requests proved possession with.
+    pub fn secrets(&self) -> Vec<String> {
+        let mut secrets = self.state.grants.lock().unwrap().secrets();
+        for request in self.received() {
+            for name in ["state", "nonce", "code_verifier", "client_secret", "id_token_hint"] {
+                secrets.extend(request.query_value(name));
+                secrets.extend(request.form_value(name));
+            }
+            if let Some(value) = request.headers.get("authorization").and_then(|value| value.to_str().ok()) {
+                secrets.extend(value.split(' ').nth(1).map(str::to_owned));
+            }
+        }
+        secrets.push(CLIENT_SECRET.to_owned());
+        secrets.push("canary-secret".to_owned());
+        secrets.retain(|secret| secret.len() >= 8);
+        secrets.sort();
+        secrets.dedup();
+        secrets
+    }
+}
+
+impl Drop for HostileOp {
+    fn drop(&mut self) {
+        self.task.abort();
+        if std::thread::panicking() {
+            eprintln!("---- requests at the hostile provider");
+            for request in self.received() {
+                eprintln!("{request:?}");
+            }
+            eprintln!("----");
+        }
+    }
+}
+
+fn ada() -> Map<String, Value> {
+    let ada = json!({
+        "sub": "ada",
+        "email": "ada@example.com",
+        "email_verified": true,
+        "name": "Ada Lovelace",
+        "preferred_username": "ada",
+        "picture": "https://example.com/ada.png",
+        "groups": ["analysts"],
+    });
+    ada.as_object().cloned().unwrap_or_default()
+}

@@ -1,0 +1,101 @@
+//! A child process that never outlives the test.
+
+use crate::Log;
+use std::ffi::OsStr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Runs the command and waits for it, while a watcher holds our end of the pipe: when the test process
+/// is gone, however it went, the pipe closes and the watcher ends the command. (A parent-death signal
+/// would be bound to the *thread* that spawned, and a test's thread ends with its test.)
+const WATCHDOG: &str = r#"
+exec 3<&0
+"$0" "$@" </dev/null 3<&- &
+child=$!
+echo "harness: process $child"
+{ cat <&3; kill -KILL "$child"; } >/dev/null 2>&1 &
+watcher=$!
+exec 3<&-
+wait "$child"
+status=$?
+kill "$watcher" 2>/dev/null
+exit "$status"
+"#;
+
+/// A running child, its log, and the promise that it is gone after the drop.
+pub struct Process {
+    name: String,
+    watchdog: Child,
+    readers: Vec<JoinHandle<()>>,
+    log: Log,
+}
+
+impl Process {
+    /// Starts `program` with a clean standard input; `prepare` sets arguments and environment.
+    pub fn start(name: &str, program: impl AsRef<OsStr>, prepare: impl FnOnce(&mut Command)) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(WATCHDOG).arg(program);
+        prepare(&mut command);
+        let mut watchdog = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        let log = Log::default();
+        let readers = vec![
+            log.collect(watchdog.stdout.take().expect("stdout is piped")),
+            log.collect(watchdog.stderr.take().expect("stderr is piped")),
+        ];
+        Self { name: name.to_owned(), watchdog, readers, log }
+    }
+
+    /// What the process wrote so far.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Its status, when it has ended by itself.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.watchdog.try_wait().expect("waiting for a child works")
+    }
+
+    /// The process id of the command itself.
+    pub fn id(&self) -> Option<u32> {
+        self.log.find("harness: process ")?.rsplit(' ').next()?.parse().ok()
+    }
+
+    /// Waits for its end; the log is complete afterwards.
+    pub fn wait_for_end(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            if let Some(status) = self.ended() {
+                for reader in self.readers.drain(..) {
+                    reader.join().ok();
+                }
+                return Some(status);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        None
+    }
+
+    /// Ends it at once, without a chance to tidy up: what a power failure does.
+    pub fn kill(&mut self) {
+        drop(self.watchdog.stdin.take());
+        self.watchdog.wait().ok();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        for reader in self.readers.drain(..) {
+            reader.join().ok();
+        }
+        if std::thread::panicking() {
+            eprintln!("---- log of {}\n{}\n----", self.name, self.log.text());
+        }
+    }
+}
