@@ -1,1 +1,6 @@
 //! authtool-bff
+pub mod adapters;
+pub mod domain;
+pub mod ports;
+pub mod seal;
+pub mod service;

@@ -1,0 +1,408 @@
+//! The embedded session store: one process, no Redis.
+//!
+//! Sessions live in a `redb` file, and so survive a restart, or in memory. Refresh leases live in
+//! memory in either case: no other process could hold one.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use redb::{
+    Database, ReadableDatabase, ReadableTable, TableDefinition, TableError, backends::InMemoryBackend,
+};
+
+use crate::{
+    domain::{session_id::SessionKey, time::UnixSeconds},
+    ports::{Clock, LeaseOwner, Marker, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version},
+};
+
+/// Expiry and version in front of each value.
+const SESSIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("sessions");
+const MARKERS: TableDefinition<'_, &str, u64> = TableDefinition::new("markers");
+/// What expires when, so that sweeping does not read every session.
+const EXPIRY: TableDefinition<'_, (u64, u8, &str), ()> = TableDefinition::new("expiry");
+const KIND_SESSION: u8 = 0;
+const KIND_MARKER: u8 = 1;
+
+const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
+const SWEEP_BATCH: usize = 10_000;
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Why the embedded store does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has the file open.
+    #[error(
+        "the session file {} is in use by another process; the embedded store serves one process. Stop the \
+         other one, give this one another path, or use Redis",
+        .0.display()
+    )]
+    InUse(PathBuf),
+    /// The file cannot be created, read or understood.
+    #[error("the session file {} cannot be opened: {reason}", path.display())]
+    Unusable {
+        /// Which file.
+        path: PathBuf,
+        /// What the system or the database says.
+        reason: String,
+    },
+}
+
+/// See the [module](self).
+pub struct EmbeddedStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    database: Database,
+    clock: Arc<dyn Clock>,
+    leases: Mutex<HashMap<SessionKey, (LeaseOwner, UnixSeconds)>>,
+}
+
+impl EmbeddedStore {
+    /// Opens or creates a file. Its folder is created if it is missing.
+    pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let unusable = |reason: &dyn std::fmt::Display| OpenError::Unusable {
+            path: path.to_owned(),
+            reason: reason.to_string(),
+        };
+        if let Some(folder) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
+        }
+        create_private(path).map_err(|error| unusable(&error))?;
+        let database =
+            Database::builder().set_cache_size(CACHE_BYTES).create(path).map_err(|error| match error {
+                redb::DatabaseError::DatabaseAlreadyOpen => OpenError::InUse(path.to_owned()),
+                other => unusable(&other),
+            })?;
+        Ok(Self::over(database, clock))
+    }
+
+    /// Keeps everything in memory; a restart logs everybody out.
+    pub fn in_memory(clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create_with_backend(InMemoryBackend::new())
+            .map_err(StoreError::new)?;
+        Ok(Self::over(database, clock))
+    }
+
+    fn over(database: Database, clock: Arc<dyn Clock>) -> Self {
+        Self { shared: Arc::new(Shared { database, clock, leases: Mutex::default() }) }
+    }
+
+    /// Removes what has expired, for as long as the store is in use.
+    pub async fn sweep_forever(&self) {
+        let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            match self.blocking(Shared::sweep).await {
+                Ok(0) => {}
+                Ok(removed) => tracing::debug!(removed, "swept expired records"),
+                Err(error) => tracing::warn!(%error, "expired records could not be swept"),
+            }
+        }
+    }
+
+    /// Commits wait for the disk; they do not hold up the other requests of their thread meanwhile.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T, redb::Error> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || work(&shared))
+            .await
+            .map_err(StoreError::new)?
+            .map_err(StoreError::new)
+    }
+}
+
+/// The file holds sealed tokens and who is logged in: nobody else's business.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path).map(drop)
+}
+
+/// A session's value as stored: when it expires, which write it is, and the record.
+struct Row<'a> {
+    expires_at: UnixSeconds,
+    version: Version,
+    value: &'a [u8],
+}
+
+impl<'a> Row<'a> {
+    fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (expires_at, rest) = bytes.split_first_chunk::<8>()?;
+        let (version, value) = rest.split_first_chunk::<8>()?;
+        Some(Self {
+            expires_at: UnixSeconds::new(u64::from_be_bytes(*expires_at)),
+            version: Version(u64::from_be_bytes(*version)),
+            value,
+        })
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(16 + self.value.len());
+        bytes.extend_from_slice(&self.expires_at.get().to_be_bytes());
+        bytes.extend_from_slice(&self.version.0.to_be_bytes());
+        bytes.extend_from_slice(self.value);
+        bytes
+    }
+}
+
+impl Shared {
+    fn read(&self, key: &str) -> Result<Option<StoredRecord>, redb::Error> {
+        let transaction = self.database.begin_read()?;
+        let table = match transaction.open_table(SESSIONS) {
+            // Nothing was ever written.
+            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+            table => table?,
+        };
+        let Some(stored) = table.get(key)? else { return Ok(None) };
+        Ok(Row::read(stored.value()).filter(|row| row.expires_at > self.clock.now()).map(|row| {
+            StoredRecord { version: row.version, value: bytes::Bytes::copy_from_slice(row.value) }
+        }))
+    }
+
+    fn write(
+        &self,
+        key: &str,
+        expected: Option<Version>,
+        value: &[u8],
+        ttl: Duration,
+    ) -> Result<ReplaceOutcome, redb::Error> {
+        let now = self.clock.now();
+        let transaction = self.database.begin_write()?;
+        {
+            let mut sessions = transaction.open_table(SESSIONS)?;
+            let mut expiry = transaction.open_table(EXPIRY)?;
+            let previous = sessions
+                .get(key)?
+                .and_then(|stored| Row::read(stored.value()).map(|row| (row.version, row.expires_at)));
+            let version = match (expected, previous) {
+                (Some(_), None) => return Ok(ReplaceOutcome::Gone),
+                (Some(_), Some((_, expires_at))) if expires_at <= now => return Ok(ReplaceOutcome::Gone),
+                (Some(expected), Some((version, _))) if version != expected => {
+                    return Ok(ReplaceOutcome::Stale);
+                }
+                (_, previous) => Version(previous.map_or(0, |(version, _)| version.0).wrapping_add(1)),
+            };
+            if let Some((_, expires_at)) = previous {
+                expiry.remove((expires_at.get(), KIND_SESSION, key))?;
+            }
+            let row = Row { expires_at: now.plus(ttl), version, value };
+            sessions.insert(key, row.write().as_slice())?;
+            expiry.insert((row.expires_at.get(), KIND_SESSION, key), ())?;
+        }
+        transaction.commit()?;
+        Ok(ReplaceOutcome::Replaced)
+    }
+
+    fn remove(&self, key: &str) -> Result<(), redb::Error> {
+        let transaction = self.database.begin_write()?;
+        {
+            let mut sessions = transaction.open_table(SESSIONS)?;
+            let removed =
+                sessions.remove(key)?.and_then(|it| Row::read(it.value()).map(|row| row.expires_at));
+            if let Some(expires_at) = removed {
+                transaction.open_table(EXPIRY)?.remove((expires_at.get(), KIND_SESSION, key))?;
+            }
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn spend(&self, marker: &str, ttl: Duration) -> Result<bool, redb::Error> {
+        let now = self.clock.now();
+        let expires_at = now.plus(ttl).get();
+        let transaction = self.database.begin_write()?;
+        {
+            let mut markers = transaction.open_table(MARKERS)?;
+            let spent_until = markers.get(marker)?.map(|it| it.value());
+            if spent_until.is_some_and(|until| until > now.get()) {
+                return Ok(false);
+            }
+            let mut expiry = transaction.open_table(EXPIRY)?;
+            if let Some(until) = spent_until {
+                expiry.remove((until, KIND_MARKER, marker))?;
+            }
+            markers.insert(marker, expires_at)?;
+            expiry.insert((expires_at, KIND_MARKER, marker), ())?;
+        }
+        transaction.commit()?;
+        Ok(true)
+    }
+
+    fn sweep(&self) -> Result<usize, redb::Error> {
+        let now = self.clock.now();
+        self.leases
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|_, (_, expires_at)| *expires_at > now);
+        let transaction = self.database.begin_write()?;
+        let swept = {
+            let mut expiry = transaction.open_table(EXPIRY)?;
+            let due: Vec<(u64, u8, String)> = expiry
+                .range(..(now.get().saturating_add(1), 0, ""))?
+                .take(SWEEP_BATCH)
+                .map(|entry| {
+                    let (key, _) = entry?;
+                    let (at, kind, key) = key.value();
+                    Ok((at, kind, key.to_owned()))
+                })
+                .collect::<Result<_, redb::StorageError>>()?;
+            let mut sessions = transaction.open_table(SESSIONS)?;
+            let mut markers = transaction.open_table(MARKERS)?;
+            for (at, kind, key) in &due {
+                expiry.remove((*at, *kind, key.as_str()))?;
+                if *kind == KIND_SESSION {
+                    sessions.remove(key.as_str())?;
+                } else {
+                    markers.remove(key.as_str())?;
+                }
+            }
+            due.len()
+        };
+        transaction.commit()?;
+        Ok(swept)
+    }
+}
+
+#[async_trait]
+impl SessionStore for EmbeddedStore {
+    async fn read(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
+        // No commit, no fsync: reading from the cache takes microseconds and stays on this thread.
+        self.shared.read(key.as_str()).map_err(StoreError::new)
+    }
+
+    async fn insert(&self, key: &SessionKey, value: &[u8], ttl: Duration) -> Result<(), StoreError> {
+        let (key, value) = (key.clone(), value.to_vec());
+        self.blocking(move |it| it.write(key.as_str(), None, &value, ttl)).await.map(drop)
+    }
+
+    async fn replace(
+        &self,
+        key: &SessionKey,
+        expected: Version,
+        value: &[u8],
+        ttl: Duration,
+    ) -> Result<ReplaceOutcome, StoreError> {
+        let (key, value) = (key.clone(), value.to_vec());
+        self.blocking(move |it| it.write(key.as_str(), Some(expected), &value, ttl)).await
+    }
+
+    async fn remove(&self, key: &SessionKey) -> Result<(), StoreError> {
+        let key = key.clone();
+        self.blocking(move |it| it.remove(key.as_str())).await
+    }
+
+    async fn spend(&self, marker: &Marker, ttl: Duration) -> Result<bool, StoreError> {
+        let marker = marker.0.clone();
+        self.blocking(move |it| it.spend(&marker, ttl)).await
+    }
+
+    async fn acquire(
+        &self,
+        key: &SessionKey,
+        owner: &LeaseOwner,
+        lease: Duration,
+    ) -> Result<bool, StoreError> {
+        let now = self.shared.clock.now();
+        let mut leases = self.shared.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        if leases.get(key).is_some_and(|(_, expires_at)| *expires_at > now) {
+            return Ok(false);
+        }
+        leases.insert(key.clone(), (owner.clone(), now.plus(lease)));
+        Ok(true)
+    }
+
+    async fn release(&self, key: &SessionKey, owner: &LeaseOwner) -> Result<(), StoreError> {
+        let mut leases = self.shared.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        if leases.get(key).is_some_and(|(holder, _)| holder == owner) {
+            leases.remove(key);
+        }
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.shared.database.begin_read().map(drop).map_err(StoreError::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{adapters::SystemClock, ports::contract_tests};
+
+    #[tokio::test]
+    async fn the_store_in_memory_keeps_the_contract() {
+        contract_tests::run(|clock| Box::new(EmbeddedStore::in_memory(clock).unwrap())).await;
+    }
+
+    #[tokio::test]
+    async fn the_store_in_a_file_keeps_the_contract() {
+        let folder = tempfile::tempdir().unwrap();
+        contract_tests::run(|clock| {
+            let path = folder.path().join(format!("{}.redb", uniquely()));
+            Box::new(EmbeddedStore::open(&path, clock).unwrap())
+        })
+        .await;
+    }
+
+    fn uniquely() -> usize {
+        static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+    }
+
+    #[tokio::test]
+    async fn sessions_in_a_file_survive_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/sessions.redb");
+        let key = contract_tests::key(1);
+        let store = EmbeddedStore::open(&path, Arc::new(SystemClock)).unwrap();
+        store.insert(&key, b"value", Duration::from_secs(60)).await.unwrap();
+        assert!(matches!(EmbeddedStore::open(&path, Arc::new(SystemClock)), Err(OpenError::InUse(_))));
+        drop(store);
+        let store = EmbeddedStore::open(&path, Arc::new(SystemClock)).unwrap();
+        assert_eq!(store.read(&key).await.unwrap().unwrap().value, "value");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[tokio::test]
+    async fn sec_055_expired_records_are_swept() {
+        let clock = Arc::new(contract_tests::ManualClock::default());
+        let store = EmbeddedStore::in_memory(clock.clone()).unwrap();
+        for seed in 0..5 {
+            store.insert(&contract_tests::key(seed), b"v", Duration::from_secs(10)).await.unwrap();
+        }
+        store.spend(&Marker("m".into()), Duration::from_secs(10)).await.unwrap();
+        assert_eq!(store.blocking(Shared::sweep).await.unwrap(), 0);
+        clock.advance(11);
+        assert_eq!(store.blocking(Shared::sweep).await.unwrap(), 6);
+        assert_eq!(store.blocking(Shared::sweep).await.unwrap(), 0);
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes.txt");
+        std::fs::write(&path, "not a database, but long enough to be looked at").unwrap();
+        let error = EmbeddedStore::open(&path, Arc::new(SystemClock)).err().unwrap().to_string();
+        assert!(error.contains("notes.txt"), "{error}");
+    }
+}

@@ -1,0 +1,7 @@
+//! The world: stores, the network, the system's clock and randomness.
+
+pub mod embedded;
+pub mod oidc;
+mod system;
+
+pub use system::{SystemClock, SystemEntropy};

@@ -1,0 +1,332 @@
+//! How a client proves who it is at the token and revocation endpoints (RFC 6749 §2.3,
+//! OpenID Connect Core 1.0 §9, RFC 7523).
+
+use std::{fmt, time::Duration};
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use http::HeaderValue;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use serde_json::json;
+use url::form_urlencoded;
+use zeroize::Zeroizing;
+
+use crate::{
+    domain::{metadata::ProviderMetadata, time::UnixSeconds},
+    ports::{Entropy, ProviderError},
+};
+
+/// How long an assertion is valid.
+const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// The registered names (`token_endpoint_auth_method`, RFC 7591 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthenticationMethod {
+    /// HTTP Basic with form-encoded parts.
+    ClientSecretBasic,
+    /// The secret in the form.
+    ClientSecretPost,
+    /// A JWT signed with the secret.
+    ClientSecretJwt,
+    /// A JWT signed with a private key.
+    PrivateKeyJwt,
+    /// No authentication: PKCE alone protects the code.
+    None,
+}
+
+impl AuthenticationMethod {
+    /// The registered name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::ClientSecretJwt => "client_secret_jwt",
+            Self::PrivateKeyJwt => "private_key_jwt",
+            Self::None => "none",
+        }
+    }
+}
+
+/// Why a private key cannot sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SigningKeyError {
+    /// Neither a PEM key of the algorithm's kind, nor one at all.
+    #[error("it is not a PEM private key that fits the signing algorithm")]
+    NotAKey,
+    /// No such algorithm for a private key.
+    #[error("the signing algorithm does not use a private key")]
+    Algorithm,
+}
+
+/// What a client knows that others do not.
+#[derive(Clone)]
+pub enum ClientCredentials {
+    /// A shared secret.
+    Secret(Zeroizing<String>),
+    /// A private key and the algorithm it signs with.
+    PrivateKey {
+        /// The key.
+        key: Box<EncodingKey>,
+        /// Its algorithm.
+        algorithm: Algorithm,
+        /// The `kid` under which the provider knows the public key.
+        key_id: Option<String>,
+    },
+}
+
+impl ClientCredentials {
+    /// A PEM key (PKCS#8, PKCS#1 or SEC1).
+    pub fn private_key(
+        pem: &str,
+        algorithm: Algorithm,
+        key_id: Option<String>,
+    ) -> Result<Self, SigningKeyError> {
+        let key = match algorithm {
+            Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => return Err(SigningKeyError::Algorithm),
+            Algorithm::ES256 | Algorithm::ES384 => EncodingKey::from_ec_pem(pem.as_bytes()),
+            Algorithm::EdDSA => EncodingKey::from_ed_pem(pem.as_bytes()),
+            _ => EncodingKey::from_rsa_pem(pem.as_bytes()),
+        }
+        .map_err(|_| SigningKeyError::NotAKey)?;
+        // A key can have the right form and be of the wrong curve or size: sign something.
+        jsonwebtoken::crypto::sign(b"probe", &key, algorithm).map_err(|_| SigningKeyError::NotAKey)?;
+        Ok(Self::PrivateKey { key: Box::new(key), algorithm, key_id })
+    }
+}
+
+impl fmt::Debug for ClientCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Secret(_) => "Secret(…)",
+            Self::PrivateKey { .. } => "PrivateKey(…)",
+        })
+    }
+}
+
+/// A client's credentials and how to use them.
+#[derive(Clone, Debug)]
+pub struct ClientAuthentication {
+    /// What it knows.
+    pub credentials: ClientCredentials,
+    /// `preferredTokenEndpointAuthMethod`; otherwise the first that the provider takes.
+    pub preferred: Option<AuthenticationMethod>,
+    /// The algorithm of `client_secret_jwt`.
+    pub secret_algorithm: Algorithm,
+}
+
+/// What to send.
+pub(super) struct AuthenticatedForm {
+    pub(super) body: String,
+    pub(super) authorization: Option<HeaderValue>,
+}
+
+impl ClientAuthentication {
+    /// The secret as a key for ID tokens with an HS algorithm.
+    pub(super) fn secret_as_verification_key(&self) -> Option<DecodingKey> {
+        match &self.credentials {
+            ClientCredentials::Secret(secret) => Some(DecodingKey::from_secret(secret.as_bytes())),
+            ClientCredentials::PrivateKey { .. } => None,
+        }
+    }
+
+    /// The method for this provider.
+    fn method(&self, metadata: &ProviderMetadata) -> AuthenticationMethod {
+        if let Some(preferred) = self.preferred {
+            return preferred;
+        }
+        if matches!(self.credentials, ClientCredentials::PrivateKey { .. }) {
+            return AuthenticationMethod::PrivateKeyJwt;
+        }
+        let supported = metadata.token_endpoint_auth_methods.as_deref().unwrap_or_default();
+        [
+            AuthenticationMethod::ClientSecretBasic,
+            AuthenticationMethod::ClientSecretPost,
+            AuthenticationMethod::ClientSecretJwt,
+        ]
+        .into_iter()
+        .find(|method| supported.iter().any(|it| it == method.name()))
+        .unwrap_or(AuthenticationMethod::ClientSecretBasic)
+    }
+
+    /// Adds the client's proof to a form.
+    pub(super) fn authenticate(
+        &self,
+        client_id: &str,
+        metadata: &ProviderMetadata,
+        parameters: &[(&str, &str)],
+        now: UnixSeconds,
+        entropy: &dyn Entropy,
+    ) -> Result<AuthenticatedForm, ProviderError> {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(parameters);
+        let mut authorization = None;
+        match (self.method(metadata), &self.credentials) {
+            (AuthenticationMethod::ClientSecretBasic, ClientCredentials::Secret(secret)) => {
+                authorization = Some(basic(client_id, secret)?);
+            }
+            (AuthenticationMethod::ClientSecretPost, ClientCredentials::Secret(secret)) => {
+                form.append_pair("client_id", client_id).append_pair("client_secret", secret);
+            }
+            (AuthenticationMethod::ClientSecretJwt, ClientCredentials::Secret(secret)) => {
+                let key = EncodingKey::from_secret(secret.as_bytes());
+                let assertion =
+                    assertion(client_id, metadata, &key, self.secret_algorithm, None, now, entropy)?;
+                form.append_pair("client_assertion_type", JWT_BEARER)
+                    .append_pair("client_assertion", &assertion);
+            }
+            (
+                AuthenticationMethod::PrivateKeyJwt,
+                ClientCredentials::PrivateKey { key, algorithm, key_id },
+            ) => {
+                let assertion =
+                    assertion(client_id, metadata, key, *algorithm, key_id.as_deref(), now, entropy)?;
+                form.append_pair("client_assertion_type", JWT_BEARER)
+                    .append_pair("client_assertion", &assertion);
+            }
+            (AuthenticationMethod::None, _) => {
+                form.append_pair("client_id", client_id);
+            }
+            // Configuration refuses these pairs.
+            (method, credentials) => {
+                return Err(ProviderError::new(format!(
+                    "{} does not go with {credentials:?}",
+                    method.name()
+                )));
+            }
+        }
+        Ok(AuthenticatedForm { body: form.finish(), authorization })
+    }
+}
+
+/// RFC 6749 §2.3.1: each part is form-encoded before they are joined.
+fn basic(client_id: &str, secret: &str) -> Result<HeaderValue, ProviderError> {
+    let encode = |part: &str| form_urlencoded::byte_serialize(part.as_bytes()).collect::<String>();
+    let credentials = Zeroizing::new(format!("{}:{}", encode(client_id), encode(secret)));
+    HeaderValue::try_from(format!("Basic {}", STANDARD.encode(credentials.as_bytes())))
+        .map_err(|_| ProviderError::new("the client's credentials do not fit into a header"))
+}
+
+/// RFC 7523 §3, for one attempt: the audience is the issuer as a single string, the `jti` is fresh.
+fn assertion(
+    client_id: &str,
+    metadata: &ProviderMetadata,
+    key: &EncodingKey,
+    algorithm: Algorithm,
+    key_id: Option<&str>,
+    now: UnixSeconds,
+    entropy: &dyn Entropy,
+) -> Result<String, ProviderError> {
+    let jti = entropy.random_256().map_err(|error| ProviderError::new(error.to_string()))?;
+    let mut header = json!({"alg": algorithm_name(algorithm), "typ": "JWT"});
+    if let (Some(key_id), Some(header)) = (key_id, header.as_object_mut()) {
+        header.insert("kid".to_owned(), key_id.into());
+    }
+    let claims = json!({
+        "iss": client_id,
+        "sub": client_id,
+        "aud": metadata.issuer,
+        "jti": URL_SAFE_NO_PAD.encode(jti),
+        "iat": now.get(),
+        "exp": now.plus(ASSERTION_LIFETIME).get(),
+    });
+    let encode = |part: &serde_json::Value| URL_SAFE_NO_PAD.encode(part.to_string());
+    let message = format!("{}.{}", encode(&header), encode(&claims));
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), key, algorithm)
+        .map_err(|_| ProviderError::new("the client assertion could not be signed"))?;
+    Ok(format!("{message}.{signature}"))
+}
+
+fn algorithm_name(algorithm: Algorithm) -> String {
+    format!("{algorithm:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::SystemEntropy;
+
+    fn metadata(methods: Option<&[&str]>) -> ProviderMetadata {
+        let mut document = json!({
+            "issuer": "https://op.example",
+            "authorization_endpoint": "https://op.example/a",
+            "token_endpoint": "https://op.example/t",
+        });
+        if let Some(methods) = methods {
+            document["token_endpoint_auth_methods_supported"] = json!(methods);
+        }
+        ProviderMetadata::parse(document.to_string().as_bytes(), "https://op.example").unwrap()
+    }
+
+    fn secret(preferred: Option<AuthenticationMethod>) -> ClientAuthentication {
+        ClientAuthentication {
+            credentials: ClientCredentials::Secret(Zeroizing::new("p:%+&é".to_owned())),
+            preferred,
+            secret_algorithm: Algorithm::HS256,
+        }
+    }
+
+    fn authenticate(client: &ClientAuthentication, metadata: &ProviderMetadata) -> AuthenticatedForm {
+        client
+            .authenticate("my app", metadata, &[("grant_type", "x")], UnixSeconds::new(1_000), &SystemEntropy)
+            .unwrap()
+    }
+
+    #[test]
+    fn sec_104_basic_credentials_are_form_encoded_first() {
+        let form = authenticate(&secret(None), &metadata(None));
+        let header = form.authorization.unwrap();
+        let decoded = STANDARD.decode(header.to_str().unwrap().strip_prefix("Basic ").unwrap()).unwrap();
+        assert_eq!(String::from_utf8(decoded).unwrap(), "my+app:p%3A%25%2B%26%C3%A9");
+        assert_eq!(form.body, "grant_type=x");
+    }
+
+    #[test]
+    fn the_method_is_the_preferred_one_or_the_first_that_the_provider_takes() {
+        let post = authenticate(&secret(None), &metadata(Some(&["private_key_jwt", "client_secret_post"])));
+        assert!(post.authorization.is_none() && post.body.contains("client_secret=p%3A"), "{}", post.body);
+        let preferred = secret(Some(AuthenticationMethod::ClientSecretPost));
+        assert!(authenticate(&preferred, &metadata(None)).authorization.is_none());
+        let none = secret(Some(AuthenticationMethod::None));
+        assert_eq!(authenticate(&none, &metadata(None)).body, "grant_type=x&client_id=my+app");
+    }
+
+    #[test]
+    fn sec_103_an_assertion_names_the_issuer_alone_and_is_never_the_same_twice() {
+        let client = secret(Some(AuthenticationMethod::ClientSecretJwt));
+        let claims = || -> serde_json::Value {
+            let body = authenticate(&client, &metadata(None)).body;
+            let assertion = form_urlencoded::parse(body.as_bytes())
+                .find(|(name, _)| name == "client_assertion")
+                .unwrap()
+                .1;
+            let payload = URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
+            serde_json::from_slice(&payload).unwrap()
+        };
+        let (first, second) = (claims(), claims());
+        assert_eq!(first["aud"], "https://op.example");
+        assert_eq!((&first["iss"], &first["sub"]), (&json!("my app"), &json!("my app")));
+        assert_eq!(first["exp"], 1_060);
+        assert_ne!(first["jti"], second["jti"]);
+    }
+
+    #[test]
+    fn a_key_that_does_not_fit_the_algorithm_is_refused_at_once() {
+        assert_eq!(
+            ClientCredentials::private_key("not a key", Algorithm::RS256, None).unwrap_err(),
+            SigningKeyError::NotAKey
+        );
+        assert_eq!(
+            ClientCredentials::private_key("x", Algorithm::HS256, None).unwrap_err(),
+            SigningKeyError::Algorithm
+        );
+    }
+
+    #[test]
+    fn sec_063_credentials_do_not_print_themselves() {
+        assert!(!format!("{:?}", secret(None)).contains("p:%"));
+    }
+}

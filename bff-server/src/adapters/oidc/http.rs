@@ -1,0 +1,144 @@
+//! One HTTP client for everything we ask of an authorization server: no redirects (a redirect from a
+//! token endpoint is a way to make us call something else), no cookies, no proxies from the environment,
+//! no decompression, and limits on time and size that hold while the answer streams in.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode, header};
+use reqwest::{Client, RequestBuilder, redirect::Policy};
+use tokio::sync::Semaphore;
+use url::Url;
+
+use crate::ports::ProviderError;
+
+/// Time to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Time for a whole exchange. Refresh leases are longer than this.
+pub(super) const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time to wait for a turn.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Exchanges with the provider at one time; more wait their turn.
+const MAX_CONCURRENT: usize = 64;
+
+/// An answer, read whole.
+pub(super) struct Answer {
+    /// Its status.
+    pub(super) status: StatusCode,
+    /// Its headers.
+    pub(super) headers: HeaderMap,
+    /// Its body, within the limit.
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// Whether the body says it is JSON (`application/json` or `application/…+json`).
+    pub(super) fn is_json(&self) -> bool {
+        let media_type = self
+            .headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split(';').next())
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
+        media_type == "application/json"
+            || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+    }
+
+    /// `Retry-After` in seconds, at most an hour.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        let seconds: u64 = self.headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+        Some(Duration::from_secs(seconds.min(3600)))
+    }
+}
+
+/// The client.
+pub(super) struct BackChannel {
+    client: Client,
+    permits: Semaphore,
+}
+
+impl BackChannel {
+    /// Fails only where the system has no usable certificates.
+    pub(super) fn new() -> Result<Self, ProviderError> {
+        let client = Client::builder()
+            .user_agent(concat!("authtool-bff/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .no_proxy()
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(EXCHANGE_TIMEOUT)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .build()
+            .map_err(|error| ProviderError::new(describe(&error)))?;
+        Ok(Self { client, permits: Semaphore::new(MAX_CONCURRENT) })
+    }
+
+    /// `GET`, for metadata and keys.
+    pub(super) async fn get(&self, url: &Url, max_bytes: usize) -> Result<Answer, ProviderError> {
+        let request = self.client.get(url.clone()).header(header::ACCEPT, "application/json");
+        self.exchange(request, max_bytes).await
+    }
+
+    /// `POST` of a form.
+    pub(super) async fn post_form(
+        &self,
+        url: &Url,
+        form: String,
+        authorization: Option<http::HeaderValue>,
+        max_bytes: usize,
+    ) -> Result<Answer, ProviderError> {
+        let mut request = self
+            .client
+            .post(url.clone())
+            .header(header::ACCEPT, "application/json")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form);
+        if let Some(mut authorization) = authorization {
+            authorization.set_sensitive(true);
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        self.exchange(request, max_bytes).await
+    }
+
+    async fn exchange(&self, request: RequestBuilder, max_bytes: usize) -> Result<Answer, ProviderError> {
+        let _permit = tokio::time::timeout(QUEUE_TIMEOUT, self.permits.acquire())
+            .await
+            .map_err(|_| ProviderError::new("too many exchanges with it are waiting already"))?
+            .map_err(|error| ProviderError::new(error.to_string()))?;
+        let mut response = request.send().await.map_err(|error| ProviderError::new(describe(&error)))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut body = BytesMut::new();
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| ProviderError::new(describe(&error)))?
+        {
+            if body.len().saturating_add(chunk.len()) > max_bytes {
+                return Err(ProviderError::new(format!("its answer is larger than {max_bytes} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, headers, body: body.freeze() })
+    }
+}
+
+/// The error and its causes, without the URL (it may carry a secret in its query).
+fn describe(error: &reqwest::Error) -> String {
+    let mut text = if error.is_timeout() {
+        format!("it did not answer within {} seconds", EXCHANGE_TIMEOUT.as_secs())
+    } else if error.is_connect() {
+        "no connection could be made".to_owned()
+    } else {
+        "the exchange failed".to_owned()
+    };
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,142 @@
+//! Signatures of ID tokens (RFC 7515). What the claims say is for the domain.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, DecodingKey};
+use serde_json::{Map, Value};
+
+use crate::{
+    domain::{
+        credential::IdToken,
+        id_token::{SignatureHash, SignedClaims},
+    },
+    ports::TokenVerificationError,
+};
+
+/// The parts of a JOSE header that decide how to verify. Keys in the header (`jwk`, `jku`, `x5c`, …) are
+/// never looked at: keys come from the provider's `jwks_uri` alone.
+pub(super) struct Header {
+    pub(super) algorithm: Algorithm,
+    pub(super) algorithm_name: String,
+    pub(super) key_id: Option<String>,
+    pub(super) typ: Option<String>,
+}
+
+impl Header {
+    /// Reads the header and checks its algorithm against the configured ones.
+    pub(super) fn of(token: &IdToken, accepted: &[Algorithm]) -> Result<Self, TokenVerificationError> {
+        let encoded = token.expose().split('.').next().unwrap_or_default();
+        let header = decode_object(encoded).ok_or_else(|| refused("its header is not a JSON object"))?;
+        if header.contains_key("crit") {
+            return Err(refused("its header has critical extensions that are not supported (`crit`)"));
+        }
+        let name = header.get("alg").and_then(Value::as_str).unwrap_or_default();
+        let algorithm = name.parse().ok().filter(|algorithm| accepted.contains(algorithm)).ok_or_else(|| {
+            let shown = printable(name);
+            refused(&format!(
+                "it is signed with {shown:?}, which is not in client.idTokenSigningAlgorithms; add it there if the \
+                 provider is meant to use it"
+            ))
+        })?;
+        let text = |member: &str| match header.get(member) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(refused("its header has a member of the wrong type")),
+        };
+        Ok(Self { algorithm, algorithm_name: name.to_owned(), key_id: text("kid")?, typ: text("typ")? })
+    }
+
+    /// Whether the key is a shared secret.
+    pub(super) fn is_symmetric(&self) -> bool {
+        matches!(self.algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
+    }
+
+    fn hash(&self) -> SignatureHash {
+        match self.algorithm {
+            Algorithm::HS384 | Algorithm::RS384 | Algorithm::PS384 | Algorithm::ES384 => {
+                SignatureHash::Sha384
+            }
+            Algorithm::HS512 | Algorithm::RS512 | Algorithm::PS512 | Algorithm::EdDSA => {
+                SignatureHash::Sha512
+            }
+            _ => SignatureHash::Sha256,
+        }
+    }
+}
+
+/// Verifies the signature and returns the claims.
+pub(super) fn verify(
+    token: &IdToken,
+    header: &Header,
+    key: &DecodingKey,
+) -> Result<SignedClaims, TokenVerificationError> {
+    let (message, signature) =
+        token.expose().rsplit_once('.').ok_or_else(|| refused("it has no signature"))?;
+    let genuine = jsonwebtoken::crypto::verify(signature, message.as_bytes(), key, header.algorithm);
+    if !matches!(genuine, Ok(true)) {
+        return Err(refused("its signature does not verify"));
+    }
+    let (_, payload) = message.split_once('.').ok_or_else(|| refused("it has no payload"))?;
+    let claims = decode_object(payload).ok_or_else(|| refused("its payload is not a JSON object"))?;
+    Ok(SignedClaims { claims, typ: header.typ.clone(), hash: header.hash() })
+}
+
+fn decode_object(encoded: &str) -> Option<Map<String, Value>> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()
+}
+
+fn refused(why: &str) -> TokenVerificationError {
+    TokenVerificationError::Refused(why.to_owned())
+}
+
+/// A short, harmless rendering of a name the provider chose.
+fn printable(name: &str) -> String {
+    name.chars().filter(|it| it.is_ascii_graphic()).take(20).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn token(header: &Value, payload: &Value) -> IdToken {
+        let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        IdToken::parse(format!("{}.{}.c2ln", encode(header), encode(payload))).unwrap()
+    }
+
+    #[test]
+    fn sec_035_only_configured_algorithms_are_accepted() {
+        for alg in ["none", "None", "nOnE", "HS256", "RS512", "rs256", "", "ES512"] {
+            let token = token(&json!({"alg": alg}), &json!({}));
+            assert!(Header::of(&token, &[Algorithm::RS256]).is_err(), "{alg}");
+        }
+        assert!(Header::of(&token(&json!({"alg": "RS256"}), &json!({})), &[Algorithm::RS256]).is_ok());
+    }
+
+    #[test]
+    fn sec_036_a_public_key_is_never_a_shared_secret() {
+        let secret = b"the modulus, say";
+        let message = token(&json!({"alg": "HS256"}), &json!({"sub": "eve"}));
+        let (unsigned, _) = message.expose().rsplit_once('.').unwrap();
+        let encoding = jsonwebtoken::EncodingKey::from_secret(secret);
+        let signature = jsonwebtoken::crypto::sign(unsigned.as_bytes(), &encoding, Algorithm::HS256).unwrap();
+        let forged = IdToken::parse(format!("{unsigned}.{signature}")).unwrap();
+        assert!(Header::of(&forged, &[Algorithm::RS256]).is_err());
+        let header =
+            Header { algorithm: Algorithm::RS256, algorithm_name: "RS256".into(), key_id: None, typ: None };
+        assert!(verify(&forged, &header, &DecodingKey::from_secret(secret)).is_err());
+    }
+
+    #[test]
+    fn sec_037_critical_extensions_and_odd_headers_are_refused() {
+        for header in [
+            json!({"alg": "RS256", "crit": ["b64"], "b64": false}),
+            json!({"alg": "RS256", "kid": 7}),
+            json!({"alg": ["RS256"]}),
+            json!({}),
+        ] {
+            assert!(Header::of(&token(&header, &json!({})), &[Algorithm::RS256]).is_err(), "{header}");
+        }
+        let not_json = IdToken::parse("bm90IGpzb24.e30.c2ln").unwrap();
+        assert!(Header::of(&not_json, &[Algorithm::RS256]).is_err());
+    }
+}

@@ -1,0 +1,129 @@
+//! The authorization server over HTTPS: discovery, keys, token endpoint, revocation.
+//!
+//! | module | concern |
+//! |---|---|
+//! | [`http`](self::http) | one HTTP client with limits on everything |
+//! | `discovery` | metadata, kept fresh in the background |
+//! | `jwks` | the provider's keys, and how often they may be fetched |
+//! | `jws` | signatures of ID tokens |
+//! | `client_authentication` | how a client proves who it is |
+//! | `token_endpoint` | grants in, tokens out |
+
+mod client_authentication;
+mod discovery;
+mod http;
+mod jwks;
+mod jws;
+mod token_endpoint;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use async_trait::async_trait;
+use url::Url;
+
+pub use client_authentication::{
+    AuthenticationMethod, ClientAuthentication, ClientCredentials, SigningKeyError,
+};
+pub use jsonwebtoken::Algorithm;
+
+use self::{http::BackChannel, jwks::KeyCache};
+use crate::{
+    domain::{
+        credential::IdToken, id_token::SignedClaims, metadata::ProviderMetadata,
+        token_response::TokenResponse,
+    },
+    ports::{
+        AuthorizationServer, ClientId, Clock, Entropy, Grant, GrantError, ProviderError, RevocableToken,
+        TokenVerificationError,
+    },
+};
+
+/// What configuration says about an authorization server.
+pub struct ProviderSettings {
+    /// The issuer, exactly as its metadata and ID tokens spell it.
+    pub issuer: String,
+    /// Where its metadata is.
+    pub metadata_url: Url,
+    /// The `alg`s accepted for ID tokens. Configured, never taken from the provider.
+    pub id_token_algorithms: Vec<Algorithm>,
+    /// How each client authenticates, by `clientId`.
+    pub clients: HashMap<String, ClientAuthentication>,
+}
+
+/// An authorization server reached over HTTP.
+pub struct OidcProvider {
+    settings: ProviderSettings,
+    http: BackChannel,
+    metadata: RwLock<Result<Arc<ProviderMetadata>, ProviderError>>,
+    keys: KeyCache,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl OidcProvider {
+    /// Contacts nobody yet: [`keep_fresh`](Self::keep_fresh) does.
+    pub fn new(
+        settings: ProviderSettings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, ProviderError> {
+        Ok(Self {
+            settings,
+            http: BackChannel::new()?,
+            metadata: RwLock::new(Err(ProviderError::new("its metadata has not been fetched yet"))),
+            keys: KeyCache::default(),
+            clock,
+            entropy,
+        })
+    }
+
+    fn client(&self, id: ClientId<'_>) -> Result<&ClientAuthentication, ProviderError> {
+        self.settings
+            .clients
+            .get(id)
+            .ok_or_else(|| ProviderError::new("the session's client is not configured any more"))
+    }
+}
+
+#[async_trait]
+impl AuthorizationServer for OidcProvider {
+    async fn metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderError> {
+        self.metadata.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn redeem(&self, client: ClientId<'_>, grant: Grant<'_>) -> Result<TokenResponse, GrantError> {
+        let metadata = self.metadata().await?;
+        token_endpoint::redeem(self, &metadata, client, &grant).await
+    }
+
+    async fn verify(
+        &self,
+        client: ClientId<'_>,
+        token: &IdToken,
+    ) -> Result<SignedClaims, TokenVerificationError> {
+        let header = jws::Header::of(token, &self.settings.id_token_algorithms)?;
+        if header.is_symmetric() {
+            // Only where configuration lists an HS algorithm: keyed with the client's secret
+            // (OpenID Connect Core 1.0 §10.1).
+            let key = self.client(client)?.secret_as_verification_key().ok_or_else(|| {
+                TokenVerificationError::Refused(
+                    "it is signed with a secret that this client does not have".into(),
+                )
+            })?;
+            return jws::verify(token, &header, &key);
+        }
+        let metadata = self.metadata().await?;
+        let jwks_uri =
+            metadata.jwks_uri.as_ref().ok_or_else(|| ProviderError::new("its metadata has no jwks_uri"))?;
+        let key = self.keys.find(&header, jwks_uri, &self.http).await?;
+        jws::verify(token, &header, &key)
+    }
+
+    async fn revoke(&self, client: ClientId<'_>, token: RevocableToken) -> Result<(), ProviderError> {
+        let metadata = self.metadata().await?;
+        token_endpoint::revoke(self, &metadata, client, &token).await
+    }
+}

@@ -1,0 +1,113 @@
+//! Grants in, tokens out (RFC 6749 §4.1.3, §5, §6), and revocation (RFC 7009).
+
+use http::StatusCode;
+use serde_json::Value;
+
+use super::{OidcProvider, http::Answer};
+use crate::{
+    domain::{metadata::ProviderMetadata, token_response::TokenResponse},
+    ports::{ClientId, Grant, GrantError, ProviderError, RevocableToken},
+};
+
+const MAX_TOKEN_ANSWER_BYTES: usize = 256 * 1024;
+const MAX_REVOCATION_ANSWER_BYTES: usize = 16 * 1024;
+
+/// The error codes of RFC 6749 §5.2 that are printed; others are only counted as "another error".
+const KNOWN_ERRORS: &[&str] = &[
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+    "invalid_target",
+    "temporarily_unavailable",
+    "server_error",
+];
+
+pub(super) async fn redeem(
+    provider: &OidcProvider,
+    metadata: &ProviderMetadata,
+    client: ClientId<'_>,
+    grant: &Grant<'_>,
+) -> Result<TokenResponse, GrantError> {
+    let parameters = match grant {
+        Grant::AuthorizationCode { code, code_verifier, redirect_uri } => vec![
+            ("grant_type", "authorization_code"),
+            ("code", code.expose()),
+            ("redirect_uri", redirect_uri),
+            ("code_verifier", code_verifier),
+        ],
+        Grant::RefreshToken(token) => {
+            vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())]
+        }
+    };
+    let form = provider.client(client)?.authenticate(
+        client,
+        metadata,
+        &parameters,
+        provider.clock.now(),
+        &*provider.entropy,
+    )?;
+    let answer = provider
+        .http
+        .post_form(&metadata.token_endpoint, form.body, form.authorization, MAX_TOKEN_ANSWER_BYTES)
+        .await?;
+    if answer.status == StatusCode::OK {
+        return Ok(TokenResponse::parse(&answer.body)?);
+    }
+    Err(refusal(&answer))
+}
+
+/// Only `invalid_grant`, said in the form that RFC 6749 §5.2 gives it, is about the grant. A proxy's error
+/// page is not.
+fn refusal(answer: &Answer) -> GrantError {
+    let error = answer
+        .is_json()
+        .then(|| serde_json::from_slice::<Value>(&answer.body).ok())
+        .flatten()
+        .and_then(|body| body.get("error")?.as_str().map(str::to_owned));
+    let client_error = matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED);
+    if client_error && error.as_deref() == Some("invalid_grant") {
+        return GrantError::Invalid;
+    }
+    let shown = error.as_deref().and_then(|error| KNOWN_ERRORS.iter().find(|known| **known == error));
+    GrantError::Unavailable(ProviderError {
+        reason: format!(
+            "its token endpoint answered {} ({})",
+            answer.status,
+            shown.unwrap_or(&"no known error code")
+        ),
+        retry_after: answer.retry_after(),
+    })
+}
+
+pub(super) async fn revoke(
+    provider: &OidcProvider,
+    metadata: &ProviderMetadata,
+    client: ClientId<'_>,
+    token: &RevocableToken,
+) -> Result<(), ProviderError> {
+    let Some(endpoint) = &metadata.revocation_endpoint else { return Ok(()) };
+    let (value, hint) = match token {
+        RevocableToken::Refresh(token) => (token.expose(), "refresh_token"),
+        RevocableToken::Access(token) => (token.expose(), "access_token"),
+    };
+    let form = provider.client(client)?.authenticate(
+        client,
+        metadata,
+        &[("token", value), ("token_type_hint", hint)],
+        provider.clock.now(),
+        &*provider.entropy,
+    )?;
+    let answer =
+        provider.http.post_form(endpoint, form.body, form.authorization, MAX_REVOCATION_ANSWER_BYTES).await?;
+    // 200 also for tokens the server does not know (RFC 7009 §2.2).
+    if answer.status.is_success() {
+        return Ok(());
+    }
+    Err(ProviderError {
+        reason: format!("its revocation endpoint answered {}", answer.status),
+        retry_after: answer.retry_after(),
+    })
+}

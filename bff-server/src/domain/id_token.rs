@@ -1,0 +1,503 @@
+//! What an ID token must say before we believe it (OpenID Connect Core 1.0 §3.1.3.7).
+//!
+//! The signature is checked where the provider's keys are (the `oidc` adapter); this module is the rest:
+//! rules over the claims of a token whose signature already verified. Protocol claims are read strictly;
+//! profile claims are left as they are, since real providers send `"email_verified": "true"`.
+
+use std::time::Duration;
+
+use aws_lc_rs::{constant_time, digest};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value};
+
+use super::{credential::AccessToken, time::UnixSeconds};
+
+/// How much the provider's clock and ours may differ.
+pub const LEEWAY: Duration = Duration::from_secs(60);
+
+/// How long ago a token may have been issued when it comes straight from the token endpoint.
+pub const MAX_AGE: Duration = Duration::from_secs(600);
+
+/// The longest subject identifier (OpenID Connect Core 1.0 §2).
+const MAX_SUBJECT: usize = 255;
+
+/// The first rule that a token broke. The text names no value of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdTokenRefusal {
+    /// RFC 8725 §3.11: an access token or logout token is no ID token.
+    #[error("it is a token of another kind (header `typ`, or an `events` claim)")]
+    Kind,
+    /// Rule 2.
+    #[error("its `iss` is not the expected issuer")]
+    Issuer,
+    /// Rule 3.
+    #[error("its `aud` is missing, is not this client, or names others too")]
+    Audience,
+    /// Rules 4 and 5.
+    #[error("its `azp` is not this client")]
+    AuthorizedParty,
+    /// Section 2.
+    #[error("its `sub` is missing, empty, longer than {MAX_SUBJECT} characters or not ASCII")]
+    Subject,
+    /// Rule 9.
+    #[error("its `exp` is missing, not a number, or has passed")]
+    Expired,
+    /// Rule 10.
+    #[error("its `iat` is missing, not a number, too long ago or in the future")]
+    IssuedAt,
+    /// RFC 7519 §4.1.5.
+    #[error("its `nbf` is not a number or lies in the future")]
+    NotBefore,
+    /// Rule 11.
+    #[error("its `nonce` is missing or not the one that was sent")]
+    Nonce,
+    /// Section 3.1.3.8.
+    #[error("its `at_hash` does not belong to the access token")]
+    AccessTokenHash,
+    /// Rule 13.
+    #[error("its `auth_time` is missing or the login is older than `max_age` allows")]
+    AuthTime,
+    /// Section 12.2: a refreshed token speaks of another login.
+    #[error("it is not about the user who logged in")]
+    OtherLogin,
+}
+
+/// Hash functions for `at_hash`, by the token's signature algorithm (section 3.1.3.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureHash {
+    /// `RS256`, `PS256`, `ES256`.
+    Sha256,
+    /// `RS384`, `PS384`, `ES384`.
+    Sha384,
+    /// `RS512`, `PS512`, `ES512`, and `EdDSA` with Ed25519.
+    Sha512,
+}
+
+/// A token whose signature verified, with the parts of its header that matter here.
+#[derive(Clone, Debug)]
+pub struct SignedClaims {
+    /// The payload.
+    pub claims: Map<String, Value>,
+    /// The header's `typ`, if any.
+    pub typ: Option<String>,
+    /// Which hash the signature used.
+    pub hash: SignatureHash,
+}
+
+/// The claims that the protocol acts on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// `iss`: with `sub`, the only thing that identifies a user.
+    pub issuer: String,
+    /// `sub`.
+    pub subject: String,
+    /// `sid` (OpenID Connect Back-Channel Logout 1.0 §2.1).
+    pub provider_session: Option<String>,
+    /// `auth_time`.
+    pub auth_time: Option<UnixSeconds>,
+}
+
+/// What a login expects of its ID token.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// The configured issuer, or `idTokenValidationIssuer`.
+    pub issuer: &'a str,
+    /// The client of this flow.
+    pub client_id: &'a str,
+    /// The nonce of this flow.
+    pub nonce: &'a str,
+    /// `max_age` in seconds, if it was sent.
+    pub max_age: Option<u64>,
+}
+
+impl SignedClaims {
+    /// Checks the token of a login.
+    pub fn validate(
+        &self,
+        expected: &Expected<'_>,
+        access_token: &AccessToken,
+        now: UnixSeconds,
+    ) -> Result<Identity, IdTokenRefusal> {
+        let identity = self.validate_common(expected.issuer, expected.client_id, now)?;
+        match self.text("nonce") {
+            Some(nonce) if same(nonce, expected.nonce) => {}
+            _ => return Err(IdTokenRefusal::Nonce),
+        }
+        if let Some(max_age) = expected.max_age {
+            let limit = now.minus(Duration::from_secs(max_age)).minus(LEEWAY);
+            if identity.auth_time.is_none_or(|at| at < limit) {
+                return Err(IdTokenRefusal::AuthTime);
+            }
+        }
+        self.check_access_token(access_token)?;
+        Ok(identity)
+    }
+
+    /// Checks the token of a refresh answer against the login it must continue (section 12.2).
+    pub fn validate_refreshed(
+        &self,
+        login: &Identity,
+        client_id: &str,
+        nonce: &str,
+        access_token: &AccessToken,
+        now: UnixSeconds,
+    ) -> Result<Identity, IdTokenRefusal> {
+        let identity = self.validate_common(&login.issuer, client_id, now)?;
+        if identity.subject != login.subject {
+            return Err(IdTokenRefusal::OtherLogin);
+        }
+        if login.auth_time.is_some() && identity.auth_time.is_some() && identity.auth_time != login.auth_time
+        {
+            return Err(IdTokenRefusal::OtherLogin);
+        }
+        if self.claims.contains_key("nonce") && !self.text("nonce").is_some_and(|it| same(it, nonce)) {
+            return Err(IdTokenRefusal::Nonce);
+        }
+        self.check_access_token(access_token)?;
+        Ok(Identity {
+            provider_session: identity.provider_session.or_else(|| login.provider_session.clone()),
+            auth_time: identity.auth_time.or(login.auth_time),
+            ..identity
+        })
+    }
+
+    fn validate_common(
+        &self,
+        issuer: &str,
+        client_id: &str,
+        now: UnixSeconds,
+    ) -> Result<Identity, IdTokenRefusal> {
+        let typ_is_id_token = self.typ.as_deref().is_none_or(|typ| {
+            let typ = typ
+                .get(.."application/".len())
+                .filter(|it| it.eq_ignore_ascii_case("application/"))
+                .map_or(typ, |prefix| typ.get(prefix.len()..).unwrap_or(typ));
+            typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("id_token+jwt")
+        });
+        if !typ_is_id_token || self.claims.contains_key("events") {
+            return Err(IdTokenRefusal::Kind);
+        }
+        // Exactly: no trailing slash, case or port is forgiven.
+        if self.text("iss") != Some(issuer) {
+            return Err(IdTokenRefusal::Issuer);
+        }
+        let audience_is_us = match self.claims.get("aud") {
+            Some(Value::String(one)) => one == client_id,
+            Some(Value::Array(list)) => matches!(list.as_slice(), [Value::String(one)] if one == client_id),
+            _ => false,
+        };
+        if !audience_is_us {
+            return Err(IdTokenRefusal::Audience);
+        }
+        if self.claims.contains_key("azp") && self.text("azp") != Some(client_id) {
+            return Err(IdTokenRefusal::AuthorizedParty);
+        }
+        let subject = self
+            .text("sub")
+            .filter(|sub| (1..=MAX_SUBJECT).contains(&sub.len()) && sub.is_ascii())
+            .ok_or(IdTokenRefusal::Subject)?;
+        match self.date("exp") {
+            NumericDate::At(exp) if now < exp.plus(LEEWAY) => {}
+            _ => return Err(IdTokenRefusal::Expired),
+        }
+        match self.date("iat") {
+            NumericDate::At(iat) if iat <= now.plus(LEEWAY) && iat >= now.minus(MAX_AGE).minus(LEEWAY) => {}
+            _ => return Err(IdTokenRefusal::IssuedAt),
+        }
+        match self.date("nbf") {
+            NumericDate::Absent => {}
+            NumericDate::At(nbf) if nbf <= now.plus(LEEWAY) => {}
+            _ => return Err(IdTokenRefusal::NotBefore),
+        }
+        let auth_time = match self.date("auth_time") {
+            NumericDate::Absent => None,
+            NumericDate::At(at) => Some(at),
+            NumericDate::Malformed => return Err(IdTokenRefusal::AuthTime),
+        };
+        Ok(Identity {
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+            provider_session: self.text("sid").map(str::to_owned),
+            auth_time,
+        })
+    }
+
+    fn check_access_token(&self, access_token: &AccessToken) -> Result<(), IdTokenRefusal> {
+        let Some(claim) = self.claims.get("at_hash") else { return Ok(()) };
+        let algorithm = match self.hash {
+            SignatureHash::Sha256 => &digest::SHA256,
+            SignatureHash::Sha384 => &digest::SHA384,
+            SignatureHash::Sha512 => &digest::SHA512,
+        };
+        let hash = digest::digest(algorithm, access_token.expose().as_bytes());
+        let left_half = hash.as_ref().get(..hash.as_ref().len() / 2).unwrap_or_default();
+        match claim.as_str() {
+            Some(claim) if same(claim, &URL_SAFE_NO_PAD.encode(left_half)) => Ok(()),
+            _ => Err(IdTokenRefusal::AccessTokenHash),
+        }
+    }
+
+    fn text(&self, claim: &str) -> Option<&str> {
+        self.claims.get(claim).and_then(Value::as_str)
+    }
+
+    fn date(&self, claim: &str) -> NumericDate {
+        self.claims.get(claim).map_or(NumericDate::Absent, NumericDate::of)
+    }
+}
+
+/// A `NumericDate` (RFC 7519 §2). A value that is no date is not the same as no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NumericDate {
+    Absent,
+    Malformed,
+    At(UnixSeconds),
+}
+
+impl NumericDate {
+    /// The end of the year 9999. Beyond it lies a mistake, or an attempt at "valid forever".
+    const LATEST: u64 = 253_402_300_799;
+
+    fn of(value: &Value) -> Self {
+        let seconds = value.as_u64().or_else(|| {
+            // The RFC allows fractions. The range makes the conversion exact.
+            #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            value
+                .as_f64()
+                .filter(|it| it.is_finite() && *it >= 0.0 && *it <= Self::LATEST as f64)
+                .map(|it| it.trunc() as u64)
+        });
+        match seconds {
+            Some(seconds) if seconds <= Self::LATEST => Self::At(UnixSeconds::new(seconds)),
+            _ => Self::Malformed,
+        }
+    }
+}
+
+fn same(a: &str, b: &str) -> bool {
+    constant_time::verify_slices_are_equal(a.as_bytes(), b.as_bytes()).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const NOW: UnixSeconds = UnixSeconds::new(1_800_000_000);
+    const EXPECTED: Expected<'_> =
+        Expected { issuer: "https://op.example", client_id: "app", nonce: "n-1", max_age: None };
+
+    fn good() -> Value {
+        json!({
+            "iss": "https://op.example", "aud": "app", "sub": "ada", "nonce": "n-1",
+            "iat": NOW.get(), "exp": NOW.get() + 300,
+        })
+    }
+
+    fn signed(claims: Value) -> SignedClaims {
+        let Value::Object(claims) = claims else { panic!("claims are an object") };
+        SignedClaims { claims, typ: Some("JWT".into()), hash: SignatureHash::Sha256 }
+    }
+
+    /// The good token with some claims set, or removed where the value is `REMOVED`.
+    fn with(changes: Value) -> SignedClaims {
+        let mut claims = good();
+        for (name, value) in changes.as_object().unwrap() {
+            if value == "REMOVED" {
+                claims.as_object_mut().unwrap().remove(name);
+            } else {
+                claims[name] = value.clone();
+            }
+        }
+        signed(claims)
+    }
+
+    fn check(token: &SignedClaims) -> Result<Identity, IdTokenRefusal> {
+        token.validate(&EXPECTED, &AccessToken::parse("at").unwrap(), NOW)
+    }
+
+    #[track_caller]
+    fn refuses(expected: IdTokenRefusal, cases: &[Value]) {
+        for case in cases {
+            assert_eq!(check(&with(case.clone())), Err(expected), "{case}");
+        }
+    }
+
+    #[track_caller]
+    fn accepts(cases: &[Value]) {
+        for case in cases {
+            assert!(check(&with(case.clone())).is_ok(), "{case}: {:?}", check(&with(case.clone())));
+        }
+    }
+
+    #[test]
+    fn sec_038_the_issuer_is_compared_exactly() {
+        let (trailing, case, port) = ("https://op.example/", "https://OP.example", "https://op.example:443");
+        refuses(IdTokenRefusal::Issuer, &[trailing, case, port].map(|iss| json!({"iss": iss})));
+        refuses(IdTokenRefusal::Issuer, &[json!({"iss": "REMOVED"}), json!({"iss": ["https://op.example"]})]);
+    }
+
+    #[test]
+    fn sec_039_the_audience_is_this_client_alone() {
+        accepts(&[json!({"aud": ["app"]})]);
+        refuses(
+            IdTokenRefusal::Audience,
+            &[
+                json!({"aud": "REMOVED"}),
+                json!({"aud": []}),
+                json!({"aud": ["app", "x"]}),
+                json!({"aud": "x"}),
+                json!({"aud": {}}),
+            ],
+        );
+    }
+
+    #[test]
+    fn sec_040_an_authorized_party_is_this_client() {
+        accepts(&[json!({"azp": "app"})]);
+        refuses(
+            IdTokenRefusal::AuthorizedParty,
+            &[json!({"azp": "other"}), json!({"azp": null}), json!({"azp": ["app"]})],
+        );
+    }
+
+    #[test]
+    fn sec_041_times_are_required_and_checked_with_a_small_leeway() {
+        let now = NOW.get();
+        accepts(&[
+            json!({"exp": now - 5}),
+            json!({"exp": now - 59}),
+            json!({"iat": now + 5}),
+            json!({"nbf": now + 5}),
+            json!({"iat": now - 600}),
+            json!({"exp": 1_800_000_300.9}),
+        ]);
+        refuses(
+            IdTokenRefusal::Expired,
+            &[json!({"exp": "REMOVED"}), json!({"exp": now - 60}), json!({"exp": 0})],
+        );
+        refuses(
+            IdTokenRefusal::IssuedAt,
+            &[
+                json!({"iat": "REMOVED"}),
+                json!({"iat": now + 7200}),
+                json!({"iat": now - 700}),
+                json!({"iat": 0}),
+            ],
+        );
+        refuses(IdTokenRefusal::NotBefore, &[json!({"nbf": now + 3600})]);
+    }
+
+    #[test]
+    fn sec_042_a_strange_number_is_refused_and_never_means_absent() {
+        for strange in [
+            json!("1800000300"),
+            json!(-1),
+            json!(1e300),
+            json!(i64::MAX),
+            json!(u64::MAX),
+            json!(null),
+            json!([]),
+            json!({}),
+            json!(true),
+        ] {
+            refuses(IdTokenRefusal::Expired, &[json!({"exp": strange})]);
+            refuses(IdTokenRefusal::IssuedAt, &[json!({"iat": strange})]);
+            refuses(IdTokenRefusal::NotBefore, &[json!({"nbf": strange})]);
+            refuses(IdTokenRefusal::AuthTime, &[json!({"auth_time": strange})]);
+        }
+    }
+
+    #[test]
+    fn sec_043_the_nonce_is_required_and_ours() {
+        refuses(
+            IdTokenRefusal::Nonce,
+            &[
+                json!({"nonce": "REMOVED"}),
+                json!({"nonce": ""}),
+                json!({"nonce": "n-2"}),
+                json!({"nonce": null}),
+                json!({"nonce": ["n-1"]}),
+            ],
+        );
+    }
+
+    #[test]
+    fn sec_044_a_subject_is_short_ascii_and_not_empty() {
+        accepts(&[json!({"sub": "x".repeat(255)})]);
+        refuses(
+            IdTokenRefusal::Subject,
+            &[
+                json!({"sub": ""}),
+                json!({"sub": "REMOVED"}),
+                json!({"sub": 7}),
+                json!({"sub": "é"}),
+                json!({"sub": "x".repeat(256)}),
+            ],
+        );
+    }
+
+    #[test]
+    fn sec_045_an_access_token_hash_must_fit() {
+        let fitting = URL_SAFE_NO_PAD.encode(&digest::digest(&digest::SHA256, b"at").as_ref()[..16]);
+        accepts(&[json!({"at_hash": fitting})]);
+        refuses(
+            IdTokenRefusal::AccessTokenHash,
+            &[json!({"at_hash": "x"}), json!({"at_hash": null}), json!({"at_hash": 1})],
+        );
+    }
+
+    #[test]
+    fn sec_046_a_token_of_another_kind_is_no_id_token() {
+        refuses(
+            IdTokenRefusal::Kind,
+            &[json!({"events": {"http://schemas.openid.net/event/backchannel-logout": {}}})],
+        );
+        for typ in ["at+jwt", "application/at+jwt", "logout+jwt", "AT+JWT", "dpop+jwt", ""] {
+            let token = SignedClaims { typ: Some(typ.into()), ..signed(good()) };
+            assert_eq!(check(&token), Err(IdTokenRefusal::Kind), "{typ}");
+        }
+        for typ in [None, Some("jwt"), Some("JWT"), Some("application/jwt")] {
+            let token = SignedClaims { typ: typ.map(str::to_owned), ..signed(good()) };
+            assert!(check(&token).is_ok(), "{typ:?}");
+        }
+    }
+
+    #[test]
+    fn sec_048_a_surprising_profile_claim_does_not_matter() {
+        accepts(&[
+            json!({"email_verified": "true", "email": 7, "address": "x", "updated_at": "2026-01-01T00:00:00Z"}),
+        ]);
+    }
+
+    #[test]
+    fn sec_016_a_login_older_than_max_age_is_refused() {
+        let expected = Expected { max_age: Some(60), ..EXPECTED };
+        let check = |auth_time: Value| {
+            with(json!({"auth_time": auth_time})).validate(&expected, &AccessToken::parse("at").unwrap(), NOW)
+        };
+        assert!(check(json!(NOW.get() - 30)).is_ok());
+        assert_eq!(check(json!(NOW.get() - 3600)), Err(IdTokenRefusal::AuthTime));
+        assert_eq!(check(json!("REMOVED")), Err(IdTokenRefusal::AuthTime));
+    }
+
+    #[test]
+    fn sec_098_a_refreshed_token_continues_the_same_login() {
+        let login = Identity {
+            issuer: "https://op.example".into(),
+            subject: "ada".into(),
+            provider_session: Some("s".into()),
+            auth_time: Some(UnixSeconds::new(1_700_000_000)),
+        };
+        let check = |changes: Value| {
+            with(changes).validate_refreshed(&login, "app", "n-1", &AccessToken::parse("at").unwrap(), NOW)
+        };
+        assert_eq!(check(json!({"nonce": "REMOVED"})), Ok(login.clone()));
+        assert_eq!(check(json!({"auth_time": 1_700_000_000})), Ok(login.clone()));
+        assert_eq!(check(json!({"sub": "eve"})), Err(IdTokenRefusal::OtherLogin));
+        assert_eq!(check(json!({"auth_time": 1_700_000_001})), Err(IdTokenRefusal::OtherLogin));
+        assert_eq!(check(json!({"nonce": "n-2"})), Err(IdTokenRefusal::Nonce));
+        assert_eq!(check(json!({"nonce": null})), Err(IdTokenRefusal::Nonce));
+        assert_eq!(check(json!({"iss": "https://evil.example"})), Err(IdTokenRefusal::Issuer));
+    }
+}

@@ -1,0 +1,174 @@
+//! One login, from the redirect to the authorization server until the browser comes back.
+//!
+//! The flow's data travels in a sealed cookie of the browser that started it, so the flow is bound to
+//! that browser (RFC 9700 §4.7) and an unauthenticated `/login` writes nothing to the store.
+
+use std::time::Duration;
+
+use aws_lc_rs::{constant_time, digest};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use url::Url;
+use zeroize::ZeroizeOnDrop;
+
+use super::{session_id::SessionKey, time::UnixSeconds};
+
+/// How long a user may take at the authorization server. Checked by the server, whatever the browser
+/// makes of `Max-Age`.
+pub const LIFETIME: Duration = Duration::from_secs(600);
+
+/// How many flows one browser may have open at once: several tabs, but a bounded `Cookie` header.
+pub const MAX_OPEN: usize = 5;
+
+/// 256 bits from the system's random source.
+pub type Random256 = [u8; 32];
+
+/// The three independent secrets of a flow.
+#[derive(Clone, Serialize, Deserialize, ZeroizeOnDrop)]
+pub struct FlowSecrets {
+    /// Ties the answer to the flow (RFC 6749 §10.12).
+    pub state: Random256,
+    /// Ties the ID token to the flow (OpenID Connect Core 1.0 §3.1.2.1).
+    pub nonce: Random256,
+    /// Ties the code to whoever started the flow (RFC 7636 §4.1).
+    pub verifier: Random256,
+}
+
+/// Everything that must still be true when the browser comes back.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct LoginFlow {
+    secrets: FlowSecrets,
+    /// The issuer the browser was sent to (RFC 9207 §2.4, RFC 9700 §4.4).
+    pub issuer: String,
+    /// The client that asked.
+    pub client_id: String,
+    /// The `redirect_uri` that was sent, and must be sent again with the code (RFC 6749 §4.1.3).
+    pub redirect_uri: String,
+    /// Where in the app to go afterwards: an absolute URL that passed the allow-list.
+    pub return_to: String,
+    /// The session this browser had when the flow began; a successful login retires it.
+    pub previous_session: Option<SessionKey>,
+    /// When the flow began.
+    pub created_at: UnixSeconds,
+}
+
+/// Why a flow and the answer that claims to belong to it do not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FlowMismatch {
+    /// The answer's `state` is not this flow's.
+    #[error("the state is not the one this browser was given")]
+    State,
+    /// The user took longer than [`LIFETIME`].
+    #[error("the login was started more than {} seconds ago", LIFETIME.as_secs())]
+    Expired,
+}
+
+impl LoginFlow {
+    /// Begins a flow.
+    pub fn begin(
+        secrets: FlowSecrets,
+        issuer: String,
+        client_id: String,
+        redirect_uri: String,
+        return_to: &Url,
+        previous_session: Option<SessionKey>,
+        now: UnixSeconds,
+    ) -> Self {
+        Self {
+            secrets,
+            issuer,
+            client_id,
+            redirect_uri,
+            return_to: return_to.as_str().to_owned(),
+            previous_session,
+            created_at: now,
+        }
+    }
+
+    /// The `state` parameter: 43 characters.
+    pub fn state(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.secrets.state)
+    }
+
+    /// The `nonce` parameter: 43 characters.
+    pub fn nonce(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.secrets.nonce)
+    }
+
+    /// The `code_verifier` (RFC 7636 §4.1): 43 characters.
+    pub fn code_verifier(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.secrets.verifier)
+    }
+
+    /// The `code_challenge` of method `S256` (RFC 7636 §4.2): 43 characters.
+    pub fn code_challenge(&self) -> String {
+        URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, self.code_verifier().as_bytes()))
+    }
+
+    /// Checks that an answer with this `state` may finish this flow now.
+    pub fn check(&self, state: &str, now: UnixSeconds) -> Result<(), FlowMismatch> {
+        let same = constant_time::verify_slices_are_equal(self.state().as_bytes(), state.as_bytes()).is_ok();
+        if !same {
+            return Err(FlowMismatch::State);
+        }
+        if self.is_expired(now) {
+            return Err(FlowMismatch::Expired);
+        }
+        Ok(())
+    }
+
+    /// Whether the flow has outlived [`LIFETIME`], or claims to begin in the future.
+    pub fn is_expired(&self, now: UnixSeconds) -> bool {
+        now >= self.created_at.plus(LIFETIME) || self.created_at > now.plus(Duration::from_secs(60))
+    }
+}
+
+/// A short public name for a `state`, for the flow's cookie and its one-time marker: a hash, so that a
+/// log of cookie names or store keys does not contain states.
+pub fn flow_name(state: &str) -> String {
+    let hash = digest::digest(&digest::SHA256, state.as_bytes());
+    URL_SAFE_NO_PAD.encode(hash.as_ref().get(..12).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flow(now: u64) -> LoginFlow {
+        LoginFlow::begin(
+            FlowSecrets { state: [1; 32], nonce: [2; 32], verifier: [3; 32] },
+            "https://op.example".into(),
+            "app".into(),
+            "https://app.example/bff/oauth/callback".into(),
+            &"https://app.example/".parse().unwrap(),
+            None,
+            UnixSeconds::new(now),
+        )
+    }
+
+    #[test]
+    fn sec_006_a_flow_ends_after_ten_minutes_whatever_the_cookie_says() {
+        let flow = flow(1_000);
+        let state = flow.state();
+        assert_eq!(flow.check(&state, UnixSeconds::new(1_599)), Ok(()));
+        assert_eq!(flow.check(&state, UnixSeconds::new(1_600)), Err(FlowMismatch::Expired));
+        assert_eq!(flow.check(&state, UnixSeconds::new(1_660)), Err(FlowMismatch::Expired));
+        assert_eq!(flow.check(&state, UnixSeconds::new(10)), Err(FlowMismatch::Expired), "from the future");
+    }
+
+    #[test]
+    fn sec_017_the_state_is_compared_before_the_age() {
+        let flow = flow(1_000);
+        for wrong in ["", "x", &flow.nonce(), &flow.state()[1..], &format!("{}=", flow.state())] {
+            assert_eq!(flow.check(wrong, UnixSeconds::new(9_999)), Err(FlowMismatch::State), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_challenge_is_the_one_of_rfc_7636_appendix_b() {
+        let verifier = URL_SAFE_NO_PAD.decode("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk").unwrap();
+        let mut flow = flow(0);
+        flow.secrets.verifier.copy_from_slice(&verifier);
+        assert_eq!(flow.code_challenge(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+    }
+}

@@ -1,0 +1,202 @@
+//! What an authorization server says about itself (OpenID Connect Discovery 1.0 §3, RFC 8414 §2).
+
+use serde::Deserialize;
+use url::Url;
+
+/// The members we use. Unknown ones are ignored, as the specifications ask.
+#[derive(Clone, Debug, Deserialize)]
+struct Document {
+    issuer: String,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    #[serde(default)]
+    jwks_uri: Option<String>,
+    #[serde(default)]
+    end_session_endpoint: Option<String>,
+    #[serde(default)]
+    revocation_endpoint: Option<String>,
+    #[serde(default)]
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    code_challenge_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: Option<bool>,
+}
+
+/// Metadata that passed every check.
+#[derive(Clone, Debug)]
+pub struct ProviderMetadata {
+    /// Exactly the configured issuer.
+    pub issuer: String,
+    /// RFC 6749 §3.1.
+    pub authorization_endpoint: Url,
+    /// RFC 6749 §3.2.
+    pub token_endpoint: Url,
+    /// RFC 7517 keys for ID tokens.
+    pub jwks_uri: Option<Url>,
+    /// OpenID Connect RP-Initiated Logout 1.0 §2.1.
+    pub end_session_endpoint: Option<Url>,
+    /// RFC 7009.
+    pub revocation_endpoint: Option<Url>,
+    /// Client authentication the token endpoint accepts; `None` means only `client_secret_basic`.
+    pub token_endpoint_auth_methods: Option<Vec<String>>,
+    /// RFC 9207 §3: every authorization response carries `iss`.
+    pub sends_issuer_in_response: bool,
+    /// The metadata does not say which PKCE methods are supported.
+    pub silent_about_pkce: bool,
+}
+
+/// Why a metadata document is not used. The whole document is refused: half a provider is a trap.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnusableMetadata {
+    /// Not JSON, or a member has the wrong type.
+    #[error("the metadata is not a JSON document of the expected form (near line {line}, column {column})")]
+    Malformed {
+        /// Line of the first surprise.
+        line: usize,
+        /// Column of the first surprise.
+        column: usize,
+    },
+    /// OpenID Connect Discovery 1.0 §4.3.
+    #[error(
+        "the metadata's issuer is {found:?}, but client.issuer is {configured:?}; they must be identical, \
+         to the last slash"
+    )]
+    Issuer {
+        /// What the document says.
+        found: String,
+        /// What the configuration says.
+        configured: String,
+    },
+    /// An endpoint that must not be called.
+    #[error("the metadata's {member} is not an absolute https URL without credentials and fragment")]
+    Endpoint {
+        /// The member's name.
+        member: &'static str,
+    },
+    /// RFC 7636: PKCE with S256 is not optional.
+    #[error("the metadata lists PKCE methods without S256; enable S256 for this client at the provider")]
+    NoS256,
+}
+
+impl ProviderMetadata {
+    /// Reads and checks a document. `http` endpoints are accepted only on this machine (loopback).
+    pub fn parse(document: &[u8], configured_issuer: &str) -> Result<Self, UnusableMetadata> {
+        let document: Document = serde_json::from_slice(document)
+            .map_err(|error| UnusableMetadata::Malformed { line: error.line(), column: error.column() })?;
+        if document.issuer != configured_issuer {
+            return Err(UnusableMetadata::Issuer {
+                found: document.issuer.chars().take(200).collect(),
+                configured: configured_issuer.to_owned(),
+            });
+        }
+        if document
+            .code_challenge_methods_supported
+            .as_ref()
+            .is_some_and(|it| !it.iter().any(|it| it == "S256"))
+        {
+            return Err(UnusableMetadata::NoS256);
+        }
+        Ok(Self {
+            authorization_endpoint: endpoint("authorization_endpoint", &document.authorization_endpoint)?,
+            token_endpoint: endpoint("token_endpoint", &document.token_endpoint)?,
+            jwks_uri: optional("jwks_uri", document.jwks_uri.as_deref())?,
+            end_session_endpoint: optional("end_session_endpoint", document.end_session_endpoint.as_deref())?,
+            revocation_endpoint: optional("revocation_endpoint", document.revocation_endpoint.as_deref())?,
+            token_endpoint_auth_methods: document.token_endpoint_auth_methods_supported,
+            sends_issuer_in_response: document
+                .authorization_response_iss_parameter_supported
+                .unwrap_or(false),
+            silent_about_pkce: document.code_challenge_methods_supported.is_none(),
+            issuer: document.issuer,
+        })
+    }
+}
+
+fn optional(member: &'static str, value: Option<&str>) -> Result<Option<Url>, UnusableMetadata> {
+    value.map(|value| endpoint(member, value)).transpose()
+}
+
+fn endpoint(member: &'static str, value: &str) -> Result<Url, UnusableMetadata> {
+    let url = Url::parse(value).map_err(|_| UnusableMetadata::Endpoint { member })?;
+    if is_safe_endpoint(&url) { Ok(url) } else { Err(UnusableMetadata::Endpoint { member }) }
+}
+
+/// Absolute, encrypted (or on this machine), and nothing but a place.
+pub fn is_safe_endpoint(url: &Url) -> bool {
+    let encrypted = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url));
+    encrypted && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+}
+
+/// Whether a URL's host is this machine.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn parse(changes: Value) -> Result<ProviderMetadata, UnusableMetadata> {
+        let mut document = json!({
+            "issuer": "https://op.example",
+            "authorization_endpoint": "https://op.example/authorize",
+            "token_endpoint": "https://op.example/token",
+            "jwks_uri": "https://op.example/jwks",
+            "code_challenge_methods_supported": ["plain", "S256"],
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            document[name] = value.clone();
+        }
+        ProviderMetadata::parse(document.to_string().as_bytes(), "https://op.example")
+    }
+
+    #[test]
+    fn sec_130_the_issuer_is_the_configured_one_to_the_letter() {
+        assert!(parse(json!({})).is_ok());
+        for issuer in ["https://op.example/", "https://OP.example", "https://evil.example", ""] {
+            assert!(
+                matches!(parse(json!({"issuer": issuer})), Err(UnusableMetadata::Issuer { .. })),
+                "{issuer}"
+            );
+        }
+    }
+
+    #[test]
+    fn sec_131_an_endpoint_that_is_not_an_encrypted_place_refuses_the_document() {
+        for member in [
+            "authorization_endpoint",
+            "token_endpoint",
+            "jwks_uri",
+            "end_session_endpoint",
+            "revocation_endpoint",
+        ] {
+            for url in [
+                "http://op.example/x",
+                "file:///etc/passwd",
+                "/relative",
+                "https://a:b@op.example/",
+                "https://op.example/#f",
+                "",
+            ] {
+                assert!(parse(json!({member: url})).is_err(), "{member} {url}");
+            }
+            assert!(parse(json!({member: "http://127.0.0.1:9/x"})).is_ok());
+        }
+    }
+
+    #[test]
+    fn sec_002_a_provider_without_s256_is_refused() {
+        assert_eq!(
+            parse(json!({"code_challenge_methods_supported": ["plain"]})).unwrap_err(),
+            UnusableMetadata::NoS256
+        );
+        assert!(parse(json!({"code_challenge_methods_supported": null})).unwrap().silent_about_pkce);
+    }
+}

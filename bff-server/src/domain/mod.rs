@@ -1,0 +1,16 @@
+//! The rules, without input or output: no network, no store, no clock, no randomness of their own.
+//! What they need of those comes in as values.
+
+pub mod authorization_request;
+pub mod credential;
+pub mod id_token;
+pub mod login_flow;
+pub mod metadata;
+pub mod parameters;
+pub mod return_url;
+pub mod scope;
+pub mod session;
+pub mod session_id;
+pub mod time;
+pub mod token_response;
+pub mod user_claims;

@@ -1,0 +1,205 @@
+//! Where the app may ask to be returned to (RFC 9700 §4.11: no open redirector).
+
+use url::{Origin, Url};
+
+/// The longest return URL, in bytes. It travels in the flow cookie, which browsers cap at 4096.
+pub const MAX_BYTES: usize = 2048;
+
+/// Why a return URL was not taken. The login goes on, to the app's default page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReturnUrlRefusal {
+    /// Longer than [`MAX_BYTES`], before or after serialisation.
+    #[error("it is longer than {MAX_BYTES} bytes")]
+    TooLong,
+    /// Backslashes, control characters, spaces or non-ASCII characters, which browsers and parsers read differently.
+    #[error("it contains characters that must be percent-encoded")]
+    Characters,
+    /// Not a URL, even relative to the app.
+    #[error("it is not a URL")]
+    NotAUrl,
+    /// A user name or password.
+    #[error("it contains credentials")]
+    Credentials,
+    /// Another scheme, host or port than the allowed ones.
+    #[error("its origin is not allowed; list it in server.allowedReturnOrigins if it is yours")]
+    Origin,
+    /// One of our own endpoints: a loop, or a forced logout.
+    #[error("it points at authtool's own endpoints")]
+    OwnEndpoint,
+}
+
+/// The allow-list, built from configuration alone.
+#[derive(Clone, Debug)]
+pub struct ReturnUrls {
+    base: Url,
+    origins: Vec<Origin>,
+    api_prefix: String,
+}
+
+impl ReturnUrls {
+    /// `base` is the app's default page; its origin is always allowed. `api_prefix` is where our own
+    /// endpoints live on it, without a trailing slash (empty if at the root).
+    pub fn new(base: Url, more_origins: impl IntoIterator<Item = Origin>, api_prefix: String) -> Self {
+        let origins = std::iter::once(base.origin()).chain(more_origins).collect();
+        Self { base, origins, api_prefix }
+    }
+
+    /// The app's default page.
+    pub fn default_page(&self) -> &Url {
+        &self.base
+    }
+
+    /// The app's own origin, serialised as in an `Origin` header.
+    pub fn app_origin(&self) -> String {
+        self.base.origin().ascii_serialization()
+    }
+
+    /// Resolves `requested` against the app and checks it. The result is what the parser understood,
+    /// serialised with its origin: never the raw input, never a bare path (`/..//evil.example` is
+    /// same-origin with the path `//evil.example`).
+    pub fn accept(&self, requested: &str) -> Result<Url, ReturnUrlRefusal> {
+        if requested.len() > MAX_BYTES {
+            return Err(ReturnUrlRefusal::TooLong);
+        }
+        if !requested.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
+            return Err(ReturnUrlRefusal::Characters);
+        }
+        let url = self.base.join(requested).map_err(|_| ReturnUrlRefusal::NotAUrl)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(ReturnUrlRefusal::Credentials);
+        }
+        // `blob:` URLs report the origin that is inside them.
+        if !matches!(url.scheme(), "http" | "https") || !self.origins.contains(&url.origin()) {
+            return Err(ReturnUrlRefusal::Origin);
+        }
+        if url.origin() == self.base.origin() && self.is_own_endpoint(url.path()) {
+            return Err(ReturnUrlRefusal::OwnEndpoint);
+        }
+        if url.as_str().len() > MAX_BYTES {
+            return Err(ReturnUrlRefusal::TooLong);
+        }
+        Ok(url)
+    }
+
+    /// Decoded and without case or doubled slashes, since what stands between us and the router may
+    /// normalise more than we do.
+    fn is_own_endpoint(&self, path: &str) -> bool {
+        let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy().to_ascii_lowercase();
+        let mut normalised = String::with_capacity(decoded.len());
+        for segment in decoded.split(['/', '\\']).filter(|segment| !segment.is_empty() && *segment != ".") {
+            // A path parameter (`/bff;x/login`) is dropped by some routers.
+            normalised.push('/');
+            normalised.push_str(segment.split(';').next().unwrap_or(segment));
+        }
+        match normalised.strip_prefix(&self.api_prefix.to_ascii_lowercase()) {
+            // Without a prefix of our own, only the endpoints themselves are ours.
+            Some(rest) if self.api_prefix.is_empty() => is_endpoint(rest),
+            Some(rest) => rest.is_empty() || rest.starts_with('/'),
+            None => false,
+        }
+    }
+}
+
+fn is_endpoint(path: &str) -> bool {
+    use authtool_contract::endpoint as e;
+    [e::SESSION, e::LOGIN, e::OAUTH_CALLBACK, e::LOGOUT, e::LOGOUT_CALLBACK, e::TOKEN].contains(&path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules() -> ReturnUrls {
+        let partner: Url = "https://partner.example:8443".parse().unwrap();
+        ReturnUrls::new("https://app.example/".parse().unwrap(), [partner.origin()], "/bff".into())
+    }
+
+    #[test]
+    fn a_page_of_the_app_is_accepted_with_its_query_and_fragment() {
+        for (requested, expected) in [
+            ("/", "https://app.example/"),
+            (
+                "/orders/7?tab=a&x=%26prompt%3Dnone#top&b",
+                "https://app.example/orders/7?tab=a&x=%26prompt%3Dnone#top&b",
+            ),
+            ("orders", "https://app.example/orders"),
+            ("?a=b", "https://app.example/?a=b"),
+            ("#section?x=1", "https://app.example/#section?x=1"),
+            ("https://app.example/x", "https://app.example/x"),
+            ("https://APP.example:443/x", "https://app.example/x"),
+            ("https://partner.example:8443/y", "https://partner.example:8443/y"),
+            ("/bffx", "https://app.example/bffx"),
+        ] {
+            assert_eq!(rules().accept(requested).map(String::from), Ok(expected.to_owned()), "{requested}");
+        }
+    }
+
+    #[test]
+    fn sec_125_what_is_emitted_has_an_origin_and_is_what_was_validated() {
+        for trick in [
+            "https:evil.example",
+            "/..//evil.example",
+            "/.//evil.example",
+            "/a/..//evil.example",
+            "/%2e%2e//evil.example",
+        ] {
+            let url = rules().accept(trick).unwrap();
+            assert!(url.as_str().starts_with("https://app.example/"), "{trick} became {url}");
+        }
+    }
+
+    #[test]
+    fn sec_124_sec_126_everything_else_is_refused() {
+        for (requested, why) in [
+            ("//evil.example", ReturnUrlRefusal::Origin),
+            ("///evil.example", ReturnUrlRefusal::NotAUrl),
+            ("https://evil.example", ReturnUrlRefusal::Origin),
+            ("http://app.example/", ReturnUrlRefusal::Origin),
+            ("https://app.example:444/", ReturnUrlRefusal::Origin),
+            ("https://app.example.evil/", ReturnUrlRefusal::Origin),
+            ("https://evil-app.example/", ReturnUrlRefusal::Origin),
+            ("https://app.example./", ReturnUrlRefusal::Origin),
+            ("https://partner.example/", ReturnUrlRefusal::Origin),
+            ("javascript:alert(1)", ReturnUrlRefusal::Origin),
+            ("data:text/html,x", ReturnUrlRefusal::Origin),
+            ("blob:https://app.example/x", ReturnUrlRefusal::Origin),
+            ("https://app.example@evil.example/", ReturnUrlRefusal::Credentials),
+            ("https://user@app.example/", ReturnUrlRefusal::Credentials),
+            ("https://:pw@app.example/", ReturnUrlRefusal::Credentials),
+            ("/\\evil.example", ReturnUrlRefusal::Characters),
+            ("\\\\evil.example", ReturnUrlRefusal::Characters),
+            (" /x", ReturnUrlRefusal::Characters),
+            ("/x\r\nSet-Cookie: a=b", ReturnUrlRefusal::Characters),
+            ("/\t/evil.example", ReturnUrlRefusal::Characters),
+            ("/\u{e9}", ReturnUrlRefusal::Characters),
+            ("/\0", ReturnUrlRefusal::Characters),
+            ("http://[::1", ReturnUrlRefusal::NotAUrl),
+        ] {
+            assert_eq!(rules().accept(requested), Err(why), "{requested:?}");
+        }
+        assert_eq!(rules().accept(&"/x".repeat(600_000)), Err(ReturnUrlRefusal::TooLong));
+    }
+
+    #[test]
+    fn sec_127_our_own_endpoints_are_no_destination() {
+        for requested in [
+            "/bff",
+            "/bff/",
+            "/bff/login",
+            "/bff/logout?x",
+            "/BFF/logout",
+            "/./bff/logout",
+            "//app.example/bff/logout",
+            "/x/../bff/logout",
+            "/%62ff/logout",
+            "/bff;x=1/logout",
+            "/bff%2flogout",
+            "/%2fbff/logout",
+        ] {
+            assert_eq!(rules().accept(requested), Err(ReturnUrlRefusal::OwnEndpoint), "{requested}");
+        }
+        let at_root = ReturnUrls::new("https://app.example/".parse().unwrap(), [], String::new());
+        assert_eq!(at_root.accept("/logout"), Err(ReturnUrlRefusal::OwnEndpoint));
+        assert!(at_root.accept("/orders").is_ok());
+    }
+}

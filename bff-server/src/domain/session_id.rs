@@ -1,0 +1,213 @@
+//! The session id, the cookie that carries it, and the key under which the store keeps the session.
+
+use std::fmt;
+
+use aws_lc_rs::hmac;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// Length of the cookie's value: version, id and MAC, each separated by a dot.
+const COOKIE_BYTES: usize = 1 + 1 + ENCODED_256 + 1 + ENCODED_256;
+const ENCODED_256: usize = 43;
+const VERSION: &str = "1";
+
+/// 256 random bits that name one session. Whoever knows it, and its signature, is logged in.
+#[derive(Clone)]
+pub struct SessionId(Zeroizing<[u8; 32]>);
+
+impl SessionId {
+    /// An id of fresh randomness.
+    pub fn from_random(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(…)")
+    }
+}
+
+/// Where the store keeps a session: a keyed hash of its id. A dump of the store does not let anyone
+/// forge a cookie, and the key is safe to log.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SessionKey(String);
+
+impl SessionKey {
+    /// 43 characters of base64url.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionKey({self})")
+    }
+}
+
+impl fmt::Display for SessionKey {
+    /// The first characters: enough to follow one session through a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.get(..10).unwrap_or(&self.0))
+    }
+}
+
+/// One `session.signingKey`: signs cookie values and derives store keys.
+pub struct CookieKey {
+    signature: hmac::Key,
+    index: hmac::Key,
+}
+
+impl CookieKey {
+    /// From two independent 256-bit keys.
+    pub fn new(signature: &[u8; 32], index: &[u8; 32]) -> Self {
+        Self {
+            signature: hmac::Key::new(hmac::HMAC_SHA256, signature),
+            index: hmac::Key::new(hmac::HMAC_SHA256, index),
+        }
+    }
+
+    fn sign(&self, cookie_name: &str, encoded_id: &str) -> hmac::Tag {
+        hmac::sign(&self.signature, &signed_message(cookie_name, encoded_id))
+    }
+
+    fn verifies(&self, cookie_name: &str, encoded_id: &str, tag: &[u8]) -> bool {
+        hmac::verify(&self.signature, &signed_message(cookie_name, encoded_id), tag).is_ok()
+    }
+
+    fn session_key(&self, id: &SessionId) -> SessionKey {
+        SessionKey(URL_SAFE_NO_PAD.encode(hmac::sign(&self.index, &*id.0)))
+    }
+}
+
+/// The name and the version belong to the signed message, so that no other value that we ever sign
+/// verifies as a session cookie.
+fn signed_message(cookie_name: &str, encoded_id: &str) -> Vec<u8> {
+    let mut message = Vec::with_capacity(16 + cookie_name.len() + encoded_id.len());
+    for field in [cookie_name, VERSION, encoded_id] {
+        message.extend_from_slice(&u32::try_from(field.len()).unwrap_or(u32::MAX).to_be_bytes());
+        message.extend_from_slice(field.as_bytes());
+    }
+    message
+}
+
+/// The session cookie: its name, and the keys that sign (the first) and verify (all) its value.
+pub struct SessionCookie {
+    name: String,
+    signing: CookieKey,
+    retired: Vec<CookieKey>,
+}
+
+impl SessionCookie {
+    /// `retired` keys still verify, newest first.
+    pub fn new(name: String, signing: CookieKey, retired: Vec<CookieKey>) -> Self {
+        Self { name, signing, retired }
+    }
+
+    /// The cookie's full name, prefix included.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The value for a new session, and where to store that session.
+    pub fn issue(&self, id: &SessionId) -> (String, SessionKey) {
+        let encoded = Zeroizing::new(URL_SAFE_NO_PAD.encode(*id.0));
+        let tag = URL_SAFE_NO_PAD.encode(self.signing.sign(&self.name, &encoded));
+        (format!("{VERSION}.{}.{tag}", *encoded), self.signing.session_key(id))
+    }
+
+    /// The store key of the session that `value` names, if the value is one that we signed. Touches
+    /// nothing but the value: a forged cookie costs no round trip.
+    pub fn verify(&self, value: &[u8]) -> Option<SessionKey> {
+        if value.len() != COOKIE_BYTES {
+            return None;
+        }
+        let value = std::str::from_utf8(value).ok()?;
+        let (version, rest) = value.split_once('.')?;
+        let (encoded_id, encoded_tag) = rest.split_once('.')?;
+        if version != VERSION || encoded_id.len() != ENCODED_256 {
+            return None;
+        }
+        let tag = decode_256(encoded_tag)?;
+        let id = SessionId::from_random(decode_256(encoded_id)?);
+        std::iter::once(&self.signing)
+            .chain(&self.retired)
+            .find(|key| key.verifies(&self.name, encoded_id, &tag))
+            .map(|key| key.session_key(&id))
+    }
+}
+
+/// Canonical base64url only: one id has one spelling.
+fn decode_256(encoded: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let written = URL_SAFE_NO_PAD.decode_slice(encoded, &mut bytes).ok()?;
+    (written == bytes.len()).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(seed: u8) -> CookieKey {
+        CookieKey::new(&[seed; 32], &[seed + 1; 32])
+    }
+
+    fn cookie(signing: u8, retired: &[u8]) -> SessionCookie {
+        SessionCookie::new(
+            "__Host-session_id".into(),
+            key(signing),
+            retired.iter().copied().map(key).collect(),
+        )
+    }
+
+    #[test]
+    fn a_value_that_we_signed_leads_to_the_session() {
+        let cookie = cookie(1, &[]);
+        let (value, key) = cookie.issue(&SessionId::from_random([7; 32]));
+        assert_eq!(cookie.verify(value.as_bytes()), Some(key));
+    }
+
+    #[test]
+    fn sec_081_no_other_spelling_of_a_value_verifies() {
+        let cookie = cookie(1, &[]);
+        let (value, _) = cookie.issue(&SessionId::from_random([7; 32]));
+        for position in 0..value.len() {
+            for replacement in [b'A', b'B', b'0', b'-', b'.', b'=', b' ', 0, 0xff] {
+                let mut bytes = value.clone().into_bytes();
+                if bytes[position] == replacement {
+                    continue;
+                }
+                bytes[position] = replacement;
+                assert_eq!(cookie.verify(&bytes), None, "position {position}, byte {replacement}");
+            }
+        }
+        for other in [format!("\"{value}\""), format!("{value}="), value[1..].to_owned(), String::new()] {
+            assert_eq!(cookie.verify(other.as_bytes()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn sec_082_a_value_signed_for_another_cookie_does_not_verify() {
+        let issuer = SessionCookie::new("__Host-authtool_flow".into(), key(1), Vec::new());
+        let (value, _) = issuer.issue(&SessionId::from_random([7; 32]));
+        assert_eq!(cookie(1, &[]).verify(value.as_bytes()), None);
+    }
+
+    #[test]
+    fn sec_083_a_retired_key_verifies_until_it_leaves_the_list() {
+        let (value, key) = cookie(1, &[]).issue(&SessionId::from_random([7; 32]));
+        assert_eq!(cookie(9, &[1]).verify(value.as_bytes()), Some(key), "and finds the same session");
+        assert_eq!(cookie(9, &[]).verify(value.as_bytes()), None);
+    }
+
+    #[test]
+    fn sec_053_the_store_key_does_not_contain_the_id() {
+        let (value, key) = cookie(1, &[]).issue(&SessionId::from_random([7; 32]));
+        let id = value.split('.').nth(1).unwrap();
+        assert_ne!(key.as_str(), id);
+        assert!(!value.contains(key.as_str()));
+    }
+}

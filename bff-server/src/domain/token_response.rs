@@ -1,0 +1,221 @@
+//! The token endpoint's answer (RFC 6749 §5.1).
+//!
+//! Read leniently where leniency loses nothing: when a provider has rotated the refresh token, refusing
+//! its answer over a cosmetic error (`"expires_in": "3600"`) would throw the only valid one away.
+//! Read strictly where a value will be used: a token must be a token.
+
+use serde_json::{Map, Value};
+
+use super::credential::{AccessToken, IdToken, MalformedCredential, RefreshToken};
+
+/// The lifetime assumed for an access token whose answer states none, in seconds: short enough to be
+/// wrong on the safe side, long enough not to refresh all the time. A JWT's own `exp` comes first.
+pub const ASSUMED_LIFETIME_SECS: u64 = 300;
+
+/// Tokens, as the provider answered them.
+#[derive(Debug)]
+pub struct TokenResponse {
+    /// The access token.
+    pub access_token: AccessToken,
+    /// How long it lasts, in seconds; the provider may not have said.
+    pub expires_in: Option<u64>,
+    /// A refresh token, if the provider issued one.
+    pub refresh_token: Option<RefreshToken>,
+    /// An ID token, if the provider issued one.
+    pub id_token: Option<IdToken>,
+    /// The granted scope, if it is not the requested one. Empty means "none".
+    pub scope: Option<String>,
+    /// Everything else, for `refreshTokenExpirationPayloadField`.
+    pub extra: Map<String, Value>,
+}
+
+/// An answer with status 200 that is no token response.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct UnusableTokenResponse {
+    /// What is wrong with it.
+    pub reason: UnusableReason,
+    /// The refresh token that was in it all the same. Where the provider rotates, it is the only one
+    /// that is still valid, and must not be lost.
+    pub refresh_token: Option<RefreshToken>,
+}
+
+/// What is wrong with an answer of the token endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnusableReason {
+    /// Not a JSON object.
+    #[error("the token endpoint's answer is not a JSON object")]
+    NotAnObject,
+    /// No `access_token`, or one that cannot be used.
+    #[error("the token endpoint's `access_token` cannot be used: {0}")]
+    AccessToken(MalformedCredential),
+    /// `token_type` is missing or not `Bearer`.
+    #[error("the token endpoint's `token_type` is not Bearer")]
+    TokenType,
+    /// A refresh token that cannot be sent back.
+    #[error("the token endpoint's `refresh_token` cannot be used: {0}")]
+    RefreshToken(MalformedCredential),
+    /// An ID token that is not a compact JWS.
+    #[error("the token endpoint's `id_token` is not a signed JWT: {0}")]
+    IdToken(MalformedCredential),
+}
+
+impl TokenResponse {
+    /// Reads the body of a 200 answer.
+    pub fn parse(body: &[u8]) -> Result<Self, UnusableTokenResponse> {
+        let unusable = |reason, refresh_token| UnusableTokenResponse { reason, refresh_token };
+        let Ok(Value::Object(mut body)) = serde_json::from_slice(body) else {
+            return Err(unusable(UnusableReason::NotAnObject, None));
+        };
+        let refresh_token = optional(&mut body, "refresh_token", RefreshToken::parse)
+            .map_err(|error| unusable(UnusableReason::RefreshToken(error), None))?;
+        match Self::parse_rest(body) {
+            Ok(response) => Ok(Self { refresh_token, ..response }),
+            Err(reason) => Err(unusable(reason, refresh_token)),
+        }
+    }
+
+    fn parse_rest(mut body: Map<String, Value>) -> Result<Self, UnusableReason> {
+        let bearer =
+            matches!(body.get("token_type"), Some(Value::String(it)) if it.eq_ignore_ascii_case("bearer"));
+        if !bearer {
+            return Err(UnusableReason::TokenType);
+        }
+        let access_token = match body.remove("access_token") {
+            Some(Value::String(token)) => AccessToken::parse(token),
+            _ => Err(MalformedCredential::Empty),
+        }
+        .map_err(UnusableReason::AccessToken)?;
+        let id_token = optional(&mut body, "id_token", IdToken::parse).map_err(UnusableReason::IdToken)?;
+        let expires_in = body.remove("expires_in").as_ref().and_then(lenient_seconds);
+        let scope = match body.remove("scope") {
+            Some(Value::String(scope)) => Some(scope),
+            // Seen in the wild: a list instead of RFC 6749 §3.3's space-separated string.
+            Some(Value::Array(list)) => {
+                Some(list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "))
+            }
+            _ => None,
+        };
+        Ok(Self { access_token, expires_in, refresh_token: None, id_token, scope, extra: body })
+    }
+}
+
+/// Absent, `null` and `""` all mean "none was issued".
+fn optional<T>(
+    body: &mut Map<String, Value>,
+    member: &str,
+    parse: impl FnOnce(String) -> Result<T, MalformedCredential>,
+) -> Result<Option<T>, MalformedCredential> {
+    match body.remove(member) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) => parse(text).map(Some),
+        Some(_) => Err(MalformedCredential::Charset),
+    }
+}
+
+/// A number of seconds: `3600`, `3600.0` or `"3600"`. Anything else says nothing.
+pub fn lenient_seconds(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64().or_else(|| {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            number.as_f64().filter(|it| (0.0..1e15).contains(it)).map(|it| it as u64)
+        }),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn parse(body: &Value) -> Result<TokenResponse, UnusableTokenResponse> {
+        TokenResponse::parse(body.to_string().as_bytes())
+    }
+
+    fn with(member: &str, value: Value) -> Value {
+        let mut body =
+            json!({"access_token": "at", "token_type": "Bearer", "refresh_token": "rt", "expires_in": 60});
+        body[member] = value;
+        body
+    }
+
+    fn refusal(body: &Value) -> UnusableReason {
+        parse(body).unwrap_err().reason
+    }
+
+    #[test]
+    fn sec_094_the_refresh_token_of_an_unusable_answer_is_kept() {
+        for body in
+            [with("access_token", json!("")), with("token_type", json!("DPoP")), with("id_token", json!("x"))]
+        {
+            assert_eq!(parse(&body).unwrap_err().refresh_token.unwrap().expose(), "rt", "{body}");
+        }
+    }
+
+    #[test]
+    fn sec_094_a_cosmetic_oddity_does_not_lose_the_refresh_token() {
+        for body in [
+            with("expires_in", json!("3600")),
+            with("expires_in", json!(3600.0)),
+            with("expires_in", json!(-1)),
+            with("expires_in", json!({"x": 1})),
+            with("id_token", json!("")),
+            with("id_token", json!(null)),
+            with("scope", json!(["a", "b"])),
+            with("scope", json!(7)),
+            with("session_state", json!([1])),
+        ] {
+            let response = parse(&body).unwrap_or_else(|error| panic!("{body}: {error}"));
+            assert_eq!(response.refresh_token.unwrap().expose(), "rt", "{body}");
+        }
+    }
+
+    #[test]
+    fn sec_095_an_empty_refresh_token_is_no_refresh_token() {
+        assert!(parse(&with("refresh_token", json!(""))).unwrap().refresh_token.is_none());
+        assert!(parse(&with("refresh_token", json!(null))).unwrap().refresh_token.is_none());
+        assert!(parse(&with("refresh_token", json!(7))).is_err());
+    }
+
+    #[test]
+    fn sec_096_a_lifetime_is_a_number_or_nothing() {
+        for (value, expected) in [
+            (json!(0), Some(0)),
+            (json!(1), Some(1)),
+            (json!(u64::MAX), Some(u64::MAX)),
+            (json!("60"), Some(60)),
+            (json!(-5), None),
+            (json!("soon"), None),
+            (json!(1e300), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(parse(&with("expires_in", value.clone())).unwrap().expires_in, expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn sec_097_the_token_type_is_bearer_in_any_case() {
+        for good in ["Bearer", "bearer", "BEARER"] {
+            assert!(parse(&with("token_type", json!(good))).is_ok());
+        }
+        for bad in [json!("DPoP"), json!("mac"), json!(""), json!(null), json!(["Bearer"])] {
+            assert!(refusal(&with("token_type", bad)) == UnusableReason::TokenType);
+        }
+    }
+
+    #[test]
+    fn sec_075_an_unusable_access_token_is_refused() {
+        for bad in [json!(""), json!("a\r\nX: y"), json!(null), json!(7), json!("a b")] {
+            assert!(matches!(refusal(&with("access_token", bad)), UnusableReason::AccessToken(_)));
+        }
+        for body in ["", "null", "[]", "\"x\"", "<html>"] {
+            assert_eq!(
+                TokenResponse::parse(body.as_bytes()).unwrap_err().reason,
+                UnusableReason::NotAnObject
+            );
+        }
+    }
+}

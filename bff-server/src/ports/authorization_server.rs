@@ -1,0 +1,102 @@
+//! The authorization server, as seen from the back channel.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use crate::domain::{
+    credential::{AuthorizationCode, IdToken, RefreshToken},
+    id_token::SignedClaims,
+    metadata::ProviderMetadata,
+    token_response::TokenResponse,
+};
+
+/// The `clientId` of one of the configured clients.
+pub type ClientId<'a> = &'a str;
+
+/// The authorization server's metadata, keys or endpoints cannot be used at the moment.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the authorization server cannot be used: {reason}")]
+pub struct ProviderError {
+    /// What is wrong, for the log. Contains nothing the provider sent but what is safe to print.
+    pub reason: String,
+    /// When it asked to be asked again, if it did.
+    pub retry_after: Option<Duration>,
+}
+
+impl ProviderError {
+    /// An error without advice on when to retry.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), retry_after: None }
+    }
+}
+
+/// What is exchanged for tokens.
+#[derive(Debug)]
+pub enum Grant<'a> {
+    /// RFC 6749 §4.1.3 with RFC 7636 §4.5. Sent once: a code that may have been seen is never sent again.
+    AuthorizationCode {
+        /// The code.
+        code: &'a AuthorizationCode,
+        /// The flow's PKCE verifier.
+        code_verifier: &'a str,
+        /// The flow's redirect URI.
+        redirect_uri: &'a str,
+    },
+    /// RFC 6749 §6.
+    RefreshToken(&'a RefreshToken),
+}
+
+/// Why a grant brought no tokens.
+#[derive(Debug, thiserror::Error)]
+pub enum GrantError {
+    /// `invalid_grant`: the one answer that says the grant itself is no longer good.
+    #[error("the authorization server no longer accepts the grant (invalid_grant)")]
+    Invalid,
+    /// Any other refusal or failure; says nothing about the session.
+    #[error(transparent)]
+    Unavailable(#[from] ProviderError),
+    /// Status 200, but not tokens.
+    #[error("the authorization server's answer cannot be used: {0}")]
+    Unusable(#[from] crate::domain::token_response::UnusableTokenResponse),
+}
+
+/// Why an ID token's signature could not be accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenVerificationError {
+    /// The token is wrong.
+    #[error("the ID token is refused: {0}")]
+    Refused(String),
+    /// The keys cannot be had.
+    #[error(transparent)]
+    Unavailable(#[from] ProviderError),
+}
+
+/// A token that can be revoked (RFC 7009 §2.1).
+#[derive(Clone, Debug)]
+pub enum RevocableToken {
+    /// With it, usually the whole grant.
+    Refresh(RefreshToken),
+    /// Where there is no refresh token.
+    Access(crate::domain::credential::AccessToken),
+}
+
+/// An authorization server (or OpenID Provider; one that issues ID tokens).
+#[async_trait]
+pub trait AuthorizationServer: Send + Sync {
+    /// Its metadata, from the cache if there is one.
+    async fn metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderError>;
+
+    /// Exchanges a grant for tokens.
+    async fn redeem(&self, client: ClientId<'_>, grant: Grant<'_>) -> Result<TokenResponse, GrantError>;
+
+    /// Checks an ID token's signature and returns its claims, which are still to be validated.
+    async fn verify(
+        &self,
+        client: ClientId<'_>,
+        token: &IdToken,
+    ) -> Result<SignedClaims, TokenVerificationError>;
+
+    /// Revokes a token, best effort and bounded in time (RFC 7009).
+    async fn revoke(&self, client: ClientId<'_>, token: RevocableToken) -> Result<(), ProviderError>;
+}

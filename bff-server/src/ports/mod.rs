@@ -1,0 +1,17 @@
+//! What the rules need of the world, as traits. The adapters implement them; tests may too.
+
+mod authorization_server;
+mod clock;
+#[cfg(test)]
+pub(crate) mod contract_tests;
+mod entropy;
+mod session_store;
+
+pub use authorization_server::{
+    AuthorizationServer, ClientId, Grant, GrantError, ProviderError, RevocableToken, TokenVerificationError,
+};
+pub use clock::Clock;
+pub use entropy::{Entropy, EntropyFailure};
+pub use session_store::{
+    LeaseOwner, Marker, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version,
+};

@@ -1,0 +1,100 @@
+//! Where sessions live.
+//!
+//! A store keeps bytes under keys, with a time to live for each. It knows nothing of what the bytes
+//! mean: they arrive sealed. Replicas of the server share nothing but the store, so the operations that
+//! two replicas may run at once are atomic.
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+
+use crate::domain::session_id::SessionKey;
+
+/// Counts the writes of a record, so that a slow writer cannot overwrite a newer one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version(pub u64);
+
+/// A record as read.
+#[derive(Clone, Debug)]
+pub struct StoredRecord {
+    /// Which write this is.
+    pub version: Version,
+    /// What was written.
+    pub value: bytes::Bytes,
+}
+
+/// What became of a conditional write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplaceOutcome {
+    /// Written.
+    Replaced,
+    /// Not written: somebody else wrote in between.
+    Stale,
+    /// Not written: the record is gone. A refresh that finishes after a logout ends here.
+    Gone,
+}
+
+/// Names something that may happen once, such as the answer to one login flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marker(pub String);
+
+/// Proves that a lease is one's own. Random, so that nobody releases what expired and was taken anew.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LeaseOwner(pub [u8; 16]);
+
+impl fmt::Debug for LeaseOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LeaseOwner(…)")
+    }
+}
+
+/// The store did not do what was asked, and nobody can say whether it will. Never "there is no session".
+#[derive(Debug, thiserror::Error)]
+#[error("the session store cannot be used: {0}")]
+pub struct StoreError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+impl StoreError {
+    /// Wraps a backend's error. Its text must not contain credentials or values.
+    pub fn new(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(error.into())
+    }
+}
+
+/// A session store.
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// Reads a record, in one round trip. `None` if it never was, was removed, or its time is up.
+    async fn read(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError>;
+
+    /// Writes a new record that lives for `ttl`.
+    async fn insert(&self, key: &SessionKey, value: &[u8], ttl: Duration) -> Result<(), StoreError>;
+
+    /// Writes a record anew if it still is the one that was read, atomically.
+    async fn replace(
+        &self,
+        key: &SessionKey,
+        expected: Version,
+        value: &[u8],
+        ttl: Duration,
+    ) -> Result<ReplaceOutcome, StoreError>;
+
+    /// Removes a record. Whether it was there does not matter.
+    async fn remove(&self, key: &SessionKey) -> Result<(), StoreError>;
+
+    /// Marks something as done; `true` for exactly one caller within `ttl`, across all replicas.
+    async fn spend(&self, marker: &Marker, ttl: Duration) -> Result<bool, StoreError>;
+
+    /// Takes the refresh lease of a session for at most `lease`; `false` if another holds it.
+    async fn acquire(
+        &self,
+        key: &SessionKey,
+        owner: &LeaseOwner,
+        lease: Duration,
+    ) -> Result<bool, StoreError>;
+
+    /// Gives a lease back, if it still is the owner's.
+    async fn release(&self, key: &SessionKey, owner: &LeaseOwner) -> Result<(), StoreError>;
+
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+}

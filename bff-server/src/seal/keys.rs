@@ -1,0 +1,105 @@
+//! Key material from the configuration, and the keys derived from it.
+
+use std::fmt;
+
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use zeroize::Zeroizing;
+
+/// Fewer bytes than this are refused.
+const MIN_KEY_BYTES: usize = 32;
+
+/// Why a configured key is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WeakKey {
+    /// Shorter than 256 bits.
+    #[error("it has {found} bytes, but needs at least {MIN_KEY_BYTES}")]
+    Short {
+        /// How many bytes it has.
+        found: usize,
+    },
+    /// One character over and over, or a placeholder such as `changeme`.
+    #[error("it is a placeholder, not a random key")]
+    Placeholder,
+}
+
+/// A configured secret key of at least 256 bits. Never used itself: every use derives its own key
+/// (HKDF-SHA-256, RFC 5869).
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyMaterial(Zeroizing<Vec<u8>>);
+
+impl KeyMaterial {
+    /// Accepts material that can be a key.
+    pub fn new(bytes: Vec<u8>) -> Result<Self, WeakKey> {
+        let bytes = Zeroizing::new(bytes);
+        if bytes.len() < MIN_KEY_BYTES {
+            return Err(WeakKey::Short { found: bytes.len() });
+        }
+        let distinct = bytes.iter().collect::<std::collections::HashSet<_>>().len();
+        let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
+        let placeholder =
+            ["changeme", "change-me", "change_me", "placeholder", "replace", "your-", "example"];
+        if distinct < 8 || placeholder.iter().any(|it| text.contains(it)) {
+            return Err(WeakKey::Placeholder);
+        }
+        Ok(Self(bytes))
+    }
+
+    /// The key for one use.
+    pub fn derive(&self, usage: &str) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.expand(usage))
+    }
+
+    /// A public name for the key, to recognise what it sealed.
+    pub fn derive_id(&self) -> [u8; 4] {
+        self.expand("key-id")
+    }
+
+    fn expand<const N: usize>(&self, usage: &str) -> [u8; N] {
+        struct Length(usize);
+        impl KeyType for Length {
+            fn len(&self) -> usize {
+                self.0
+            }
+        }
+        let mut output = [0; N];
+        let info = [b"authtool/v1/".as_slice(), usage.as_bytes()];
+        // Fails only for outputs beyond 255 × 32 bytes (RFC 5869 §2.3).
+        let filled = Salt::new(HKDF_SHA256, b"authtool")
+            .extract(&self.0)
+            .expand(&info, Length(N))
+            .and_then(|okm| okm.fill(&mut output));
+        debug_assert!(filled.is_ok());
+        output
+    }
+}
+
+impl fmt::Debug for KeyMaterial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyMaterial(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sec_138_short_and_placeholder_keys_are_refused() {
+        assert_eq!(KeyMaterial::new(vec![7; 31]).unwrap_err(), WeakKey::Short { found: 31 });
+        assert_eq!(KeyMaterial::new(Vec::new()).unwrap_err(), WeakKey::Short { found: 0 });
+        for placeholder in
+            [&[0; 32][..], b"changeme-changeme-changeme-changeme!", b"REPLACE THIS WITH A RANDOM KEY 123"]
+        {
+            assert_eq!(KeyMaterial::new(placeholder.to_vec()).unwrap_err(), WeakKey::Placeholder);
+        }
+        assert!(KeyMaterial::new((0..32).collect()).is_ok());
+    }
+
+    #[test]
+    fn each_use_has_its_own_key() {
+        let key = KeyMaterial::new((0..32).collect()).unwrap();
+        assert_ne!(*key.derive("a"), *key.derive("b"));
+        assert_eq!(*key.derive("a"), *key.derive("a"));
+        assert_ne!(*key.derive("a"), [0; 32]);
+    }
+}

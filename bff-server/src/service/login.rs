@@ -1,0 +1,336 @@
+//! Logging in: to the authorization server and back (RFC 6749 §4.1, OpenID Connect Core 1.0 §3.1).
+
+use std::sync::Arc;
+
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use super::sessions::{SessionError, Sessions};
+use crate::{
+    domain::{
+        authorization_request::authorization_url,
+        credential::AuthorizationCode,
+        id_token::Expected,
+        login_flow::{self, FlowMismatch, FlowSecrets, LoginFlow},
+        parameters::{AuthorizationError, AuthorizationOutcome, AuthorizationResponse},
+        return_url::ReturnUrls,
+        scope,
+        session::{Login, Session},
+        session_id::SessionKey,
+        token_response::TokenResponse,
+        user_claims,
+    },
+    ports::{
+        AuthorizationServer, Clock, Entropy, EntropyFailure, Grant, GrantError, Marker, ProviderError,
+        RevocableToken, SessionStore, StoreError, TokenVerificationError,
+    },
+};
+
+/// One of the configured clients, as far as logins are concerned.
+#[derive(Clone, Debug)]
+pub struct LoginClient {
+    /// `clientId`.
+    pub client_id: String,
+    /// `redirect_uri`.
+    pub redirect_uri: String,
+    /// `scope`.
+    pub scope: String,
+    /// `extra`.
+    pub extra: Vec<(String, String)>,
+    /// The issuer its ID tokens carry: the metadata's, or `idTokenValidationIssuer`.
+    pub id_token_issuer: String,
+    /// `max_age` from `extra`, in seconds.
+    pub max_age: Option<u64>,
+}
+
+/// Why a login cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum BeginError {
+    /// `client` names none of the configured clients.
+    #[error("no such client is configured")]
+    UnknownClient,
+    /// The authorization server cannot be used.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// No randomness.
+    #[error(transparent)]
+    Entropy(#[from] EntropyFailure),
+}
+
+/// Why a login did not end in a session.
+#[derive(Debug, thiserror::Error)]
+pub enum FinishError {
+    /// The answer does not belong to the flow.
+    #[error(transparent)]
+    Mismatch(#[from] FlowMismatch),
+    /// RFC 9207: somebody else's answer.
+    #[error("the response's `iss` is missing or is not the authorization server the login was started at")]
+    Issuer,
+    /// The flow was answered before.
+    #[error("this login has been finished before")]
+    Spent,
+    /// The provider, or the user there, said no.
+    #[error("the authorization server refused the login ({0:?})")]
+    Refused(AuthorizationError),
+    /// The code is not accepted.
+    #[error("the authorization server did not accept its own code")]
+    Code,
+    /// The answer to the code is not what it must be.
+    #[error("the authorization server's tokens are not acceptable: {0}")]
+    Tokens(String),
+    /// The provider is in trouble.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// The store is in trouble.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
+    /// Our own trouble.
+    #[error("an internal operation failed: {0}")]
+    Internal(Arc<str>),
+}
+
+impl From<StoreError> for FinishError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+impl From<SessionError> for FinishError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Store(error) => Self::Store(error),
+            SessionError::Provider(error) => Self::Provider(error),
+            SessionError::Internal(error) => Self::Internal(error),
+            SessionError::NoSession => Self::Internal("a new session was not stored".into()),
+        }
+    }
+}
+
+/// A login that has begun: where to send the browser, and what it must bring back.
+pub struct Begun {
+    /// The authorization request.
+    pub location: Url,
+    /// To be sealed into the flow's cookie.
+    pub flow: LoginFlow,
+}
+
+/// A login that has succeeded.
+pub struct Finished {
+    /// The new session cookie's value.
+    pub cookie_value: String,
+    /// Where the app wanted to go.
+    pub return_to: Url,
+}
+
+/// See the [module](self).
+pub struct Logins {
+    issuer: String,
+    clients: Vec<LoginClient>,
+    default_client: usize,
+    return_urls: ReturnUrls,
+    sessions: Arc<Sessions>,
+    store: Arc<dyn SessionStore>,
+    server: Arc<dyn AuthorizationServer>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    tasks: TaskTracker,
+}
+
+impl Logins {
+    /// `default_client` is the index of the client to use when none is named.
+    pub fn new(
+        issuer: String,
+        clients: Vec<LoginClient>,
+        default_client: usize,
+        return_urls: ReturnUrls,
+        sessions: Arc<Sessions>,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self {
+            issuer,
+            clients,
+            default_client,
+            return_urls,
+            store: Arc::clone(&sessions.store),
+            server: Arc::clone(&sessions.server),
+            clock: Arc::clone(&sessions.clock),
+            entropy: Arc::clone(&sessions.entropy),
+            sessions,
+            tasks,
+        }
+    }
+
+    /// Begins a login. Nothing is stored: the flow travels in a cookie.
+    pub async fn begin(
+        &self,
+        client_id: Option<&str>,
+        return_to: &Url,
+        previous_session: Option<SessionKey>,
+    ) -> Result<Begun, BeginError> {
+        let client = match client_id {
+            Some(id) => self.clients.iter().find(|client| client.client_id == id),
+            None => self.clients.get(self.default_client),
+        }
+        .ok_or(BeginError::UnknownClient)?;
+        let metadata = self.server.metadata().await?;
+        let flow = LoginFlow::begin(
+            FlowSecrets {
+                state: self.entropy.random_256()?,
+                nonce: self.entropy.random_256()?,
+                verifier: self.entropy.random_256()?,
+            },
+            self.issuer.clone(),
+            client.client_id.clone(),
+            client.redirect_uri.clone(),
+            return_to,
+            previous_session,
+            self.clock.now(),
+        );
+        let location =
+            authorization_url(&metadata.authorization_endpoint, &flow, &client.scope, &client.extra);
+        Ok(Begun { location, flow })
+    }
+
+    /// Finishes a login with the answer of the authorization server. Runs to its end even if the browser
+    /// goes away: tokens that were issued are stored or revoked, never lost.
+    pub async fn finish(
+        self: &Arc<Self>,
+        flow: LoginFlow,
+        response: AuthorizationResponse,
+        presented_session: Option<SessionKey>,
+    ) -> Result<Finished, FinishError> {
+        let logins = Arc::clone(self);
+        let task =
+            self.tasks.spawn(async move { logins.finish_alone(&flow, response, presented_session).await });
+        task.await.unwrap_or_else(|error| Err(FinishError::Internal(error.to_string().into())))
+    }
+
+    async fn finish_alone(
+        &self,
+        flow: &LoginFlow,
+        response: AuthorizationResponse,
+        presented_session: Option<SessionKey>,
+    ) -> Result<Finished, FinishError> {
+        flow.check(&response.state, self.clock.now())?;
+        let metadata = self.server.metadata().await?;
+        // One answer per flow, whatever it says, on whichever replica.
+        let marker = Marker(login_flow::flow_name(&response.state));
+        if !self.store.spend(&marker, login_flow::LIFETIME * 2).await? {
+            return Err(FinishError::Spent);
+        }
+        let issuer_fits = match &response.issuer {
+            Some(issuer) => *issuer == flow.issuer,
+            None => !metadata.sends_issuer_in_response,
+        };
+        if !issuer_fits || flow.issuer != self.issuer {
+            return Err(FinishError::Issuer);
+        }
+        let code = match response.outcome {
+            AuthorizationOutcome::Code(code) => code,
+            AuthorizationOutcome::Error(error) => return Err(FinishError::Refused(error)),
+        };
+        let client =
+            self.clients.iter().find(|client| client.client_id == flow.client_id).ok_or_else(|| {
+                FinishError::Internal("the flow's client is not configured any more".into())
+            })?;
+        // The allow-list may have changed since the flow began, and the cookie is only as good as its key.
+        let return_to = self
+            .return_urls
+            .accept(&flow.return_to)
+            .unwrap_or_else(|_| self.return_urls.default_page().clone());
+        let tokens = self.exchange(flow, &code).await?;
+        let session = self.validate(flow, client, tokens).await?;
+        let cookie_value = match self.sessions.begin(&session).await {
+            Ok(cookie_value) => cookie_value,
+            Err(error) => {
+                self.sessions.revoke_soon(&client.client_id, &session);
+                return Err(error.into());
+            }
+        };
+        for old in [flow.previous_session.as_ref(), presented_session.as_ref()].into_iter().flatten() {
+            if let Err(error) = self.sessions.end(old).await {
+                tracing::warn!(session = %old, %error, "the session before this login could not be ended");
+            }
+        }
+        Ok(Finished { cookie_value, return_to })
+    }
+
+    /// Sent once: a second use of a code makes a good server revoke what the first one brought.
+    async fn exchange(
+        &self,
+        flow: &LoginFlow,
+        code: &AuthorizationCode,
+    ) -> Result<TokenResponse, FinishError> {
+        let grant = Grant::AuthorizationCode {
+            code,
+            code_verifier: &flow.code_verifier(),
+            redirect_uri: &flow.redirect_uri,
+        };
+        self.server.redeem(&flow.client_id, grant).await.map_err(|error| match error {
+            GrantError::Invalid => FinishError::Code,
+            GrantError::Unavailable(error) => error.into(),
+            GrantError::Unusable(answer) => {
+                if let Some(token) = answer.refresh_token.clone() {
+                    self.sessions.revoke_token_soon(&flow.client_id, RevocableToken::Refresh(token));
+                }
+                FinishError::Tokens(answer.to_string())
+            }
+        })
+    }
+
+    /// Nothing of the tokens is used before the ID token has passed every check.
+    async fn validate(
+        &self,
+        flow: &LoginFlow,
+        client: &LoginClient,
+        tokens: TokenResponse,
+    ) -> Result<Session, FinishError> {
+        let now = self.clock.now();
+        let login = |identity, claims| Login {
+            identity,
+            issuer: &self.issuer,
+            client_id: &client.client_id,
+            nonce: flow.nonce(),
+            claims,
+        };
+        if !scope::contains_openid(&client.scope) {
+            let login = login(None, serde_json::Map::new());
+            return Ok(Session::begin(login, tokens, &self.sessions.lifetimes, now));
+        }
+        let outcome = match &tokens.id_token {
+            None => Err(FinishError::Tokens("there is no ID token, although `openid` was requested".into())),
+            Some(id_token) => match self.server.verify(&client.client_id, id_token).await {
+                Err(TokenVerificationError::Unavailable(error)) => Err(error.into()),
+                Err(TokenVerificationError::Refused(why)) => Err(FinishError::Tokens(why)),
+                Ok(signed) => signed
+                    .validate(
+                        &Expected {
+                            issuer: &client.id_token_issuer,
+                            client_id: &client.client_id,
+                            nonce: &flow.nonce(),
+                            max_age: client.max_age,
+                        },
+                        &tokens.access_token,
+                        now,
+                    )
+                    .map(|identity| {
+                        (identity, user_claims::select(&signed.claims, &self.sessions.user_claims))
+                    })
+                    .map_err(|refusal| FinishError::Tokens(format!("the ID token is refused: {refusal}"))),
+            },
+        };
+        match outcome {
+            Ok((identity, claims)) => {
+                Ok(Session::begin(login(Some(identity), claims), tokens, &self.sessions.lifetimes, now))
+            }
+            Err(error) => {
+                let token = match tokens.refresh_token {
+                    Some(token) => RevocableToken::Refresh(token),
+                    None => RevocableToken::Access(tokens.access_token),
+                };
+                self.sessions.revoke_token_soon(&client.client_id, token);
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Logging out: here first, then at the OpenID Provider (OpenID Connect RP-Initiated Logout 1.0).
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lc_rs::constant_time;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::sessions::{SessionError, Sessions};
+use crate::{
+    domain::{session::Session, session_id::SessionKey, time::UnixSeconds},
+    ports::Clock,
+};
+
+/// How long the way to the provider and back may take.
+pub const LIFETIME: Duration = Duration::from_secs(600);
+
+/// An `id_token_hint` longer than this stays at home: URLs have limits, and `client_id` says enough.
+const MAX_HINT_BYTES: usize = 4096;
+
+/// A logout on its way to the provider and back; sealed into a cookie.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct LogoutFlow {
+    state: [u8; 32],
+    /// Where in the app to go afterwards.
+    pub return_to: String,
+    created_at: UnixSeconds,
+}
+
+impl LogoutFlow {
+    /// The `state` parameter.
+    pub fn state(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.state)
+    }
+
+    /// Whether the provider's answer belongs to this logout.
+    pub fn is_answered_by(&self, state: &str, now: UnixSeconds) -> bool {
+        let same = constant_time::verify_slices_are_equal(self.state().as_bytes(), state.as_bytes()).is_ok();
+        same && now < self.created_at.plus(LIFETIME)
+    }
+}
+
+/// What to do with the browser after the session is gone.
+pub struct Ended {
+    /// Where to send it.
+    pub location: Url,
+    /// To be sealed into the logout cookie, if the provider sends the browser back to us.
+    pub flow: Option<LogoutFlow>,
+}
+
+/// See the [module](self).
+pub struct Logouts {
+    sessions: Arc<Sessions>,
+    post_logout_redirect_uris: Vec<(String, Url)>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Logouts {
+    /// `post_logout_redirect_uris`: `postLogoutRedirectUri` of each client that has one.
+    pub fn new(sessions: Arc<Sessions>, post_logout_redirect_uris: Vec<(String, Url)>) -> Self {
+        Self { clock: Arc::clone(&sessions.clock), sessions, post_logout_redirect_uris }
+    }
+
+    /// Ends the session, then says where to go: to the provider's end-session endpoint, or, where there
+    /// is none or nobody was logged in, straight to `return_to`.
+    pub async fn end(&self, key: Option<&SessionKey>, return_to: &Url) -> Result<Ended, SessionError> {
+        let session = match key {
+            Some(key) => self.sessions.end(key).await?,
+            None => None,
+        };
+        let at_provider = match &session {
+            Some(session) => self.end_at_provider(session, return_to).await?,
+            None => None,
+        };
+        Ok(at_provider.unwrap_or_else(|| Ended { location: return_to.clone(), flow: None }))
+    }
+
+    async fn end_at_provider(
+        &self,
+        session: &Session,
+        return_to: &Url,
+    ) -> Result<Option<Ended>, SessionError> {
+        // The session is gone already; a provider that cannot be reached does not change that.
+        let Ok(metadata) = self.sessions.server.metadata().await else { return Ok(None) };
+        let Some(mut location) = metadata.end_session_endpoint.clone() else { return Ok(None) };
+        let client_id = &session.kept.client_id;
+        let back =
+            self.post_logout_redirect_uris.iter().find(|(client, _)| client == client_id).map(|(_, uri)| uri);
+        let flow = match back {
+            Some(_) => Some(LogoutFlow {
+                state: self.sessions.entropy.random_256()?,
+                return_to: return_to.as_str().to_owned(),
+                created_at: self.clock.now(),
+            }),
+            None => None,
+        };
+        {
+            let mut query = location.query_pairs_mut();
+            query.append_pair("client_id", client_id);
+            let hint = session.kept.id_token.as_ref().map(crate::domain::credential::IdToken::expose);
+            if let Some(hint) = hint.filter(|hint| hint.len() <= MAX_HINT_BYTES) {
+                query.append_pair("id_token_hint", hint);
+            }
+            if let (Some(back), Some(flow)) = (back, &flow) {
+                query.append_pair("post_logout_redirect_uri", back.as_str());
+                query.append_pair("state", &flow.state());
+            }
+        }
+        Ok(Some(Ended { location, flow }))
+    }
+
+    /// Where to go when the provider sends the browser back; `None` if that was not asked for. Ends
+    /// nothing: a page that leads a browser here logs nobody out.
+    pub fn returned(&self, flow: Option<LogoutFlow>, state: Option<&str>) -> Option<String> {
+        let (flow, state) = (flow?, state?);
+        flow.is_answered_by(state, self.clock.now()).then_some(flow.return_to)
+    }
+}

@@ -1,0 +1,7 @@
+//! The use cases: what happens, in order, when a browser or a gateway asks for something. They call the
+//! rules and the ports; HTTP calls them.
+
+pub mod login;
+pub mod logout;
+mod refresh;
+pub mod sessions;

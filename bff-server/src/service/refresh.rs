@@ -1,0 +1,299 @@
+//! Refreshing: one at a time per session, across all replicas.
+//!
+//! In the process, callers that want the same refresh share one task. Between processes, a lease in the
+//! store decides who asks the authorization server; the others wait for the result to appear. The task
+//! belongs to nobody's request, so a browser that goes away does not take a rotated token with it. The
+//! new tokens are stored, by compare-and-swap, before anyone is answered.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
+use tokio::time::Instant;
+
+use super::sessions::{SessionError, Sessions, UsableToken};
+use crate::{
+    domain::{
+        session::{Freshness, Session},
+        session_id::SessionKey,
+        token_response::TokenResponse,
+        user_claims,
+    },
+    ports::{
+        Grant, GrantError, LeaseOwner, ProviderError, ReplaceOutcome, RevocableToken, TokenVerificationError,
+        Version,
+    },
+};
+
+/// Longer than everything that is done under it: the token request and, at worst, fetching keys.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// How long a replica waits for another one's refresh.
+const WAIT_FOR_OTHERS: Duration = Duration::from_secs(15);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Attempts to store what a provider has just rotated.
+const STORE_ATTEMPTS: u32 = 5;
+
+/// After a failed refresh the session's next one waits: two seconds, doubling up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const MAX_PAUSES: usize = 10_000;
+
+type Flight = Shared<BoxFuture<'static, Result<UsableToken, SessionError>>>;
+
+/// What is going on in this process.
+#[derive(Default)]
+pub(super) struct Refreshes {
+    flights: Mutex<HashMap<SessionKey, Flight>>,
+    pauses: Mutex<HashMap<SessionKey, Pause>>,
+}
+
+#[derive(Clone, Copy)]
+struct Pause {
+    failures: u32,
+    until: Instant,
+}
+
+impl Refreshes {
+    fn pause(&self, key: &SessionKey) {
+        let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        if pauses.len() >= MAX_PAUSES {
+            let now = Instant::now();
+            pauses.retain(|_, pause| pause.until > now);
+        }
+        let failures = pauses.get(key).map_or(0, |pause| pause.failures).saturating_add(1);
+        let length = Duration::from_secs(1 << failures.min(5)).min(LONGEST_PAUSE);
+        pauses.insert(key.clone(), Pause { failures, until: Instant::now() + length });
+    }
+
+    fn remaining_pause(&self, key: &SessionKey) -> Option<Duration> {
+        let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        let remaining = pauses.get(key)?.until.saturating_duration_since(Instant::now());
+        (!remaining.is_zero()).then_some(remaining)
+    }
+
+    fn resume(&self, key: &SessionKey) {
+        self.pauses.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
+
+impl Sessions {
+    /// Joins the refresh of this session that is under way, or starts one.
+    pub(super) async fn refresh(self: &Arc<Self>, key: &SessionKey) -> Result<UsableToken, SessionError> {
+        if let Some(pause) = self.refreshes.remaining_pause(key) {
+            return Err(SessionError::Provider(ProviderError {
+                reason: "the last refresh of this session failed a moment ago".into(),
+                retry_after: Some(pause),
+            }));
+        }
+        let flight = {
+            let mut flights = self.refreshes.flights.lock().unwrap_or_else(PoisonError::into_inner);
+            let start = || {
+                let (sessions, key) = (Arc::clone(self), key.clone());
+                let task = self.tasks.spawn(async move {
+                    let outcome = sessions.refresh_alone(&key).await;
+                    sessions.refreshes.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+                    outcome
+                });
+                task.map(|joined| {
+                    joined.unwrap_or_else(|error| Err(SessionError::Internal(error.to_string().into())))
+                })
+                .boxed()
+                .shared()
+            };
+            flights.entry(key.clone()).or_insert_with(start).clone()
+        };
+        flight.await
+    }
+
+    async fn refresh_alone(&self, key: &SessionKey) -> Result<UsableToken, SessionError> {
+        let mut owner = LeaseOwner([0; 16]);
+        self.entropy.fill(&mut owner.0)?;
+        let give_up = Instant::now() + WAIT_FOR_OTHERS;
+        while !self.store.acquire(key, &owner, LEASE).await? {
+            if Instant::now() >= give_up {
+                return Err(SessionError::Provider(ProviderError {
+                    reason: "another replica is refreshing this session and has not finished".into(),
+                    retry_after: Some(Duration::from_secs(1)),
+                }));
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+            let (_, session) = self.read(key).await?;
+            if let Freshness::Fresh = self.freshness(&session) {
+                return Ok(self.usable(&session.live));
+            }
+        }
+        let outcome = self.refresh_holding_lease(key).await;
+        if let Err(error) = self.store.release(key, &owner).await {
+            tracing::warn!(session = %key, %error, "a refresh lease could not be given back; it will expire");
+        }
+        match &outcome {
+            Err(SessionError::Provider(_)) => self.refreshes.pause(key),
+            _ => self.refreshes.resume(key),
+        }
+        outcome
+    }
+
+    async fn refresh_holding_lease(&self, key: &SessionKey) -> Result<UsableToken, SessionError> {
+        let (record, session) = self.read(key).await?;
+        match self.freshness(&session) {
+            // Somebody was faster, between our reading and our lease.
+            Freshness::Fresh => return Ok(self.usable(&session.live)),
+            Freshness::Over => return Err(SessionError::NoSession),
+            Freshness::Stale | Freshness::Expired => {}
+        }
+        let Some(refresh_token) = &session.kept.refresh_token else { return Err(SessionError::NoSession) };
+        match self.server.redeem(&session.kept.client_id, Grant::RefreshToken(refresh_token)).await {
+            Ok(tokens) => self.adopt(key, record.version, &session, tokens).await,
+            Err(GrantError::Invalid) => self.end_unless_renewed(key, &session).await,
+            Err(GrantError::Unavailable(error)) => {
+                tracing::warn!(session = %key, %error, event = "refresh_failed", "a refresh failed");
+                Err(error.into())
+            }
+            Err(GrantError::Unusable(answer)) => {
+                tracing::error!(session = %key, error = %answer, event = "refresh_failed",
+                    "the authorization server answered a refresh with something that is no token");
+                let error = ProviderError::new(answer.to_string());
+                if let Some(refresh_token) = answer.refresh_token {
+                    self.write(key, record.version, &session.with_refresh_token(refresh_token)).await?;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// `invalid_grant` ends the session, unless the refresh token was replaced behind our back.
+    async fn end_unless_renewed(
+        &self,
+        key: &SessionKey,
+        seen: &Session,
+    ) -> Result<UsableToken, SessionError> {
+        let (_, now) = self.read(key).await?;
+        if now.kept.refresh_token != seen.kept.refresh_token {
+            return match self.freshness(&now) {
+                Freshness::Fresh | Freshness::Stale => Ok(self.usable(&now.live)),
+                Freshness::Expired | Freshness::Over => Err(SessionError::Provider(ProviderError {
+                    reason: "the session was refreshed elsewhere, and needs it again".into(),
+                    retry_after: Some(Duration::from_secs(1)),
+                })),
+            };
+        }
+        self.store.remove(key).await?;
+        tracing::warn!(session = %key, event = "session_ended", reason = "invalid_grant",
+            "the authorization server no longer accepts the refresh token; the session has ended");
+        Err(SessionError::NoSession)
+    }
+
+    /// Makes new tokens the session's own.
+    async fn adopt(
+        &self,
+        key: &SessionKey,
+        version: Version,
+        session: &Session,
+        mut tokens: TokenResponse,
+    ) -> Result<UsableToken, SessionError> {
+        let client_id = &session.kept.client_id;
+        let mut claims = None;
+        if let Some(id_token) = tokens.id_token.clone() {
+            let validated = match self.server.verify(client_id, &id_token).await {
+                Ok(signed) => match session.identity() {
+                    Some(login) => signed
+                        .validate_refreshed(
+                            &login,
+                            client_id,
+                            &session.kept.nonce,
+                            &tokens.access_token,
+                            self.clock.now(),
+                        )
+                        .map(|_| Some(user_claims::select(&signed.claims, &self.user_claims)))
+                        .map_err(|refusal| refusal.to_string()),
+                    None => Ok(None),
+                },
+                Err(TokenVerificationError::Refused(why)) => Err(why),
+                // The keys cannot be had: go on with the ID token we know, and do not lose the others.
+                Err(TokenVerificationError::Unavailable(error)) => {
+                    tracing::warn!(session = %key, %error, "a refreshed ID token could not be checked");
+                    tokens.id_token = None;
+                    Ok(None)
+                }
+            };
+            match validated {
+                Ok(selected) => claims = selected,
+                Err(why) => {
+                    tracing::error!(session = %key, reason = %why, event = "session_ended",
+                        "a refresh brought an ID token that does not continue this login; the session has ended");
+                    self.store.remove(key).await?;
+                    self.revoke_soon(
+                        client_id,
+                        &session.refreshed(tokens, None, &self.lifetimes, self.clock.now()),
+                    );
+                    return Err(SessionError::NoSession);
+                }
+            }
+        }
+        let renewed = session.refreshed(tokens, claims, &self.lifetimes, self.clock.now());
+        match self.write(key, version, &renewed).await? {
+            ReplaceOutcome::Replaced => {
+                tracing::debug!(session = %key, event = "session_refreshed", "a session was refreshed");
+                Ok(self.usable(&renewed.live))
+            }
+            ReplaceOutcome::Gone => {
+                tracing::info!(session = %key, "a session ended while it was refreshed; its new tokens are revoked");
+                self.revoke_soon(client_id, &renewed);
+                Err(SessionError::NoSession)
+            }
+            ReplaceOutcome::Stale => {
+                let (_, newer) = self.read(key).await?;
+                if newer.kept.refresh_token != renewed.kept.refresh_token
+                    && let Some(refresh_token) = renewed.kept.refresh_token
+                {
+                    self.revoke_token_soon(client_id, RevocableToken::Refresh(refresh_token));
+                }
+                Ok(self.usable(&newer.live))
+            }
+        }
+    }
+
+    /// The one write whose loss rotation cannot hide: tried again before giving up, and logged.
+    async fn write(
+        &self,
+        key: &SessionKey,
+        version: Version,
+        session: &Session,
+    ) -> Result<ReplaceOutcome, SessionError> {
+        let record = self.codec.encode(key, session, &*self.entropy)?;
+        let mut pause = Duration::from_millis(20);
+        for attempt in 1.. {
+            match self.store.replace(key, version, &record, self.time_to_live(session)).await {
+                Ok(ReplaceOutcome::Stale) if attempt > 1 => {
+                    // An earlier attempt may have been written although its answer was lost.
+                    let (_, stored) = self.read(key).await?;
+                    let ours = stored.live.access_token == session.live.access_token;
+                    return Ok(if ours { ReplaceOutcome::Replaced } else { ReplaceOutcome::Stale });
+                }
+                Ok(outcome) => return Ok(outcome),
+                Err(error) if attempt < STORE_ATTEMPTS => {
+                    tracing::warn!(session = %key, %error, attempt, "refreshed tokens could not be stored yet");
+                    tokio::time::sleep(pause).await;
+                    pause *= 4;
+                }
+                Err(error) => {
+                    tracing::error!(session = %key, %error, event = "refresh_lost",
+                        "refreshed tokens could not be stored; if the provider rotates, this session is lost");
+                    return Err(error.into());
+                }
+            }
+        }
+        Err(SessionError::NoSession)
+    }
+
+    fn freshness(&self, session: &Session) -> Freshness {
+        session.live.freshness(self.lifetimes.jitter, self.clock.now())
+    }
+}
