@@ -1,0 +1,59 @@
+// The demo, started as a user starts it: `cargo xtask demo`.
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+/**
+ * Access tokens count as expired this many seconds after they were issued, less the server's own
+ * margin of 7: so short that every longer test also crosses a refresh.
+ */
+const ACCESS_TOKEN_TTL = 12;
+
+function isFree(port) {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}
+
+/** The first of four free ports in a row. */
+async function freePorts() {
+  for (let attempt = 0; attempt < 50; attempt += 1) {
+    const first = 20_000 + Math.floor(Math.random() * 10_000);
+    const free = await Promise.all([0, 1, 2, 3].map((offset) => isFree(first + offset)));
+    if (free.every(Boolean)) return first;
+  }
+  throw new Error('no four free ports in a row');
+}
+
+/** Resolves once the demo says that it is ready. */
+export async function startDemo() {
+  const port = await freePorts();
+  // Its own executable when `cargo xtask test` runs us: that spares asking cargo again.
+  const xtask = process.env.AUTHTOOL_XTASK;
+  const [program, ...start] = xtask === undefined ? ['cargo', 'xtask'] : [xtask];
+  const options = ['demo', '--port', String(port), '--access-token-ttl', String(ACCESS_TOKEN_TTL), '--exit-with-parent'];
+  // The pipe to its standard input ends with us, and `--exit-with-parent` ends it then.
+  const child = spawn(program, [...start, ...options], { cwd: ROOT, stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+
+  const ready = new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code) => reject(new Error(`the demo ended with exit code ${code} before it was ready`)));
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (line.startsWith('ready ')) resolve(line.slice('ready '.length));
+    });
+  });
+
+  return {
+    url: await ready,
+    async stop() {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
