@@ -1,0 +1,114 @@
+//! What the npm package calls. Its TypeScript gives it the idioms of JavaScript and decides nothing.
+
+use crate::browser::{self, Browser};
+use crate::manager::{InvalidRedirectUri, Manager, Notice};
+use crate::rules::base_url;
+use alloc::string::String;
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    /// What the TypeScript side is told.
+    pub type Observer;
+
+    /// The state is another one now. `status` and `failure` are the discriminants of
+    /// [`Status`](crate::rules::state::Status) and [`FailureKind`](crate::rules::state::FailureKind) (0: none).
+    #[wasm_bindgen(method, structural)]
+    fn changed(
+        this: &Observer,
+        status: u8,
+        claims: Option<&str>,
+        expires_at: f64,
+        failure: u8,
+        http_status: u16,
+        correlation_id: Option<&str>,
+    );
+
+    /// One of [`Occurrence`](crate::rules::state::Occurrence) happened.
+    #[wasm_bindgen(method, structural)]
+    fn occurred(this: &Observer, occurrence: u8);
+
+    /// A look at the session is over.
+    #[wasm_bindgen(method, structural)]
+    fn settled(this: &Observer);
+
+    type TypeError;
+    #[wasm_bindgen(constructor)]
+    fn new(message: &str) -> TypeError;
+}
+
+fn type_error(message: &str) -> JsValue {
+    TypeError::new(message).into()
+}
+
+fn invalid_redirect_uri(_: InvalidRedirectUri) -> JsValue {
+    type_error("authtool: redirectUri must be a URL or a path, such as '/account'")
+}
+
+/// A [`Manager`] in this window.
+#[wasm_bindgen]
+pub struct Core(Manager<Browser>);
+
+#[allow(clippy::needless_pass_by_value, reason = "an exported function cannot take an `Option<&str>`")]
+#[wasm_bindgen]
+impl Core {
+    /// Throws a `TypeError` that explains what is wrong with `base_url`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(base_url: &str, observer: Observer) -> Result<Core, JsValue> {
+        let base =
+            base_url::normalise(base_url, &browser::origin()).map_err(|error| type_error(error.advice()))?;
+        let manager = Manager::new(Browser::new(&base), base);
+        manager.listen(move |state, notice| match notice {
+            Notice::Changed => {
+                let session = state.session.as_ref();
+                let failure = state.failure.as_ref();
+                observer.changed(
+                    state.status as u8,
+                    session.map(|session| session.claims.as_str()),
+                    session.map_or(0.0, |session| session.expires_at),
+                    failure.map_or(0, |failure| failure.kind as u8),
+                    failure.map_or(0, |failure| failure.status),
+                    failure.and_then(|failure| failure.correlation_id.as_deref()),
+                );
+            }
+            Notice::Occurred(occurrence) => observer.occurred(occurrence as u8),
+            Notice::Settled => observer.settled(),
+        });
+        Ok(Self(manager))
+    }
+
+    #[wasm_bindgen(js_name = baseUrl)]
+    pub fn base_url(&self) -> String {
+        self.0.base_url().into()
+    }
+
+    pub fn start(&self) {
+        self.0.start();
+    }
+
+    pub fn check(&self) {
+        self.0.check();
+    }
+
+    pub fn dispose(&self) {
+        self.0.dispose();
+    }
+
+    #[wasm_bindgen(js_name = loginUrl)]
+    pub fn login_url(&self, redirect_uri: Option<String>) -> Result<String, JsValue> {
+        self.0.login_url(redirect_uri.as_deref()).map_err(invalid_redirect_uri)
+    }
+
+    #[wasm_bindgen(js_name = logoutUrl)]
+    pub fn logout_url(&self, redirect_uri: Option<String>) -> Result<String, JsValue> {
+        self.0.logout_url(redirect_uri.as_deref()).map_err(invalid_redirect_uri)
+    }
+
+    pub fn login(&self, redirect_uri: Option<String>) -> Result<(), JsValue> {
+        self.0.login(redirect_uri.as_deref()).map_err(invalid_redirect_uri)
+    }
+
+    pub fn logout(&self, redirect_uri: Option<String>) -> Result<(), JsValue> {
+        self.0.logout(redirect_uri.as_deref()).map_err(invalid_redirect_uri)
+    }
+}

@@ -1,0 +1,354 @@
+//! The session manager: lets the [rules](crate::rules) decide what a signal means, and has the
+//! [ports](crate::ports) do it.
+
+use crate::contract::{LOGIN, LOGOUT, SESSION};
+use crate::ports::{Host, News, Signal};
+use crate::rules::answer::{self, Answer, Outcome};
+use crate::rules::state::{Failure, FailureKind, Occurrence, State, Status};
+use crate::rules::{expiry, login_guard, navigation, retry};
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+
+/// A look at the session within this time is recent enough when the page is seen again: switching between
+/// two windows does not ask the server each time.
+const RECENT_MS: f64 = 10_000.0;
+
+/// Where the moments of the last two automatic logins are kept.
+const LAST_LOGIN: &str = "authtool:login:last";
+const LOGIN_BEFORE: &str = "authtool:login:before";
+
+/// What a [listener](Manager::listen) hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The state is another one now.
+    Changed,
+    /// Something happened to the session.
+    Occurred(Occurrence),
+    /// A look at the session is over, whatever it led to.
+    Settled,
+}
+
+/// An address to return to that is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidRedirectUri;
+
+type Listener = Rc<dyn Fn(&State, Notice)>;
+
+/// Knows whether there is a session, keeps knowing it, and leads to login and logout.
+///
+/// Clones are handles to the same manager.
+pub struct Manager<H: Host>(Rc<Inner<H>>);
+
+impl<H: Host> Clone for Manager<H> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
+struct Inner<H> {
+    host: H,
+    base: String,
+    state: RefCell<Rc<State>>,
+    listeners: RefCell<Vec<(u32, Listener)>>,
+    next_listener: Cell<u32>,
+    life: Cell<Life>,
+    /// A look is under way.
+    looking: Cell<bool>,
+    /// What the look under way finds is out of date already: look again when it ends.
+    look_again: Cell<bool>,
+    /// The page was hidden when something called for a look.
+    look_when_shown: Cell<bool>,
+    looked_at: Cell<f64>,
+    failures: Cell<u32>,
+    /// A logout was announced, here or in another tab, and the look that finds it is not over.
+    logout_announced: Cell<bool>,
+    /// The look was called for by another tab, which needs no answer.
+    told: Cell<bool>,
+    /// This tab is on its way to the server's logout.
+    logging_out: Cell<bool>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    New,
+    Started,
+    Disposed,
+}
+
+impl<H: Host + 'static> Manager<H> {
+    /// A manager for the server below `base`, a [normalised](crate::rules::base_url::normalise) base URL.
+    /// Nothing happens before [`start`](Self::start).
+    pub fn new(host: H, base: String) -> Self {
+        Self(Rc::new(Inner {
+            host,
+            base,
+            state: RefCell::new(Rc::new(State::INITIAL)),
+            listeners: RefCell::default(),
+            next_listener: Cell::default(),
+            life: Cell::new(Life::New),
+            looking: Cell::default(),
+            look_again: Cell::default(),
+            look_when_shown: Cell::default(),
+            looked_at: Cell::default(),
+            failures: Cell::default(),
+            logout_announced: Cell::default(),
+            told: Cell::default(),
+            logging_out: Cell::default(),
+        }))
+    }
+
+    /// Looks for the session for the first time, and from now on keeps looking when there is reason to.
+    /// Calling it again does nothing.
+    pub fn start(&self) {
+        if self.0.life.get() == Life::New {
+            self.check();
+        }
+    }
+
+    /// Looks for the session now. Does nothing while a look is under way: its result is the answer.
+    pub fn check(&self) {
+        let inner = &self.0;
+        if inner.life.get() == Life::New {
+            inner.life.set(Life::Started);
+            let weak = Rc::downgrade(inner);
+            inner.host.open(Rc::new(move |signal| {
+                if let Some(inner) = weak.upgrade() {
+                    Self(inner).handle(signal);
+                }
+            }));
+        }
+        if inner.life.get() == Life::Started && !inner.looking.replace(true) {
+            inner.look_when_shown.set(false);
+            inner.host.clear();
+            inner.host.request_session(&navigation::endpoint(&inner.base, SESSION));
+        }
+    }
+
+    /// Stops everything. The state stays as it is, and nobody is told any more.
+    pub fn dispose(&self) {
+        let inner = &self.0;
+        if inner.life.replace(Life::Disposed) == Life::Started {
+            inner.host.close();
+        }
+        inner.listeners.take();
+    }
+
+    /// The current state: the same `Rc` until it changes.
+    pub fn state(&self) -> Rc<State> {
+        Rc::clone(&self.0.state.borrow())
+    }
+
+    /// The normalised base URL.
+    pub fn base_url(&self) -> &str {
+        &self.0.base
+    }
+
+    /// Whether a look is under way.
+    pub fn is_looking(&self) -> bool {
+        self.0.looking.get()
+    }
+
+    /// Adds a listener. The number [removes](Self::unlisten) it.
+    pub fn listen(&self, listener: impl Fn(&State, Notice) + 'static) -> u32 {
+        let id = self.0.next_listener.get();
+        self.0.next_listener.set(id.wrapping_add(1));
+        self.0.listeners.borrow_mut().push((id, Rc::new(listener)));
+        id
+    }
+
+    /// Removes a listener.
+    pub fn unlisten(&self, id: u32) {
+        self.0.listeners.borrow_mut().retain(|(known, _)| *known != id);
+    }
+
+    /// The address that starts a login and leads back to `redirect_uri`, by default the current page.
+    pub fn login_url(&self, redirect_uri: Option<&str>) -> Result<String, InvalidRedirectUri> {
+        let page = &self.0.host;
+        let back = match redirect_uri {
+            Some(given) => page.resolve(given).ok_or(InvalidRedirectUri)?,
+            None => page.location(),
+        };
+        Ok(navigation::with_return(&self.0.base, LOGIN, Some(&back)))
+    }
+
+    /// The address that ends the session, and leads to `redirect_uri` when one is given.
+    pub fn logout_url(&self, redirect_uri: Option<&str>) -> Result<String, InvalidRedirectUri> {
+        let back = match redirect_uri {
+            Some(given) => Some(self.0.host.resolve(given).ok_or(InvalidRedirectUri)?),
+            None => None,
+        };
+        Ok(navigation::with_return(&self.0.base, LOGOUT, back.as_deref()))
+    }
+
+    /// Leaves for the login. Automatic calls, which are those without a click or a key behind them, are
+    /// counted: the third within thirty seconds makes the state unavailable instead (SEC-179). In a browser
+    /// that keeps no count nothing is automatic, because nothing would end the loop.
+    pub fn login(&self, redirect_uri: Option<&str>) -> Result<(), InvalidRedirectUri> {
+        let url = self.login_url(redirect_uri)?;
+        if self.0.host.is_user_acting() || self.may_login_unasked() {
+            self.0.host.go(&url);
+        } else {
+            self.settle(Outcome::Failed(Failure::of(FailureKind::LoginLoop)));
+        }
+        Ok(())
+    }
+
+    /// Counts an automatic login, if it is permitted.
+    fn may_login_unasked(&self) -> bool {
+        let host = &self.0.host;
+        let now = host.now_ms();
+        match (host.recall(LOGIN_BEFORE), host.recall(LAST_LOGIN)) {
+            (Some(before), Some(last)) if login_guard::permits(before, now) => {
+                host.keep(LOGIN_BEFORE, last);
+                host.keep(LAST_LOGIN, now);
+                // A storage that takes nothing (a quota of zero) counts as none.
+                host.recall(LAST_LOGIN).is_some_and(|kept| kept >= now)
+            }
+            _ => false,
+        }
+    }
+
+    /// Leaves for the logout, by POST: a server may refuse to log out on GET, and no link or image of
+    /// another site can imitate it (SEC-108).
+    ///
+    /// The state stays as it is until the page is left. An app that answers "unauthenticated" with a
+    /// login would otherwise cancel the logout by its own navigation. The other tabs are told when this one
+    /// leaves, which is when the server has ended the session.
+    pub fn logout(&self, redirect_uri: Option<&str>) -> Result<(), InvalidRedirectUri> {
+        let url = self.logout_url(redirect_uri)?;
+        self.0.logging_out.set(true);
+        self.0.logout_announced.set(true);
+        self.notify(Notice::Occurred(Occurrence::Logout));
+        self.0.host.post(&url);
+        Ok(())
+    }
+
+    fn handle(&self, signal: Signal) {
+        let inner = &self.0;
+        if inner.life.get() != Life::Started {
+            return;
+        }
+        match signal {
+            Signal::Answered(answer) => self.answered(answer),
+            // The session's end is looked at even when nobody sees the page, but an outage is not waited
+            // out by pages that nobody sees.
+            Signal::Elapsed if self.is_unavailable() => self.check_when_seen(),
+            Signal::Elapsed => self.check(),
+            Signal::Shown => {
+                let now = inner.host.now_ms();
+                let state = self.state();
+                // A timer may have been late: the machine was asleep, or the page was frozen.
+                let ended = state.session.as_ref().is_some_and(|session| session.expires_at <= now);
+                let recent = (0.0..RECENT_MS).contains(&(now - inner.looked_at.get()));
+                if inner.look_when_shown.get() || ended || !recent || self.is_unavailable() {
+                    self.check();
+                }
+            }
+            Signal::Online => self.check_when_seen(),
+            Signal::Restored => {
+                // The page shows what was true when it was left (SEC-181).
+                inner.logging_out.set(false);
+                self.check_anew();
+            }
+            Signal::Leaving => {
+                if inner.logging_out.get() {
+                    inner.host.tell(News::Logout);
+                }
+            }
+            Signal::Told(News::Logout) => {
+                inner.logout_announced.set(true);
+                inner.told.set(true);
+                self.check_anew();
+            }
+            Signal::Told(News::Login) => {
+                inner.told.set(true);
+                if inner.looking.get() { self.check_anew() } else { self.check_when_seen() }
+            }
+        }
+    }
+
+    /// Looks now, or as soon as the page is seen.
+    fn check_when_seen(&self) {
+        if self.0.host.is_hidden() {
+            self.0.look_when_shown.set(true);
+        } else {
+            self.check();
+        }
+    }
+
+    /// Looks now. The look that may be under way does not count: its answer may have left the server
+    /// before whatever happened.
+    fn check_anew(&self) {
+        if self.0.looking.get() {
+            self.0.look_again.set(true);
+        } else {
+            self.check();
+        }
+    }
+
+    fn answered(&self, answer: Answer) {
+        let inner = &self.0;
+        inner.looking.set(false);
+        if inner.look_again.take() {
+            self.check();
+            return;
+        }
+        let now = inner.host.now_ms();
+        inner.looked_at.set(now);
+        let outcome = answer::interpret(answer, now);
+        match &outcome {
+            Outcome::Session(session) => {
+                inner.failures.set(0);
+                inner.host.set(expiry::timer_ms(session.expires_at, now));
+            }
+            Outcome::NoSession => inner.failures.set(0),
+            Outcome::Failed(failure) => {
+                let failures = inner.failures.get().saturating_add(1);
+                inner.failures.set(failures);
+                inner.host.set(retry::delay_ms(failures, inner.host.unit(), failure.retry_after_ms));
+            }
+        }
+        self.settle(outcome);
+    }
+
+    /// Moves the state on, and tells everybody.
+    fn settle(&self, outcome: Outcome) {
+        let inner = &self.0;
+        let open = matches!(outcome, Outcome::Failed(_));
+        let mut state = State::clone(&self.state());
+        let change = state.apply(outcome, inner.host.now_ms(), inner.logout_announced.get());
+        if change.changed {
+            inner.state.replace(Rc::new(state));
+        }
+        if !open {
+            inner.logout_announced.set(false);
+            // News that came from a tab does not go back to the tabs.
+            if !inner.told.take() && change.occurrence == Some(Occurrence::Login) {
+                inner.host.tell(News::Login);
+            }
+        }
+        if change.changed {
+            self.notify(Notice::Changed);
+        }
+        if let Some(occurrence) = change.occurrence {
+            self.notify(Notice::Occurred(occurrence));
+        }
+        self.notify(Notice::Settled);
+    }
+
+    fn is_unavailable(&self) -> bool {
+        self.0.state.borrow().status == Status::Unavailable
+    }
+
+    fn notify(&self, notice: Notice) {
+        // Copies: a listener may add and remove listeners, and change the state.
+        let state = self.state();
+        let listeners: Vec<Listener> =
+            self.0.listeners.borrow().iter().map(|(_, listener)| Rc::clone(listener)).collect();
+        for listener in listeners {
+            listener(&state, notice);
+        }
+    }
+}

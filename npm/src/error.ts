@@ -1,0 +1,49 @@
+/**
+ * Why something failed.
+ *
+ * | code | meaning |
+ * |---|---|
+ * | `unauthorized` | Nobody is logged in: the server answered 401. The only code that calls for a login. |
+ * | `network` | No answer: offline, refused, redirected elsewhere, or too late. |
+ * | `server` | The server answered with an error: overloaded (503), too many requests (429), forbidden (403), ... |
+ * | `protocol` | The answer is no session. Something between browser and server answered, or `baseUrl` is wrong. |
+ * | `login_loop` | Automatic logins came back without a session more than twice in 30 seconds, or the browser keeps no site data, so that they would never end. |
+ * | `inactive` | The manager was disposed, or it was made on a server, where there is no browser session to look for. |
+ */
+export type AuthtoolErrorCode = 'unauthorized' | 'network' | 'server' | 'protocol' | 'login_loop' | 'inactive';
+
+/** The one class of errors that this package makes, apart from `TypeError` for wrong arguments. */
+export class AuthtoolError extends Error {
+  /** Why it failed. Branch on this, not on the message. */
+  readonly code: AuthtoolErrorCode;
+  /** The HTTP status, when there was an answer. */
+  readonly status: number | undefined;
+  /** Names the request in the server's log, when the server said so: quote it to the operator. */
+  readonly correlationId: string | undefined;
+
+  /** @internal */
+  constructor(code: AuthtoolErrorCode, status?: number, correlationId?: string) {
+    super(`authtool: ${code}${status ? ` (${status})` : ''}`);
+    this.name = 'AuthtoolError';
+    this.code = code;
+    this.status = status;
+    this.correlationId = correlationId;
+  }
+}
+
+/**
+ * Tells a missing session from any other failure: `true` only when the server said that nobody is logged in.
+ *
+ * ```ts
+ * try {
+ *   render(await manager.getSession());
+ * } catch (error) {
+ *   if (isUnauthorized(error)) showLoginButton();
+ *   else showOutage(error);
+ * }
+ * ```
+ *
+ * @param error - Anything that was caught.
+ */
+export const isUnauthorized = (error: unknown): error is AuthtoolError =>
+  error instanceof Error && (error as Partial<AuthtoolError>).code === 'unauthorized';

@@ -1,0 +1,24 @@
+import { createManager } from './browser.js';
+import type { UserManager } from './manager.js';
+import { checkOptions, type InitOptions } from './options.js';
+import { createInertManager } from './server.js';
+
+/**
+ * Makes a manager, synchronously: its addresses work at once, and unless `autostart` is `false` it has already asked
+ * for the session.
+ *
+ * Where there is no page (on a server, in a worker) the manager is inert: it stays `initialising`, asks nobody, and its
+ * addresses have a placeholder origin. Nothing is compiled there, and importing the package never does anything.
+ *
+ * ```ts
+ * const manager = init({ baseUrl: '/bff' });
+ * document.querySelector('a.login').href = manager.client.loginUrl().href;
+ * ```
+ *
+ * @param options - See {@link InitOptions}.
+ * @throws `TypeError` that names the option, when one cannot be used.
+ */
+export const init = (options?: InitOptions): UserManager => {
+  const checked = checkOptions(options);
+  return typeof document == 'object' ? createManager(checked) : createInertManager(checked);
+};
