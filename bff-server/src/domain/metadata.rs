@@ -23,6 +23,15 @@ struct Document {
     authorization_response_iss_parameter_supported: Option<bool>,
 }
 
+/// Whether the provider's endpoints must be encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// `https`, or `http` on this machine (loopback).
+    Encrypted,
+    /// `http` anywhere: `client.allowInsecureHttp`, for closed development networks.
+    MayBePlain,
+}
+
 /// Metadata that passed every check.
 #[derive(Clone, Debug)]
 pub struct ProviderMetadata {
@@ -80,8 +89,12 @@ pub enum UnusableMetadata {
 }
 
 impl ProviderMetadata {
-    /// Reads and checks a document. `http` endpoints are accepted only on this machine (loopback).
-    pub fn parse(document: &[u8], configured_issuer: &str) -> Result<Self, UnusableMetadata> {
+    /// Reads and checks a document.
+    pub fn parse(
+        document: &[u8],
+        configured_issuer: &str,
+        transport: Transport,
+    ) -> Result<Self, UnusableMetadata> {
         let document: Document = serde_json::from_slice(document)
             .map_err(|error| UnusableMetadata::Malformed { line: error.line(), column: error.column() })?;
         if document.issuer != configured_issuer {
@@ -98,11 +111,23 @@ impl ProviderMetadata {
             return Err(UnusableMetadata::NoS256);
         }
         Ok(Self {
-            authorization_endpoint: endpoint("authorization_endpoint", &document.authorization_endpoint)?,
-            token_endpoint: endpoint("token_endpoint", &document.token_endpoint)?,
-            jwks_uri: optional("jwks_uri", document.jwks_uri.as_deref())?,
-            end_session_endpoint: optional("end_session_endpoint", document.end_session_endpoint.as_deref())?,
-            revocation_endpoint: optional("revocation_endpoint", document.revocation_endpoint.as_deref())?,
+            authorization_endpoint: endpoint(
+                "authorization_endpoint",
+                &document.authorization_endpoint,
+                transport,
+            )?,
+            token_endpoint: endpoint("token_endpoint", &document.token_endpoint, transport)?,
+            jwks_uri: optional("jwks_uri", document.jwks_uri.as_deref(), transport)?,
+            end_session_endpoint: optional(
+                "end_session_endpoint",
+                document.end_session_endpoint.as_deref(),
+                transport,
+            )?,
+            revocation_endpoint: optional(
+                "revocation_endpoint",
+                document.revocation_endpoint.as_deref(),
+                transport,
+            )?,
             token_endpoint_auth_methods: document.token_endpoint_auth_methods_supported,
             sends_issuer_in_response: document
                 .authorization_response_iss_parameter_supported
@@ -113,19 +138,24 @@ impl ProviderMetadata {
     }
 }
 
-fn optional(member: &'static str, value: Option<&str>) -> Result<Option<Url>, UnusableMetadata> {
-    value.map(|value| endpoint(member, value)).transpose()
-}
-
-fn endpoint(member: &'static str, value: &str) -> Result<Url, UnusableMetadata> {
-    let url = Url::parse(value).map_err(|_| UnusableMetadata::Endpoint { member })?;
-    if is_safe_endpoint(&url) { Ok(url) } else { Err(UnusableMetadata::Endpoint { member }) }
+fn optional(
+    member: &'static str,
+    value: Option<&str>,
+    transport: Transport,
+) -> Result<Option<Url>, UnusableMetadata> {
+    value.map(|value| endpoint(member, value, transport)).transpose()
 }
 
 /// Absolute, encrypted (or on this machine), and nothing but a place.
-pub fn is_safe_endpoint(url: &Url) -> bool {
-    let encrypted = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url));
-    encrypted && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+fn endpoint(member: &'static str, value: &str, transport: Transport) -> Result<Url, UnusableMetadata> {
+    let url = Url::parse(value).map_err(|_| UnusableMetadata::Endpoint { member })?;
+    let transported = match url.scheme() {
+        "https" => true,
+        "http" => is_loopback(&url) || transport == Transport::MayBePlain,
+        _ => false,
+    };
+    let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+    if transported && bare { Ok(url) } else { Err(UnusableMetadata::Endpoint { member }) }
 }
 
 /// Whether a URL's host is this machine.
@@ -154,7 +184,7 @@ mod tests {
         for (name, value) in changes.as_object().unwrap() {
             document[name] = value.clone();
         }
-        ProviderMetadata::parse(document.to_string().as_bytes(), "https://op.example")
+        ProviderMetadata::parse(document.to_string().as_bytes(), "https://op.example", Transport::Encrypted)
     }
 
     #[test]

@@ -247,7 +247,7 @@ fn algorithm_name(algorithm: Algorithm) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::SystemEntropy;
+    use crate::{adapters::SystemEntropy, domain::metadata::Transport};
 
     fn metadata(methods: Option<&[&str]>) -> ProviderMetadata {
         let mut document = json!({
@@ -258,7 +258,8 @@ mod tests {
         if let Some(methods) = methods {
             document["token_endpoint_auth_methods_supported"] = json!(methods);
         }
-        ProviderMetadata::parse(document.to_string().as_bytes(), "https://op.example").unwrap()
+        ProviderMetadata::parse(document.to_string().as_bytes(), "https://op.example", Transport::Encrypted)
+            .unwrap()
     }
 
     fn secret(preferred: Option<AuthenticationMethod>) -> ClientAuthentication {

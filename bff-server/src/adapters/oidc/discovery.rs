@@ -78,7 +78,7 @@ impl OidcProvider {
         if answer.status != StatusCode::OK {
             return Err(ProviderError::new(format!("{url} answered {}", answer.status)));
         }
-        ProviderMetadata::parse(&answer.body, &self.settings.issuer)
+        ProviderMetadata::parse(&answer.body, &self.settings.issuer, self.settings.transport)
             .map_err(|error| ProviderError::new(format!("{url}: {error}")))
     }
 

@@ -32,7 +32,9 @@ pub use jsonwebtoken::Algorithm;
 use self::{http::BackChannel, jwks::KeyCache};
 use crate::{
     domain::{
-        credential::IdToken, id_token::SignedClaims, metadata::ProviderMetadata,
+        credential::IdToken,
+        id_token::SignedClaims,
+        metadata::{ProviderMetadata, Transport},
         token_response::TokenResponse,
     },
     ports::{
@@ -47,6 +49,8 @@ pub struct ProviderSettings {
     pub issuer: String,
     /// Where its metadata is.
     pub metadata_url: Url,
+    /// Whether its endpoints must be encrypted.
+    pub transport: Transport,
     /// The `alg`s accepted for ID tokens. Configured, never taken from the provider.
     pub id_token_algorithms: Vec<Algorithm>,
     /// How each client authenticates, by `clientId`.

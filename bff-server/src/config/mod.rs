@@ -1,0 +1,271 @@
+//! Configuration: a file in the original system's format goes in, values that cannot be invalid come out.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = authtool_bff::Config::load("authtool.json".as_ref())?;
+//! # Ok(()) }
+//! ```
+
+mod file;
+mod problem;
+mod read;
+mod resolve;
+mod secret;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use url::{Origin, Url};
+
+pub use problem::{ConfigProblem, ConfigProblems};
+
+use crate::{
+    adapters::oidc::{Algorithm, ClientAuthentication},
+    domain::session::Lifetimes,
+    seal::KeyMaterial,
+};
+
+/// Everything the server needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `client`: the authorization server and our clients there.
+    pub provider: ProviderConfig,
+    /// `session`.
+    pub session: SessionConfig,
+    /// `server`.
+    pub server: ServerConfig,
+    /// The connection that `session.authorizationFlowCache` names.
+    pub store: StoreConfig,
+    /// Things that work, but that somebody should know.
+    pub warnings: Vec<String>,
+}
+
+/// The authorization server.
+#[derive(Clone, Debug)]
+pub struct ProviderConfig {
+    /// `client.issuer`, exactly as written.
+    pub issuer: String,
+    /// The issuer with `client.issuerMetadataSegment`.
+    pub metadata_url: Url,
+    /// `client.idTokenSigningAlgorithms`.
+    pub id_token_algorithms: Vec<Algorithm>,
+    /// `client.allowInsecureHttp`.
+    pub allow_insecure_http: bool,
+    /// `client.clients`, or the one inline.
+    pub clients: Vec<ClientConfig>,
+    /// Which of them `/login` uses when it is told nothing.
+    pub default_client: usize,
+}
+
+/// One client at the authorization server.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// `clientId`.
+    pub client_id: String,
+    /// `redirect_uri`.
+    pub redirect_uri: Url,
+    /// `credentials`, `preferredTokenEndpointAuthMethod` and `preferredTokenEndpointSigningAlgorithm`.
+    pub authentication: ClientAuthentication,
+    /// `scope`.
+    pub scope: String,
+    /// `extra`, in order; an array is one parameter per item.
+    pub extra: Vec<(String, String)>,
+    /// `idTokenValidationIssuer`.
+    pub id_token_issuer: Option<String>,
+    /// `postLogoutRedirectUri`.
+    pub post_logout_redirect_uri: Option<Url>,
+}
+
+/// Sessions and their cookie.
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    /// `session.mode.type`.
+    pub mode: Mode,
+    /// The rest of `session.mode`.
+    pub cookie: CookieSettings,
+    /// `session.signingKey`; the first signs.
+    pub signing_keys: Vec<KeyMaterial>,
+    /// `session.encryptionKey`; the first seals.
+    pub encryption_keys: Vec<KeyMaterial>,
+    /// `absoluteLifetimeSecs`, `refreshTokenExpirationSecs`, `refreshTokenExpirationPayloadField`,
+    /// `sessionJitterSecs`.
+    pub lifetimes: Lifetimes,
+    /// `userClaims`.
+    pub user_claims: Vec<String>,
+    /// `errorRedirects`.
+    pub error_redirect: Option<Url>,
+    /// The opposite of `disableLogoutOnGet`.
+    pub logout_on_get: bool,
+}
+
+/// Who may have an access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// `bff`: a gateway, never a browser.
+    Bff,
+    /// `tokenExchange`, by the original called `tokenMediation`: also the app's JavaScript, in memory.
+    TokenExchange,
+}
+
+/// The session cookie's attributes, known to go together.
+#[derive(Clone, Debug)]
+pub struct CookieSettings {
+    /// `sessionIdHardening`.
+    pub hardening: Hardening,
+    /// `sameSite`.
+    pub same_site: SameSite,
+    /// `secure`.
+    pub secure: bool,
+    /// `http_only`.
+    pub http_only: bool,
+    /// `path`.
+    pub path: String,
+    /// `domain`.
+    pub domain: Option<String>,
+    /// `partitioned`.
+    pub partitioned: bool,
+    /// `expirationSecs`: how long the browser keeps the cookie; without it, until the browser ends.
+    pub max_age: Option<Duration>,
+}
+
+/// The prefix of the session cookie's name, and what browsers enforce for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hardening {
+    /// `__Host-`: Secure, Path=/, no Domain.
+    Host,
+    /// `__Secure-`: Secure.
+    Secure,
+    /// No prefix, for plain http on a developer's machine.
+    None,
+}
+
+impl Hardening {
+    /// The prefix itself.
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Host => "__Host-",
+            Self::Secure => "__Secure-",
+            Self::None => "",
+        }
+    }
+}
+
+/// The `SameSite` attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameSite {
+    /// Not sent from other sites at all.
+    Strict,
+    /// Sent when another site navigates here.
+    Lax,
+    /// Always sent.
+    None,
+}
+
+impl SameSite {
+    /// As in `Set-Cookie`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "Strict",
+            Self::Lax => "Lax",
+            Self::None => "None",
+        }
+    }
+}
+
+/// Where and what to serve.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// `apiPrefix` without a trailing slash; empty for `/`.
+    pub api_prefix: String,
+    /// `ip` and `port`: for browsers.
+    pub public: SocketAddr,
+    /// `internal`: for gateways, probes and metrics.
+    pub internal: SocketAddr,
+    /// Whether `internal` was configured; the default address may be taken without consequence.
+    pub internal_is_explicit: bool,
+    /// The app's default page: the root of the `redirect_uri`'s origin.
+    pub app: Url,
+    /// `allowedReturnOrigins`.
+    pub allowed_return_origins: Vec<Origin>,
+    /// `static`.
+    pub static_files: Option<StaticFiles>,
+    /// `proxy`.
+    pub proxy: Vec<ProxyRoute>,
+}
+
+/// The app's files.
+#[derive(Clone, Debug)]
+pub struct StaticFiles {
+    /// The folder.
+    pub root: PathBuf,
+    /// The file, inside the folder, that answers paths without a file: the app's router takes over there.
+    pub fallback: Option<String>,
+    /// The `Content-Security-Policy` of every file.
+    pub content_security_policy: String,
+}
+
+/// An API behind the server's own proxy.
+#[derive(Clone, Debug)]
+pub struct ProxyRoute {
+    /// The path prefix, without a trailing slash. It stays in the forwarded path.
+    pub prefix: String,
+    /// The upstream's origin.
+    pub upstream: Url,
+    /// How long the upstream may take to begin its answer.
+    pub timeout: Duration,
+}
+
+/// Where sessions live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreConfig {
+    /// In this process, until it ends.
+    Memory,
+    /// In a file of this process.
+    File(PathBuf),
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("the configuration file {} cannot be read: {reason}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        reason: std::io::Error,
+    },
+    /// The file can be read, but not used.
+    #[error("{}: {problems}", path.display())]
+    Invalid {
+        /// Which file.
+        path: PathBuf,
+        /// All that is wrong with it.
+        problems: ConfigProblems,
+    },
+}
+
+impl Config {
+    /// Reads a file (JSON). Relative paths inside it are relative to the working directory.
+    pub fn load(path: &Path) -> Result<Self, LoadError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|reason| LoadError::Unreadable { path: path.to_owned(), reason })?;
+        Self::from_json(&text).map_err(|problems| LoadError::Invalid { path: path.to_owned(), problems })
+    }
+
+    /// Reads JSON text.
+    ///
+    /// ```
+    /// let problems = authtool_bff::Config::from_json(r#"{ "client": { "isuer": "x" } }"#).unwrap_err();
+    /// assert!(problems.to_string().contains("did you mean `issuer`?"));
+    /// ```
+    pub fn from_json(text: &str) -> Result<Self, ConfigProblems> {
+        let value = read::parse_json(text)?;
+        let mut problems = ConfigProblems::default();
+        let file = read::shape(value, &mut problems);
+        resolve::config(file, problems)
+    }
+}

@@ -1,0 +1,246 @@
+//! Secrets in the configuration: the text itself, or where to find it.
+//!
+//! ```json
+//! "a plain string"
+//! { "type": "env", "key": "CLIENT_SECRET" }
+//! { "type": "file", "path": "/run/secrets/keys.json", "key": "signing", "encoding": "base64" }
+//! ```
+
+use std::{fmt, path::PathBuf};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+/// Where a secret is.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct SecretSource {
+    place: Place,
+    base64: bool,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Place {
+    Inline(Zeroizing<String>),
+    Env(String),
+    File { path: PathBuf, key: Option<String> },
+}
+
+/// One secret or a list: the first is current, the others still verify and open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SecretList(pub(super) Vec<SecretSource>);
+
+/// Why a secret cannot be had. Names the place, never the content.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SecretError {
+    #[error("the environment variable {0} is not set")]
+    EnvMissing(String),
+    #[error("the environment variable {0} is not valid UTF-8")]
+    EnvNotText(String),
+    #[error("the file {0} cannot be read ({1})")]
+    FileUnreadable(String, std::io::ErrorKind),
+    #[error("the file {0} has no entry {1:?}; it must be a JSON object or lines of KEY=value")]
+    KeyMissing(String, String),
+    #[error("it is not valid base64")]
+    NotBase64,
+    #[error("it is empty")]
+    Empty,
+    #[error("it is not valid UTF-8")]
+    NotText,
+}
+
+impl SecretSource {
+    /// The secret's bytes. A file's trailing line break does not belong to the secret.
+    pub(super) fn resolve(&self) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+        let raw = match &self.place {
+            Place::Inline(text) => Zeroizing::new(text.as_bytes().to_vec()),
+            Place::Env(name) => match std::env::var(name) {
+                Ok(value) => Zeroizing::new(value.into_bytes()),
+                Err(std::env::VarError::NotPresent) => return Err(SecretError::EnvMissing(name.clone())),
+                Err(std::env::VarError::NotUnicode(_)) => return Err(SecretError::EnvNotText(name.clone())),
+            },
+            Place::File { path, key } => {
+                let shown = path.display().to_string();
+                let content = Zeroizing::new(
+                    std::fs::read(path)
+                        .map_err(|error| SecretError::FileUnreadable(shown.clone(), error.kind()))?,
+                );
+                match key {
+                    Some(key) => {
+                        entry(&content, key).ok_or_else(|| SecretError::KeyMissing(shown, key.clone()))?
+                    }
+                    None => content,
+                }
+            }
+        };
+        let raw = trimmed(&raw);
+        let secret = if self.base64 {
+            // Wrapped base64, as `openssl base64` prints it, has line breaks.
+            let text: Vec<u8> = raw.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+            Zeroizing::new(STANDARD.decode(Zeroizing::new(text)).map_err(|_| SecretError::NotBase64)?)
+        } else {
+            Zeroizing::new(raw.to_vec())
+        };
+        if secret.is_empty() { Err(SecretError::Empty) } else { Ok(secret) }
+    }
+
+    /// The secret as text.
+    pub(super) fn resolve_text(&self) -> Result<Zeroizing<String>, SecretError> {
+        let bytes = self.resolve()?;
+        std::str::from_utf8(&bytes)
+            .map(|text| Zeroizing::new(text.to_owned()))
+            .map_err(|_| SecretError::NotText)
+    }
+}
+
+fn trimmed(raw: &[u8]) -> &[u8] {
+    let raw = raw.strip_suffix(b"\n").unwrap_or(raw);
+    raw.strip_suffix(b"\r").unwrap_or(raw)
+}
+
+/// One entry of a file that holds several secrets.
+fn entry(content: &[u8], key: &str) -> Option<Zeroizing<Vec<u8>>> {
+    if let Ok(Value::Object(object)) = serde_json::from_slice(content) {
+        return object.get(key)?.as_str().map(|text| Zeroizing::new(text.as_bytes().to_vec()));
+    }
+    std::str::from_utf8(content)
+        .ok()?
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .find(|(name, _)| name.trim() == key)
+        .map(|(_, value)| Zeroizing::new(value.trim().as_bytes().to_vec()))
+}
+
+impl fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Inline(_) => f.write_str("Secret(…)"),
+            Place::Env(name) => write!(f, "Secret(env {name})"),
+            Place::File { path, .. } => write!(f, "Secret(file {})", path.display()),
+        }
+    }
+}
+
+/// By hand, so that no error message quotes what stands there.
+impl<'de> Deserialize<'de> for SecretSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const SHAPE: &str =
+            "a secret is a string, {\"type\": \"env\", \"key\": …} or {\"type\": \"file\", \"path\": …}";
+        let object = match Value::deserialize(deserializer)? {
+            Value::String(text) => {
+                return Ok(Self { place: Place::Inline(Zeroizing::new(text)), base64: false });
+            }
+            Value::Object(object) => object,
+            _ => return Err(D::Error::custom(SHAPE)),
+        };
+        let text = |name: &str| match object.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
+            Some(_) => Err(D::Error::custom(format!("`{name}` of a secret must be a non-empty string"))),
+        };
+        let (known, place) = match text("type")?.as_deref() {
+            Some("env") => {
+                let key = text("key")?.ok_or_else(|| D::Error::custom("a secret of type env needs `key`"))?;
+                (&["type", "key", "encoding"][..], Place::Env(key))
+            }
+            Some("file") => {
+                let path =
+                    text("path")?.ok_or_else(|| D::Error::custom("a secret of type file needs `path`"))?;
+                (
+                    &["type", "path", "key", "encoding"][..],
+                    Place::File { path: path.into(), key: text("key")? },
+                )
+            }
+            _ => return Err(D::Error::custom(SHAPE)),
+        };
+        if object.keys().any(|name| !known.contains(&name.as_str())) {
+            return Err(D::Error::custom(format!(
+                "a secret of this type has only the members {}",
+                known.join(", ")
+            )));
+        }
+        let base64 = match text("encoding")?.as_deref() {
+            None => false,
+            Some("base64") => true,
+            Some(_) => return Err(D::Error::custom("`encoding` of a secret can only be \"base64\"")),
+        };
+        Ok(Self { place, base64 })
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Array(list) if list.is_empty() => {
+                Err(D::Error::custom("a list of secrets cannot be empty"))
+            }
+            Value::Array(list) => list
+                .into_iter()
+                .map(|item| SecretSource::deserialize(item).map_err(D::Error::custom))
+                .collect::<Result<_, _>>()
+                .map(Self),
+            one => SecretSource::deserialize(one).map(|it| Self(vec![it])).map_err(D::Error::custom),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn resolve(value: Value) -> Result<Vec<u8>, SecretError> {
+        serde_json::from_value::<SecretSource>(value).unwrap().resolve().map(|it| it.to_vec())
+    }
+
+    #[test]
+    fn a_secret_comes_from_the_text_the_environment_or_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, content: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        assert_eq!(resolve(json!("plain")).unwrap(), b"plain");
+        assert!(resolve(json!({"type": "env", "key": "PATH"})).is_ok());
+        assert_eq!(
+            resolve(json!({"type": "env", "key": "AUTHTOOL_SURELY_UNSET"})),
+            Err(SecretError::EnvMissing("AUTHTOOL_SURELY_UNSET".into()))
+        );
+        let with_newline = write("a", "from a file\n");
+        assert_eq!(resolve(json!({"type": "file", "path": with_newline})).unwrap(), b"from a file");
+        let object = write("b.json", r#"{"one": "first"}"#);
+        assert_eq!(resolve(json!({"type": "file", "path": object, "key": "one"})).unwrap(), b"first");
+        let lines = write("c.env", "ONE=first\nTWO = second\n");
+        assert_eq!(resolve(json!({"type": "file", "path": lines, "key": "TWO"})).unwrap(), b"second");
+        assert!(matches!(
+            resolve(json!({"type": "file", "path": lines, "key": "NO"})),
+            Err(SecretError::KeyMissing(..))
+        ));
+        let encoded = write("d", "Zmly\nc3Q=\n");
+        assert_eq!(
+            resolve(json!({"type": "file", "path": encoded, "encoding": "base64"})).unwrap(),
+            b"first"
+        );
+        assert_eq!(resolve(json!("")), Err(SecretError::Empty));
+    }
+
+    #[test]
+    fn sec_140_no_error_about_a_secret_quotes_it() {
+        for bad in [
+            json!(1_234_567),
+            json!(["canary"]),
+            json!({"value": "canary"}),
+            json!({"type": "env", "value": "canary"}),
+            json!({"type": "env", "key": "X", "canary": 1}),
+            json!({"type": "file", "path": "x", "encoding": "canary"}),
+        ] {
+            let error = serde_json::from_value::<SecretSource>(bad.clone()).unwrap_err().to_string();
+            assert!(!error.contains("canary") && !error.contains("1234567"), "{bad}: {error}");
+            assert!(error.contains("secret"), "{bad}: {error}");
+        }
+        let source: SecretSource = serde_json::from_value(json!("canary")).unwrap();
+        assert!(!format!("{source:?}").contains("canary"));
+    }
+}
