@@ -1,0 +1,349 @@
+//! §11 Discovery, keys and everything else that the server fetches.
+
+use crate::expect::{accepted, login_answer, login_with, refused, server_that_refuses_metadata};
+use authtool_tests::browser::Browser;
+use authtool_tests::hostile::{Endpoint, HostileOp, Lie, SigningKey, Transport};
+use authtool_tests::{Server, ServerConfig, Stage, ports, wait};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+fn discovery() -> Lie {
+    Lie::about(Endpoint::Discovery)
+}
+
+/// The server is alive, says what it lacks, and logs nobody in.
+async fn is_not_ready(what: &str, server: &Server) {
+    let readiness = server.readiness().await;
+    assert_eq!(readiness.status, 503, "{what}: {readiness:?}");
+    assert!(readiness.text().contains("provider"), "{what}: {readiness:?}");
+    let answer = login_answer(server).await;
+    assert_eq!(answer.status, 503, "{what}: {answer:?}");
+    assert!(answer.header("location").is_empty(), "{what}: {answer:?}");
+}
+
+#[tokio::test]
+async fn sec_130_metadata_of_another_issuer_is_not_used() {
+    let differs = |what: &'static str, change: fn(&str) -> Value| async move {
+        let lie = discovery().json(move |document| {
+            let issuer = document["issuer"].as_str().unwrap_or_default().to_owned();
+            document["issuer"] = change(&issuer);
+        });
+        let (op, server) = server_that_refuses_metadata(lie).await;
+        is_not_ready(what, &server).await;
+        assert_eq!(op.count(Endpoint::Authorization), 0, "{what}");
+    };
+    tokio::join!(
+        differs("a slash more", |issuer| json!(format!("{issuer}/"))),
+        differs("another", |_| json!("https://evil.example")),
+        differs("in capitals", |issuer| json!(issuer.to_uppercase())),
+        differs("none", |_| json!(null)),
+        differs("an array", |issuer| json!([issuer])),
+    );
+}
+
+#[tokio::test]
+async fn sec_130_a_configured_metadata_path_changes_nothing_about_the_issuer() {
+    let op = HostileOp::start().await;
+    let mut config = ServerConfig::new(op.issuer());
+    config.set("/client/issuerMetadataSegment", json!("/no/such/document"));
+    let server = Server::start_unready(config).await;
+    op.has_received(Endpoint::Elsewhere, 1).await;
+    assert_eq!(op.received_at(Endpoint::Elsewhere)[0].uri.path(), "/no/such/document");
+    is_not_ready("another path", &server).await;
+    assert_eq!(op.count(Endpoint::Discovery), 0, "the standard path is no fallback");
+}
+
+#[tokio::test]
+async fn sec_131_unsafe_endpoints_spoil_the_whole_document() {
+    let spoiled = |name: &'static str, value: Value| {
+        Box::pin(async move {
+            let what = format!("{name}: {value}");
+            let (_op, server) = server_that_refuses_metadata(discovery().member(name, value)).await;
+            is_not_ready(&what, &server).await;
+        })
+    };
+    join_all([
+        spoiled("token_endpoint", json!("http://op.example/token")),
+        spoiled("token_endpoint", json!("file:///etc/passwd")),
+        spoiled("token_endpoint", json!("/token")),
+        spoiled("token_endpoint", json!("https://user:password@op.example/token")),
+        spoiled("token_endpoint", json!("https://op.example/token#fragment")),
+        spoiled("token_endpoint", json!("")),
+        spoiled("token_endpoint", json!(7)),
+        spoiled("jwks_uri", json!("http://op.example/jwks")),
+        spoiled("jwks_uri", json!("file:///etc/passwd")),
+        spoiled("authorization_endpoint", json!("javascript:alert(1)")),
+        spoiled("authorization_endpoint", json!("http://op.example/authorize")),
+        spoiled("end_session_endpoint", json!("javascript:alert(1)")),
+        spoiled("revocation_endpoint", json!("http://op.example/revoke")),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn sec_131_an_endpoint_that_every_login_needs_must_be_there() {
+    let missing = |name: &'static str| async move {
+        let (_op, server) = server_that_refuses_metadata(discovery().without(name)).await;
+        is_not_ready(name, &server).await;
+    };
+    tokio::join!(missing("authorization_endpoint"), missing("token_endpoint"), missing("jwks_uri"));
+}
+
+#[tokio::test]
+async fn sec_132_metadata_is_bounded_and_not_redirected() {
+    let refuses = |what: &'static str, lie: Lie| async move {
+        let (op, server) = server_that_refuses_metadata(lie).await;
+        is_not_ready(what, &server).await;
+        assert_eq!(op.count(Endpoint::Elsewhere), 0, "{what}: a redirect was followed");
+        let size = server.resident_kib();
+        assert!(size < 200 * 1024, "{what}: {size} KiB resident");
+    };
+    let op = HostileOp::start().await;
+    let elsewhere = format!("{}/elsewhere", op.issuer());
+    let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    tokio::join!(
+        refuses("a redirect", discovery().redirect(&elsewhere)),
+        refuses("300 KiB", discovery().transport(Transport::Flood { bytes: 300 * 1024 })),
+        refuses("a gigabyte", discovery().transport(Transport::Flood { bytes: 1 << 30 })),
+        refuses("a gzip bomb", discovery().transport(Transport::GzipBomb { bytes: 256 << 20 })),
+        refuses("half a document", discovery().transport(Transport::Truncate)),
+        refuses("deep nesting", discovery().body(nested)),
+        refuses("HTML", discovery().header("content-type", "text/html").body("<h1>maintenance</h1>")),
+        refuses("500 with a good document", discovery().status(500)),
+        refuses("an array", discovery().body("[]")),
+    );
+    assert_eq!(op.count(Endpoint::Elsewhere), 0);
+}
+
+#[tokio::test]
+async fn sec_132_token_answers_are_bounded_and_not_redirected() {
+    let stage = Stage::new().await;
+    let elsewhere = format!("{}/elsewhere", stage.op.issuer());
+    let about = || Lie::about(Endpoint::CodeExchange);
+    for (what, lie) in [
+        ("a redirect", about().redirect(&elsewhere)),
+        ("a permanent redirect", about().status(308).header("location", &elsewhere)),
+        ("300 KiB", about().transport(Transport::Flood { bytes: 300 * 1024 })),
+        ("a gigabyte", about().transport(Transport::Flood { bytes: 1 << 30 })),
+        ("a gzip bomb", about().transport(Transport::GzipBomb { bytes: 256 << 20 })),
+    ] {
+        let (_, answer) = login_with(&stage, lie).await;
+        refused(what, &answer);
+    }
+    assert_eq!(stage.op.count(Endpoint::Elsewhere), 0, "a redirect was followed");
+    let size = stage.server.resident_kib();
+    assert!(size < 200 * 1024, "{size} KiB resident");
+}
+
+#[tokio::test]
+async fn sec_132_an_answer_that_never_ends_is_given_up() {
+    let stage = Stage::new().await;
+    let drip = Transport::Drip { pause: Duration::from_secs(1) };
+    let (_, answer) = login_with(&stage, Lie::about(Endpoint::CodeExchange).transport(drip)).await;
+    refused("a byte a second", &answer);
+    // Meanwhile and afterwards, others are served.
+    accepted("the next user", &stage.callback_answer().await.1);
+}
+
+#[tokio::test]
+async fn sec_132_keys_are_bounded_and_not_redirected() {
+    let refuses = |what: &'static str, lie: Lie| async move {
+        let op = HostileOp::start().await;
+        op.lies(lie);
+        let server = Server::start_unready(ServerConfig::new(op.issuer())).await;
+        // Keys may be fetched before or with the first login: neither may succeed.
+        op.has_received(Endpoint::Discovery, 1).await;
+        let answer = wait::until("the keys are asked for", async || {
+            let answer = login_answer(&server).await;
+            (answer.status.is_redirection() || op.count(Endpoint::Jwks) > 0).then_some(answer)
+        })
+        .await;
+        if answer.status.is_redirection() {
+            let stage = Stage { server, op };
+            refused(what, &stage.callback_answer().await.1);
+            assert_eq!(stage.op.count(Endpoint::Elsewhere), 0, "{what}: a redirect was followed");
+        } else {
+            assert_eq!(answer.status, 503, "{what}: {answer:?}");
+            assert_eq!(op.count(Endpoint::Elsewhere), 0, "{what}: a redirect was followed");
+        }
+    };
+    let about = || Lie::about(Endpoint::Jwks);
+    let other = HostileOp::start().await;
+    tokio::join!(
+        refuses("a redirect", about().redirect(&format!("{}/jwks", other.issuer()))),
+        refuses("600 KiB", about().transport(Transport::Flood { bytes: 600 * 1024 })),
+        refuses("a gzip bomb", about().transport(Transport::GzipBomb { bytes: 256 << 20 })),
+        refuses("500 with good keys", about().status(500)),
+    );
+    assert!(other.received().is_empty(), "{:?}", other.received());
+}
+
+#[tokio::test]
+async fn sec_132_the_outbound_client_has_no_cookies_and_no_proxy() {
+    let op = HostileOp::start().await;
+    for endpoint in [Endpoint::Discovery, Endpoint::Jwks, Endpoint::CodeExchange, Endpoint::Refresh] {
+        op.lies(Lie::about(endpoint).header("set-cookie", "tracker=canary-cookie; Path=/"));
+    }
+    let mut config = ServerConfig::new(op.issuer());
+    config.set("/session/sessionJitterSecs", json!(0));
+    let dead = format!("http://127.0.0.1:{}", ports::free());
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+        config.environment(name, &dead);
+    }
+    let server = Server::start(config).await;
+    let stage = Stage { server, op };
+    stage.op.issues_access_tokens_for(1);
+    let browser = stage.logged_in().await;
+    wait::until("a refresh", async || {
+        stage.token(&browser).await;
+        (stage.op.count(Endpoint::Refresh) > 0).then_some(())
+    })
+    .await;
+    for request in stage.op.received() {
+        if request.endpoint != Endpoint::Authorization {
+            assert!(request.headers.get("cookie").is_none(), "{request:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn sec_133_keys_survive_an_outage_of_the_provider() {
+    let stage = Stage::new().await;
+    stage.logged_in().await;
+    for endpoint in [Endpoint::Jwks, Endpoint::Discovery] {
+        stage.op.lies(Lie::about(endpoint).status(503).body("canary-maintenance"));
+    }
+    let unknown =
+        Lie::about(Endpoint::CodeExchange).id_token(|draft| draft.header["kid"] = json!("unknown")).once();
+    stage.op.lies(unknown);
+    refused("an unknown key during the outage", &stage.callback_answer().await.1);
+    accepted("a known key during the outage", &stage.callback_answer().await.1);
+}
+
+#[tokio::test]
+async fn sec_134_unknown_keys_cause_one_fetch() {
+    let stage = Stage::new().await;
+    stage.logged_in().await;
+    let before = stage.op.count(Endpoint::Jwks);
+    for number in 0..25 {
+        let kid = format!("unknown-{number}");
+        let lie = Lie::about(Endpoint::CodeExchange).id_token(move |draft| draft.header["kid"] = json!(kid));
+        refused("an unknown key", &login_with(&stage, lie).await.1);
+    }
+    let fetches = stage.op.count(Endpoint::Jwks) - before;
+    assert!(fetches <= 1, "{fetches} fetches for 25 unknown keys");
+}
+
+#[tokio::test]
+async fn sec_134_and_047_the_first_login_after_a_key_rotation_works() {
+    let stage = Stage::new().await;
+    stage.logged_in().await;
+    stage.op.lies(Lie::about(Endpoint::Jwks).member("keys", json!([SigningKey::next().jwk()])));
+    stage.op.lies(
+        Lie::about(Endpoint::CodeExchange).id_token(|draft| draft.sign_with(SigningKey::next(), "RS256")),
+    );
+    accepted("signed by the next key", &stage.callback_answer().await.1);
+}
+
+#[tokio::test]
+async fn sec_135_unusable_keys_are_passed_over() {
+    let op = HostileOp::start().await;
+    let mut encryption = SigningKey::attacker().jwk();
+    encryption["use"] = json!("enc");
+    encryption["kid"] = json!("provider-1");
+    op.lies(Lie::about(Endpoint::Jwks).json(move |document| {
+        document["keys"] = json!([
+            {"kty": "oct", "kid": "provider-1", "k": "c2VjcmV0", "alg": "HS256"},
+            encryption,
+            {"kty": "RSA", "kid": "small", "n": "AQAB", "e": "AQAB"},
+            {"kty": "RSA", "kid": "no-modulus", "e": "AQAB"},
+            {"kty": "RSA", "kid": "bad-base64", "n": "!!!", "e": "AQAB"},
+            {"kty": "EC", "kid": "curve", "crv": "P-999", "x": "AA", "y": "AA"},
+            {"kty": "EC", "kid": "off-curve", "crv": "P-256", "x": "AAAA", "y": "AAAA"},
+            {"kty": "OKP", "kid": "x25519", "crv": "X25519", "x": "AA"},
+            {"kty": "quantum", "kid": "future"},
+            {"kid": "no-type"},
+            {},
+            SigningKey::provider().jwk(),
+        ]);
+    }));
+    let server = Server::start(ServerConfig::new(op.issuer())).await;
+    let stage = Stage { server, op };
+    accepted("one good key among bad ones", &stage.callback_answer().await.1);
+}
+
+#[tokio::test]
+async fn sec_135_a_set_without_a_usable_key_verifies_nothing() {
+    let nothing = |what: &'static str, keys: Value| async move {
+        let op = HostileOp::start().await;
+        op.lies(Lie::about(Endpoint::Jwks).json(move |document| *document = keys.clone()));
+        let server = Server::start_unready(ServerConfig::new(op.issuer())).await;
+        op.has_received(Endpoint::Discovery, 1).await;
+        let answer = wait::until("the keys are asked for", async || {
+            let answer = login_answer(&server).await;
+            (answer.status.is_redirection() || op.count(Endpoint::Jwks) > 0).then_some(answer)
+        })
+        .await;
+        if answer.status.is_redirection() {
+            let stage = Stage { server, op };
+            refused(what, &stage.callback_answer().await.1);
+        } else {
+            assert_eq!(answer.status, 503, "{what}: {answer:?}");
+        }
+    };
+    let mut small = SigningKey::provider().jwk();
+    small["n"] = json!("u".repeat(171));
+    let mut huge = SigningKey::provider().jwk();
+    huge["n"] = json!("u".repeat(2731));
+    let mut exponent = SigningKey::provider().jwk();
+    exponent["e"] = json!("AQ");
+    let mut many: Vec<_> = (0..150)
+        .map(|number| {
+            let mut key = SigningKey::attacker().jwk();
+            key["kid"] = json!(format!("key-{number}"));
+            key
+        })
+        .collect();
+    many.push(SigningKey::provider().jwk());
+    tokio::join!(
+        nothing("an empty set", json!({"keys": []})),
+        nothing("no set", json!({})),
+        nothing("an array", json!([])),
+        nothing("keys that are no array", json!({"keys": "none"})),
+        nothing("a 1024-bit key", json!({"keys": [small]})),
+        nothing("a 16384-bit key", json!({"keys": [huge]})),
+        nothing("the exponent 1", json!({"keys": [exponent]})),
+        nothing("150 other keys first", json!({"keys": many})),
+    );
+}
+
+#[tokio::test]
+async fn sec_136_the_server_starts_without_its_provider_and_recovers() {
+    let port = ports::free();
+    let config = ServerConfig::new(&format!("http://127.0.0.1:{port}"));
+    let mut server = Server::start_unready(config).await;
+    is_not_ready("no provider", &server).await;
+    let session = Browser::new().fetch(&server.public, server.bff("/session")).go().await;
+    assert_eq!(session.status, 401, "who has no session has none, provider or not: {session:?}");
+    // Many users at the door do not become many requests.
+    for _ in 0..20 {
+        login_answer(&server).await;
+    }
+    let op = HostileOp::start_at(port).await;
+    server.is_ready().await;
+    assert!(op.count(Endpoint::Discovery) <= 3, "{:?}", op.received());
+    let stage = Stage { server, op };
+    stage.logged_in().await;
+}
+
+#[tokio::test]
+async fn sec_136_requests_do_not_cause_discovery() {
+    let (op, server) = server_that_refuses_metadata(discovery().status(503)).await;
+    let before = op.count(Endpoint::Discovery);
+    for _ in 0..30 {
+        assert_eq!(login_answer(&server).await.status, 503);
+    }
+    let fetches = op.count(Endpoint::Discovery) - before;
+    assert!(fetches <= 3, "{fetches} fetches for 30 requests");
+}

@@ -1,0 +1,187 @@
+//! §14 as far as it applies to the server's own proxy: what reaches the API, and what comes back.
+
+use authtool_tests::browser::Browser;
+use authtool_tests::hostile::{Endpoint, HostileOp, Lie};
+use authtool_tests::{SESSION, Server, ServerConfig, Stage, Upstream, raw, wait};
+use serde_json::json;
+
+async fn with_api() -> (Stage, Upstream, Browser) {
+    let upstream = Upstream::start().await;
+    let op = HostileOp::start().await;
+    let mut config = ServerConfig::new(op.issuer());
+    config
+        .set("/server/proxy", json!([{"prefix": "/api", "upstream": upstream.origin}]))
+        .set("/session/sessionJitterSecs", json!(0));
+    let server = Server::start(config).await;
+    let stage = Stage { server, op };
+    let browser = stage.logged_in().await;
+    (stage, upstream, browser)
+}
+
+#[tokio::test]
+async fn sec_155_and_161_the_api_gets_the_session_s_token_and_no_other() {
+    let (stage, upstream, browser) = with_api().await;
+    let cookie = format!("{SESSION}={}", browser.cookie(SESSION).unwrap());
+    let token = format!("Bearer {}", stage.op.access_tokens()[0]);
+    let request = || raw::get(&stage.server.public, "/api/orders?a=b").as_same_origin_fetch();
+    for (what, request) in [
+        ("plain", request()),
+        ("forged", request().header("authorization", "Bearer forged")),
+        (
+            "forged twice",
+            request().header("Authorization", "Bearer forged").header("AUTHORIZATION", "Basic eDp5"),
+        ),
+    ] {
+        let answer = request.header("cookie", &cookie).send().await;
+        assert_eq!(answer.status, 200, "{what}: {answer:?}");
+        assert_eq!(upstream.last().header("authorization"), token, "{what}");
+        assert_eq!(upstream.last().uri, "/api/orders?a=b", "{what}");
+    }
+    let before = upstream.arrived().len();
+    for request in [request(), request().header("cookie", "__Host-session_id=forged")] {
+        let answer = request.header("authorization", "Bearer forged").send().await;
+        assert_eq!(answer.status, 401, "without a session: {answer:?}");
+        assert_eq!(answer.problem_code(), "no_session");
+    }
+    assert_eq!(upstream.arrived().len(), before, "a stranger's request reached the API");
+}
+
+#[tokio::test]
+async fn sec_158_the_api_is_not_called_without_a_usable_token() {
+    let (stage, upstream, browser) = with_api().await;
+    stage.op.issues_access_tokens_for(1);
+    let browser = {
+        drop(browser);
+        stage.logged_in().await
+    };
+    stage.op.lies(Lie::about(Endpoint::Refresh).status(503));
+    let cookie = format!("{SESSION}={}", browser.cookie(SESSION).unwrap());
+    let (answer, arrived) = wait::until("the access token has expired", async || {
+        let before = upstream.arrived().len();
+        let answer = raw::get(&stage.server.public, "/api/orders")
+            .as_same_origin_fetch()
+            .header("cookie", &cookie)
+            .send()
+            .await;
+        (answer.status != 200).then(|| (answer, upstream.arrived().len() - before))
+    })
+    .await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert_eq!(arrived, 0, "the request reached the API without a token");
+}
+
+#[tokio::test]
+async fn sec_162_our_cookies_do_not_reach_the_api() {
+    let (stage, upstream, browser) = with_api().await;
+    stage.callback_url(&browser).await;
+    let ours: Vec<_> =
+        browser.jar().all().into_iter().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
+    assert!(ours.len() >= 2, "a session and an open login: {ours:?}");
+    let request = || raw::get(&stage.server.public, "/api/").as_same_origin_fetch();
+    let line = format!("a=1; {}; b=2", ours.join("; "));
+    for (what, request) in [
+        ("one line", request().header("cookie", &line)),
+        (
+            "several lines",
+            ours.iter()
+                .fold(request().header("cookie", "a=1"), |request, pair| request.header("cookie", pair))
+                .header("cookie", "b=2"),
+        ),
+        (
+            "with a broken neighbour",
+            request().header("cookie", [b"a=1; \xe9=\xff; ", ours.join("; ").as_bytes(), b"; b=2"].concat()),
+        ),
+    ] {
+        let answer = request.send().await;
+        assert_eq!(answer.status, 200, "{what}: {answer:?}");
+        let arrived = upstream.last().header("cookie");
+        assert!(!arrived.contains("__Host-"), "{what}: {arrived}");
+        assert!(
+            arrived.contains("a=1") && arrived.contains("b=2"),
+            "{what}: the app's cookies are lost: {arrived}"
+        );
+    }
+    let session_only = ours.iter().find(|pair| pair.starts_with(SESSION)).unwrap();
+    request().header("cookie", session_only).send().await;
+    assert_eq!(upstream.last().header("cookie"), "");
+}
+
+#[tokio::test]
+async fn sec_168_connection_headers_remove_nothing_of_ours() {
+    let (stage, upstream, browser) = with_api().await;
+    let cookie = format!("{SESSION}={}", browser.cookie(SESSION).unwrap());
+    let token = format!("Bearer {}", stage.op.access_tokens()[0]);
+    for named in ["close, authorization", "Authorization, Cookie", "te, authorization, x-authtool-csrf"] {
+        let answer = raw::get(&stage.server.public, "/api/")
+            .as_same_origin_fetch()
+            .header("cookie", &cookie)
+            .header("connection", named)
+            .header("te", "trailers")
+            .send()
+            .await;
+        if answer.status == 200 {
+            assert_eq!(upstream.last().header("authorization"), token, "{named}");
+            assert!(
+                !upstream.last().header("connection").to_ascii_lowercase().contains("authorization"),
+                "{named}"
+            );
+        } else {
+            assert_eq!(answer.status, 400, "{named}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn sec_169_an_api_cannot_set_our_cookies() {
+    let (stage, upstream, browser) = with_api().await;
+    upstream.answers_with("set-cookie", "__Host-session_id=planted; Secure; Path=/");
+    upstream.answers_with("set-cookie", "theme=dark; Path=/");
+    upstream.answers_with("set-cookie", " __Host-session_id =planted; Secure; Path=/");
+    let before = browser.cookie(SESSION);
+    let answer = browser.fetch(stage.app(), stage.app().join("/api/").unwrap()).go().await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(!answer.everything().contains("planted"), "{answer:?}");
+    assert_eq!(browser.cookie("theme").as_deref(), Some("dark"), "the API's own cookies pass: {answer:?}");
+    assert_eq!(browser.cookie(SESSION), before);
+}
+
+#[tokio::test]
+async fn sec_166_only_the_configured_prefix_is_forwarded() {
+    let (stage, upstream, browser) = with_api().await;
+    let cookie = format!("{SESSION}={}", browser.cookie(SESSION).unwrap());
+    let before = upstream.arrived().len();
+    for path in
+        ["/apix", "/API/orders", "/x/../api/orders", "//api/orders", "/bff/../api/orders", "/bff/api/orders"]
+    {
+        let answer = raw::get(&stage.server.public, path)
+            .as_same_origin_fetch()
+            .header("cookie", &cookie)
+            .send()
+            .await;
+        assert_ne!(answer.text(), "from the upstream", "{path}: {answer:?}");
+    }
+    assert_eq!(upstream.arrived().len(), before, "{:?}", upstream.arrived());
+    // Dots do not lead out of the prefix at the upstream either.
+    for path in ["/api/../admin", "/api/%2e%2e/admin", "/api/..%2fadmin", "/api/.;/admin"] {
+        raw::get(&stage.server.public, path).as_same_origin_fetch().header("cookie", &cookie).send().await;
+    }
+    for arrived in &upstream.arrived()[before..] {
+        assert!(arrived.uri.path().starts_with("/api/"), "{arrived:?}");
+        assert!(!arrived.uri.path().contains(".."), "{arrived:?}");
+    }
+}
+
+#[tokio::test]
+async fn sec_158_an_api_that_is_down_is_not_the_session_s_end() {
+    let (stage, upstream, browser) = with_api().await;
+    let api = stage.app().join("/api/").unwrap();
+    drop(upstream);
+    let answer = wait::until("the API is down", async || {
+        let answer = browser.fetch(stage.app(), &api).go().await;
+        (answer.status != 200).then_some(answer)
+    })
+    .await;
+    assert_eq!(answer.status, 502, "{answer:?}");
+    assert_eq!(answer.problem_code(), "upstream_unavailable");
+    assert_eq!(stage.session(&browser).await.status, 200);
+}

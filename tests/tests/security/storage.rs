@@ -1,0 +1,108 @@
+//! §4 Token storage and session store, as far as it shows from outside.
+
+use authtool_tests::browser::Browser;
+use authtool_tests::{SESSION, Server, ServerConfig, Stage, hostile::HostileOp, wait};
+use serde_json::json;
+
+#[tokio::test]
+async fn sec_052_and_053_a_session_file_holds_neither_tokens_nor_cookies() {
+    let op = HostileOp::start().await;
+    let mut config = ServerConfig::new(op.issuer());
+    let file = config.folder().join("sessions.redb");
+    config.set("/connections/sessions/config/path", json!(file));
+    let server = Server::start(config).await;
+    let stage = Stage { server, op };
+    let browser = stage.logged_in().await;
+    let cookie = browser.cookie(SESSION).unwrap();
+    let bytes = std::fs::read(&file).expect("the session file is where the configuration says");
+    let contains = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+    let mut secrets = [stage.op.access_tokens(), stage.op.refresh_tokens(), stage.op.id_tokens()].concat();
+    // The id and the MAC of the cookie, each for itself.
+    secrets.extend(cookie.split('.').filter(|part| part.len() >= 16).map(str::to_owned));
+    secrets.extend(["canary-".to_owned(), "ada@example.com".to_owned()]);
+    for secret in secrets {
+        assert!(!contains(secret.as_bytes()), "{secret:?} is readable in the session file");
+    }
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&file).unwrap());
+    assert_eq!(mode & 0o077, 0, "others may read the session file: {mode:o}");
+}
+
+#[tokio::test]
+async fn sec_057_and_139_a_session_file_survives_a_restart() {
+    let op = HostileOp::start().await;
+    let mut config = ServerConfig::new(op.issuer());
+    let file = config.folder().join("sessions.redb");
+    config.set("/connections/sessions/config/path", json!(file));
+    let server = Server::start(config).await;
+    let mut stage = Stage { server, op };
+    let browser = stage.logged_in().await;
+    stage.server.restart().await;
+    let session = stage.session(&browser).await;
+    assert_eq!(session.status, 200, "{session:?}");
+    assert_eq!(stage.token(&browser).await.json()["access_token"], json!(stage.op.access_tokens()[0]));
+}
+
+#[tokio::test]
+async fn sec_054_tokens_stay_on_the_server() {
+    let stage = Stage::new().await;
+    let browser = Browser::new();
+    let page = stage.log_in(&browser).await;
+    let mut seen: Vec<_> = page.hops.iter().map(|hop| hop.answer.everything()).collect();
+    for path in
+        ["/session", "/token", "/session/", "/token/", "/login?x", "/oauth/callback", "/oidc/logout/callback"]
+    {
+        seen.push(browser.fetch(stage.app(), stage.bff(path)).go().await.everything());
+        seen.push(browser.follow(stage.app(), stage.bff(path)).first_hop().go().await.answer.everything());
+    }
+    let gateway = stage.token(&browser).await;
+    assert_eq!(gateway.json()["access_token"], json!(stage.op.access_tokens()[0]), "{gateway:?}");
+    // The provider's own redirect and this one answer are where an ID token and an access token may be.
+    let logout = stage.log_out(&browser).await;
+    for refresh_token in stage.op.refresh_tokens() {
+        for answer in seen.iter().chain([&gateway.everything(), &logout.everything()]) {
+            assert!(!answer.contains(&refresh_token), "{answer}");
+        }
+    }
+    for token in [stage.op.access_tokens(), stage.op.id_tokens()].concat() {
+        assert!(seen.iter().all(|answer| !answer.contains(&token)), "{seen:#?}");
+    }
+}
+
+#[tokio::test]
+async fn sec_054_the_app_is_served_without_a_session_and_a_login_takes_one_round_trip() {
+    let stage = Stage::new().await;
+    let browser = Browser::new();
+    let page = browser.open(stage.app()).go().await;
+    assert_eq!(page.status(), 200, "{page:?}");
+    assert!(page.answer.text().contains("the app's page"), "{page:?}");
+    let page = stage.log_in(&browser).await;
+    let way: Vec<_> = page.hops.iter().map(|hop| hop.url.path().to_owned()).collect();
+    assert_eq!(way, ["/bff/login", "/authorize", "/bff/oauth/callback", "/"]);
+    // The first document after the callback is cross-site, so the Strict cookie is not sent with it.
+    let sent =
+        page.hops[3].sent.get("cookie").map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    assert!(!sent.unwrap_or_default().contains(SESSION), "the harness must keep Strict cookies back here");
+    assert_eq!(page.status(), 200, "{page:?}");
+    assert_eq!(stage.session(&browser).await.status, 200);
+}
+
+#[tokio::test]
+async fn sec_055_use_does_not_extend_a_session_beyond_its_absolute_lifetime() {
+    let stage = Stage::with(|config| {
+        config.set("/session/mode/expirationSecs", json!(3)).set("/session/sessionJitterSecs", json!(0));
+    })
+    .await;
+    stage.op.issues_access_tokens_for(1);
+    let browser = stage.logged_in().await;
+    let saved = browser.cookie(SESSION).unwrap();
+    let max_age = browser.jar().get(SESSION).and_then(|cookie| cookie.max_age);
+    assert!(max_age.is_none_or(|seconds| seconds <= 3), "the cookie outlives the session: {max_age:?}");
+    let started = std::time::Instant::now();
+    // Used all the time, and refreshed on the way.
+    wait::within(std::time::Duration::from_secs(8), "the session ends", async || {
+        (stage.token_for(&saved).await.status == 401).then_some(())
+    })
+    .await;
+    assert!(started.elapsed().as_secs() >= 1, "the session ended long before its time");
+    assert_eq!(stage.session_for(&saved).await.status, 401);
+}
