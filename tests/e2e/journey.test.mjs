@@ -128,3 +128,40 @@ test('the next user sees nothing of the one before', inBrowser(async (context) =
   assert.equal(received.claims.sub, 'alan');
   assert.doesNotMatch(await page.content(), /ada|lovelace/i);
 }));
+
+test('an outage of the login server logs nobody out', inBrowser(async (context) => {
+  const page = await openLoggedIn(context);
+  await context.route('**/bff/session', (route) => route.fulfill({ status: 503, headers: { 'retry-after': '1' } }));
+  // Coming back online is one of the moments at which the client looks again.
+  await context.setOffline(true);
+  await context.setOffline(false);
+  await page.getByText('The login server does not answer').waitFor();
+  await seesUser(page, 'Ada Lovelace');
+  await context.unroute('**/bff/session');
+  // By itself, without the button.
+  await page.getByText('The login server does not answer').waitFor({ state: 'detached' });
+  await seesUser(page, 'Ada Lovelace');
+}));
+
+test('everything can be reached and used by keyboard', inBrowser(async (context) => {
+  const page = await open(context);
+  await seesLoggedOut(page);
+  const focused = () => page.evaluate(() => document.activeElement?.textContent?.trim());
+  const tabTo = async (label) => {
+    for (let presses = 0; presses < 10 && (await focused()) !== label; presses += 1) await page.keyboard.press('Tab');
+    assert.equal(await focused(), label);
+    const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+    assert.equal(outline, 'solid', `the focus on "${label}" is visible`);
+    await page.keyboard.press('Enter');
+  };
+  await tabTo('Log in');
+  // The provider's form has the focus in its field already.
+  await page.getByLabel('Login name').waitFor();
+  await page.keyboard.press('Enter');
+  await seesUser(page, 'Ada Lovelace');
+  await tabTo('Call the API');
+  await page.getByText('Cookie received').waitFor();
+  await page.locator('body').click({ position: { x: 1, y: 1 } });
+  await tabTo('Log out');
+  await page.getByRole('heading', { name: 'Sign out here too?' }).waitFor();
+}));

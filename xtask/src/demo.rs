@@ -54,7 +54,7 @@ fn prepare_and_serve(context: &Context, options: &Options) -> Result<()> {
     ports.check_free()?;
     build(context)?;
 
-    let mut services = Services::new(context);
+    let mut services = Services::new(context, ports);
     let outcome = context
         .progress
         .step("Start the provider, the API and the server", |_| start(context, options, ports, &mut services))
@@ -157,21 +157,22 @@ fn node_service(context: &Context, script: &str, port: u16) -> Command {
 /// What runs, and what is heard of it.
 struct Services<'a> {
     context: &'a Context,
+    port: u16,
     sender: Sender<Event>,
     events: Receiver<Event>,
     logs: Vec<(&'static str, PathBuf)>,
 }
 
 impl<'a> Services<'a> {
-    fn new(context: &'a Context) -> Self {
+    fn new(context: &'a Context, ports: Ports) -> Self {
         let (sender, events) = channel();
         context.supervisor.notify(&sender);
-        Self { context, sender, events, logs: Vec::new() }
+        Self { context, port: ports.app, sender, events, logs: Vec::new() }
     }
 
     fn start(&mut self, service: &'static str, command: &Command) -> Result<()> {
-        let number = self.logs.len();
-        let (path, log) = self.context.progress.log(&format!("demo {number} {service}"))?;
+        // Two demos on different ports do not write into each other's logs.
+        let (path, log) = self.context.progress.log(&format!("demo {} {service}", self.port))?;
         self.logs.push((service, path));
         self.context.supervisor.serve(service, command, &log, &self.sender)
     }

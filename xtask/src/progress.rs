@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use crate::process::Interrupted;
 
 /// Lines of a failed step's log that are shown.
-const TAIL: usize = 40;
+const TAIL: usize = 60;
 
 /// Prints steps to standard error; standard output is for results.
 pub(crate) struct Progress {

@@ -58,7 +58,9 @@ impl Step {
 
     fn run(self, context: &Context) -> Result<()> {
         match self {
-            Self::Fmt => cargo(context, "Check the formatting", &["fmt", "--all", "--check"]),
+            Self::Fmt => {
+                cargo(context, "Check the formatting", &["fmt", "--all", "--check", "--", "--color", "never"])
+            }
             Self::Clippy => cargo(
                 context,
                 "Run clippy",
