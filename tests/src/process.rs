@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 /// Runs the command and waits for it, while a watcher holds our end of the pipe: when the test process
 /// is gone, however it went, the pipe closes and the watcher ends the command. (A parent-death signal
-/// would be bound to the *thread* that spawned, and a test's thread ends with its test.)
+/// would be bound to the *thread* that spawned, and a test's thread ends with its test.) A write beyond the
+/// file size limit is an error rather than a signal, so that a test can play a full disk.
 const WATCHDOG: &str = r#"
+trap '' XFSZ
 exec 3<&0
 "$0" "$@" </dev/null 3<&- &
 child=$!

@@ -262,6 +262,25 @@ impl Server {
         self.process.ended().is_none()
     }
 
+    /// From now on, no file can be written: what a full disk does.
+    pub fn fills_the_disk(&self) {
+        self.limit_file_size("0");
+    }
+
+    /// Files can be written again.
+    pub fn frees_the_disk(&self) {
+        self.limit_file_size("unlimited");
+    }
+
+    fn limit_file_size(&self, soft: &str) {
+        let id = self.process.id().expect("the process has started");
+        let status = Command::new("prlimit")
+            .args(["--pid", &id.to_string(), &format!("--fsize={soft}:unlimited")])
+            .status()
+            .expect("prlimit (Debian: util-linux) is installed");
+        assert!(status.success(), "prlimit ended with {status}");
+    }
+
     /// Resident memory in KiB.
     pub fn resident_kib(&self) -> u64 {
         let id = self.process.id().expect("the process has started");

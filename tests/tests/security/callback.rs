@@ -260,7 +260,7 @@ async fn sec_024_a_browser_that_goes_away_leaves_no_loose_tokens() {
     gate.open();
     wait::until("the login is finished or its tokens are revoked", async || {
         let revoked = stage.op.count(Endpoint::Revocation) > 0;
-        let finished = stage.server.log().find("login.success").is_some();
+        let finished = stage.server.log().find("session_begun").is_some();
         (revoked || finished).then_some(())
     })
     .await;

@@ -69,7 +69,7 @@ fn comparable(answer: &Answer) -> String {
 #[tokio::test]
 async fn sec_065_every_way_of_having_no_session_looks_the_same() {
     let stage = Stage::with(|config| {
-        config.set("/session/mode/expirationSecs", json!(2));
+        config.set("/session/absoluteLifetimeSecs", json!(2));
     })
     .await;
     let expired = stage.logged_in().await.cookie(SESSION).unwrap();

@@ -1,7 +1,8 @@
 //! §4 Token storage and session store, as far as it shows from outside.
 
 use authtool_tests::browser::Browser;
-use authtool_tests::{SESSION, Server, ServerConfig, Stage, hostile::HostileOp, wait};
+use authtool_tests::hostile::{Endpoint, Gate, HostileOp, Lie};
+use authtool_tests::{SESSION, Server, ServerConfig, Stage, wait};
 use serde_json::json;
 
 #[tokio::test]
@@ -28,7 +29,7 @@ async fn sec_052_and_053_a_session_file_holds_neither_tokens_nor_cookies() {
 }
 
 #[tokio::test]
-async fn sec_057_and_139_a_session_file_survives_a_restart() {
+async fn sessions_in_a_file_survive_a_restart() {
     let op = HostileOp::start().await;
     let mut config = ServerConfig::new(op.issuer());
     let file = config.folder().join("sessions.redb");
@@ -89,7 +90,7 @@ async fn sec_054_the_app_is_served_without_a_session_and_a_login_takes_one_round
 #[tokio::test]
 async fn sec_055_use_does_not_extend_a_session_beyond_its_absolute_lifetime() {
     let stage = Stage::with(|config| {
-        config.set("/session/mode/expirationSecs", json!(3)).set("/session/sessionJitterSecs", json!(0));
+        config.set("/session/absoluteLifetimeSecs", json!(3)).set("/session/sessionJitterSecs", json!(0));
     })
     .await;
     stage.op.issues_access_tokens_for(1);
@@ -105,4 +106,77 @@ async fn sec_055_use_does_not_extend_a_session_beyond_its_absolute_lifetime() {
     .await;
     assert!(started.elapsed().as_secs() >= 1, "the session ended long before its time");
     assert_eq!(stage.session_for(&saved).await.status, 401);
+}
+
+/// A stage whose sessions are in a file.
+async fn stage_with_file() -> Stage {
+    Stage::with(|config| {
+        let file = config.folder().join("sessions.redb");
+        config
+            .set("/connections/sessions/config/path", json!(file))
+            .set("/session/sessionJitterSecs", json!(0));
+    })
+    .await
+}
+
+#[tokio::test]
+async fn sec_025_a_session_that_cannot_be_stored_is_not_handed_out() {
+    let stage = stage_with_file().await;
+    let browser = Browser::new();
+    let callback = stage.callback_url(&browser).await;
+    let gate = Gate::closed();
+    stage.op.lies(Lie::about(Endpoint::CodeExchange).held_by(&gate));
+    let (answer, ()) = tokio::join!(stage.come_back(&browser, &callback), async {
+        stage.op.has_received(Endpoint::CodeExchange, 1).await;
+        stage.server.fills_the_disk();
+        gate.open();
+    });
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(!answer.sets_session(), "{answer:?}");
+    stage.op.has_received(Endpoint::Revocation, 1).await;
+    let revoked = stage.op.received_at(Endpoint::Revocation)[0].form_value("token");
+    assert_eq!(revoked, stage.op.refresh_tokens().pop(), "the tokens of nobody's session are revoked");
+}
+
+#[tokio::test]
+async fn sec_066_a_store_that_fails_is_503_and_no_logout() {
+    let stage = stage_with_file().await;
+    stage.op.issues_access_tokens_for(1);
+    let browser = stage.logged_in().await;
+    stage.server.fills_the_disk();
+    let answer = wait::until("a refresh cannot be stored", async || {
+        let answer = stage.token(&browser).await;
+        (answer.status != 200).then_some(answer)
+    })
+    .await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert_eq!(answer.problem_code(), "store_unavailable");
+    assert!(!answer.header("retry-after").is_empty(), "{answer:?}");
+    assert!(answer.set_cookies().is_empty(), "{answer:?}");
+    let answer = stage.session(&browser).await;
+    assert!(matches!(answer.status.as_u16(), 200 | 503), "{answer:?}");
+    assert!(answer.set_cookies().is_empty(), "{answer:?}");
+}
+
+#[tokio::test]
+async fn sec_105_a_store_that_fails_does_not_keep_the_cookie_alive() {
+    let stage = stage_with_file().await;
+    let browser = stage.logged_in().await;
+    stage.server.fills_the_disk();
+    let answer = stage.log_out(&browser).await;
+    assert!(browser.cookie(SESSION).is_none(), "the cookie is still there: {answer:?}");
+    assert_eq!(answer.status, 503, "the user is told that the logout is incomplete: {answer:?}");
+}
+
+#[tokio::test]
+async fn sec_062_a_disk_that_has_room_again_is_used_again() {
+    let stage = stage_with_file().await;
+    let before = stage.logged_in().await;
+    stage.server.fills_the_disk();
+    let answer = stage.callback_answer().await.1;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    stage.server.frees_the_disk();
+    wait::until("logins work again", async || stage.callback_answer().await.1.sets_session().then_some(()))
+        .await;
+    assert_eq!(stage.session(&before).await.status, 200, "sessions from before are still there");
 }
