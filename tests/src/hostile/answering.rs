@@ -4,7 +4,7 @@ use super::grants::{Authorization, canary};
 use super::id_token::{IdTokenDraft, at_hash, now};
 use super::lie::Part;
 use super::transport::Closed;
-use super::{CLIENT_ID, CLIENT_SECRET, Endpoint, OpState, Received, SigningKey};
+use super::{CLIENT_ID, CLIENT_SECRET, Endpoint, OTHER_CLIENT_ID, OpState, Received, SigningKey};
 use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -203,7 +203,8 @@ fn authenticates(request: &Received) -> bool {
         Some((id, secret)) => (Some(form_decoded(id)), Some(form_decoded(secret))),
         None => (request.form_value("client_id"), request.form_value("client_secret")),
     };
-    id.as_deref() == Some(CLIENT_ID) && secret.as_deref() == Some(CLIENT_SECRET)
+    let known = id.as_deref().is_some_and(|id| [CLIENT_ID, OTHER_CLIENT_ID].contains(&id));
+    known && secret.as_deref() == Some(CLIENT_SECRET)
 }
 
 fn form_decoded(value: &str) -> String {

@@ -34,6 +34,9 @@ use tokio::task::JoinHandle;
 /// The client that the provider knows.
 pub const CLIENT_ID: &str = "authtool-tests";
 
+/// Another client that the provider knows, with the same secret.
+pub const OTHER_CLIENT_ID: &str = "authtool-tests-2";
+
 /// Its secret, with every character that client authentication must encode (RFC 6749 §2.3.1).
 pub const CLIENT_SECRET: &str = "canary-secret:%+& é/=";
 

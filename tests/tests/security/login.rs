@@ -5,7 +5,7 @@ use crate::expect::{
     server_that_refuses_metadata, value, values,
 };
 use authtool_tests::browser::{Browser, SameSite};
-use authtool_tests::hostile::{Endpoint, HostileOp, Lie, now};
+use authtool_tests::hostile::{CLIENT_ID, Endpoint, HostileOp, Lie, OTHER_CLIENT_ID, now};
 use authtool_tests::{SESSION, Server, ServerConfig, Stage, raw};
 use http::Method;
 use serde_json::json;
@@ -21,7 +21,7 @@ async fn sec_001_a_login_is_the_code_flow_with_pkce() {
     assert_eq!(value(&request, "response_type"), "code");
     assert_eq!(value(&request, "code_challenge_method"), "S256");
     assert_eq!(value(&request, "code_challenge").len(), 43);
-    assert_eq!(value(&request, "client_id"), authtool_tests::hostile::CLIENT_ID);
+    assert_eq!(value(&request, "client_id"), CLIENT_ID);
     assert_eq!(value(&request, "redirect_uri"), stage.bff("/oauth/callback").as_str());
     assert!(values(&request, "response_mode").iter().all(|mode| mode == "query"), "{request}");
 }
@@ -102,6 +102,60 @@ async fn sec_005_the_cookie_of_one_login_does_not_finish_another() {
         refused("with the other login's data", &stage.come_back(&browser, &callback).await);
     }
     assert_eq!(stage.op.count(Endpoint::CodeExchange), 0);
+}
+
+/// A server with two clients, of which the first is the default.
+async fn with_two_clients() -> Stage {
+    Stage::with(|config| {
+        let client = |id: &str| {
+            json!({
+                "clientId": id,
+                "credentials": config.get("/client/credentials"),
+                "redirect_uri": config.get("/client/redirect_uri"),
+                "scope": config.get("/client/scope"),
+            })
+        };
+        let clients = json!([client(CLIENT_ID), client(OTHER_CLIENT_ID)]);
+        for name in ["clientId", "credentials", "redirect_uri", "scope", "postLogoutRedirectUri"] {
+            config.remove(&format!("/client/{name}"));
+        }
+        config.set("/client/clients", clients);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn sec_005_and_039_a_login_ends_with_the_client_that_began_it() {
+    let stage = with_two_clients().await;
+    for (login, client) in [
+        ("/login".to_owned(), CLIENT_ID),
+        (format!("/login?client={CLIENT_ID}"), CLIENT_ID),
+        (format!("/login?client={OTHER_CLIENT_ID}"), OTHER_CLIENT_ID),
+    ] {
+        let browser = Browser::new();
+        let callback = stage.callback_url_for(&browser, &login).await;
+        let request = stage.op.received_at(Endpoint::Authorization).pop().unwrap();
+        assert_eq!(request.query_value("client_id").as_deref(), Some(client), "{login}");
+        // The callback's URL does not choose the client.
+        let mut callback = callback;
+        callback.query_pairs_mut().append_pair("client", CLIENT_ID);
+        accepted(&login, &stage.come_back(&browser, &callback).await);
+    }
+    stage.op.lies(Lie::about(Endpoint::CodeExchange).claim("aud", json!(CLIENT_ID)));
+    let browser = Browser::new();
+    let callback = stage.callback_url_for(&browser, &format!("/login?client={OTHER_CLIENT_ID}")).await;
+    refused("an ID token for the other client", &stage.come_back(&browser, &callback).await);
+}
+
+#[tokio::test]
+async fn sec_007_an_unknown_client_starts_no_login() {
+    let stage = with_two_clients().await;
+    for client in ["unknown", "", "authtool-tests%00", "%FF"] {
+        let url = stage.bff(&format!("/login?client={client}"));
+        let answer = Browser::new().open(url).first_hop().go().await.answer;
+        assert!(matches!(answer.status.as_u16(), 400 | 404), "{client:?}: {answer:?}");
+        assert!(answer.header("location").is_empty() && answer.set_cookies().is_empty(), "{answer:?}");
+    }
 }
 
 #[tokio::test]
