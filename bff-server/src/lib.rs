@@ -1,8 +1,40 @@
-//! authtool-bff
+//! authtool-bff: login for browser apps, with the tokens kept on the server.
+//!
+//! A confidential client of any OpenID Connect or OAuth 2.x provider: Authorization Code with PKCE, tokens
+//! sealed in a store, an opaque `__Host-` cookie in the browser. Run it as the binary `authtool-bff`, or
+//! mount it in an axum app:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = authtool_bff::Config::load("authtool.json".as_ref())?;
+//! let bff = authtool_bff::Bff::start(&config)?;
+//! let app: axum::Router = axum::Router::new().merge(bff.public_router());
+//! # Ok(()) }
+//! ```
+//!
+//! # Where things are
+//!
+//! Dependencies point up this list, never down.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`domain`] | the rules: sessions, tokens, flows, return URLs. No I/O, no clock |
+//! | [`ports`] | what the rules need of the world, as traits |
+//! | [`seal`] | encryption of what is stored |
+//! | [`adapters`] | the authorization server over HTTP, the embedded store, the system |
+//! | [`service`] | the use cases: log in, use a session, refresh, log out |
+//! | `http` | one file per endpoint, and the guards in front of them |
+//! | [`config`] | the configuration file, checked |
+//! | `server` | putting it together, and listening |
+
 pub mod adapters;
 pub mod config;
 pub mod domain;
+mod http;
 pub mod ports;
 pub mod seal;
+mod server;
 pub mod service;
+
 pub use config::Config;
+pub use server::{Bff, StartError, serve};

@@ -48,28 +48,29 @@ impl OidcProvider {
     /// One fetch of metadata and keys.
     async fn refresh(&self) -> Result<(), ProviderError> {
         let fetched = self.fetch_metadata().await;
-        let mut current = self.metadata.write().unwrap_or_else(PoisonError::into_inner);
-        match fetched {
-            Ok(metadata) => {
-                if metadata.silent_about_pkce && current.is_err() {
-                    tracing::warn!(issuer = %metadata.issuer, "the metadata does not say whether PKCE (S256) is \
-                        supported; it is used in any case");
-                }
-                *current = Ok(Arc::new(metadata));
-            }
-            Err(error) => {
-                if current.is_err() {
-                    *current = Err(error.clone());
-                }
-                return Err(error);
-            }
-        }
-        let jwks_uri = current.as_ref().ok().and_then(|metadata| metadata.jwks_uri.clone());
-        drop(current);
-        match jwks_uri {
-            Some(jwks_uri) => self.keys.refresh(&jwks_uri, &self.http).await,
+        match self.remember(fetched)?.jwks_uri.as_ref() {
+            Some(jwks_uri) => self.keys.refresh(jwks_uri, &self.http).await,
             None => Ok(()),
         }
+    }
+
+    /// Good metadata replaces what is known; a failure replaces only another failure.
+    fn remember(
+        &self,
+        fetched: Result<ProviderMetadata, ProviderError>,
+    ) -> Result<Arc<ProviderMetadata>, ProviderError> {
+        let mut current = self.metadata.write().unwrap_or_else(PoisonError::into_inner);
+        let fetched = fetched.map(Arc::new);
+        match &fetched {
+            Ok(metadata) if metadata.silent_about_pkce && current.is_err() => {
+                tracing::warn!(issuer = %metadata.issuer, "the metadata does not say whether PKCE (S256) is \
+                    supported; it is used in any case");
+            }
+            Err(_) if current.is_ok() => return fetched,
+            _ => {}
+        }
+        *current = fetched.clone();
+        fetched
     }
 
     async fn fetch_metadata(&self) -> Result<ProviderMetadata, ProviderError> {

@@ -1,0 +1,67 @@
+//! Answers: problem documents for fetches, pages for navigations, redirects.
+
+use std::time::Duration;
+
+use authtool_contract::{PROBLEM_MEDIA_TYPE, Problem, ProblemCode};
+use axum::{body::Body, response::Response};
+use http::{HeaderValue, StatusCode, header};
+
+use super::correlation::CorrelationId;
+
+/// An error answer to a `fetch` or a gateway: an RFC 9457 problem document.
+pub(crate) fn problem(code: ProblemCode, id: &CorrelationId) -> Response {
+    problem_in_detail(code, None, id)
+}
+
+/// The same, with a sentence about this request.
+pub(crate) fn problem_in_detail(code: ProblemCode, detail: Option<&str>, id: &CorrelationId) -> Response {
+    let document = Problem {
+        detail: detail.map(str::to_owned),
+        correlation_id: Some(id.as_str().to_owned()),
+        ..Problem::new(code)
+    };
+    let body = serde_json::to_vec(&document).unwrap_or_default();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
+    response
+}
+
+/// Adds `Retry-After`, at least one second.
+pub(crate) fn retry_after(mut response: Response, wait: Option<Duration>) -> Response {
+    let seconds = wait.unwrap_or(Duration::from_secs(1)).as_secs().max(1);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
+/// JSON that is already text.
+pub(crate) fn json(body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A redirect that always becomes a `GET` (RFC 9110 §15.4.4): never 307 or 308, which would repeat a
+/// request that carried a code or credentials.
+pub(crate) fn see_other(location: &str) -> Option<Response> {
+    let mut location = HeaderValue::try_from(location).ok()?;
+    location.set_sensitive(true);
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    response.headers_mut().insert(header::LOCATION, location);
+    Some(response)
+}
+
+/// Adds a cookie.
+pub(crate) fn with_cookie(response: &mut Response, cookie: Option<HeaderValue>) {
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}
+
+/// 405 with the methods that would work (RFC 9110 §15.5.6).
+pub(crate) fn method_not_allowed(allow: &'static str, id: &CorrelationId) -> Response {
+    let mut response = problem(ProblemCode::MethodNotAllowed, id);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    response
+}

@@ -1,0 +1,99 @@
+//! `GET {apiPrefix}/oauth/callback`: the way back from the authorization server.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+
+use super::{
+    App,
+    answer::{see_other, with_cookie},
+    cookies::{self, Presented},
+    correlation::CorrelationId,
+    guard::Provenance,
+    page::PageCode,
+    sealed_cookie,
+};
+use crate::{
+    domain::{
+        login_flow::{self, FlowMismatch, LoginFlow},
+        parameters::{AuthorizationError, AuthorizationResponse},
+    },
+    seal::Purpose,
+    service::login::FinishError,
+};
+
+/// Finishes a login: the session cookie, and a redirect to where the app wanted to go.
+///
+/// A callback that fails, or is forged, changes nothing but its own flow: the session that the browser may
+/// have stays as it is.
+pub(crate) async fn callback(State(app): State<Arc<App>>, id: CorrelationId, request: Request) -> Response {
+    let headers = request.headers();
+    if !Provenance::of(headers, &app.app_origin).is_navigation() {
+        return app.built_in_page(PageCode::ForbiddenContext, &id);
+    }
+    let response = match AuthorizationResponse::parse(request.uri().query().unwrap_or_default()) {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::warn!(%error, event = "login_failed", reason = "invalid_request", "a callback was refused");
+            return app.page(PageCode::InvalidRequest, &id);
+        }
+    };
+    let cookie = app.cookies.flow_name(&login_flow::flow_name(&response.state));
+    let flow = match cookies::find(headers, &cookie) {
+        Presented::One(value) => {
+            sealed_cookie::open::<LoginFlow>(&app.sealer, Purpose::LoginFlow, &cookie, value)
+        }
+        Presented::Absent | Presented::Ambiguous => None,
+    };
+    let presented = app.session_key(headers);
+    let Some(flow) = flow else {
+        tracing::warn!(
+            event = "login_failed",
+            reason = "state_mismatch",
+            "a callback does not belong to a login of this browser"
+        );
+        return app.to_the_app_if_logged_in(presented, PageCode::LoginNotStartedHere, &id).await;
+    };
+
+    let mut answer = match app.logins.finish(flow, response, presented.clone()).await {
+        Ok(finished) => match see_other(finished.return_to.as_str()) {
+            Some(mut answer) => {
+                with_cookie(&mut answer, app.cookies.set_session(&finished.cookie_value));
+                answer
+            }
+            None => app.page(PageCode::Internal, &id),
+        },
+        Err(FinishError::Spent) => {
+            app.to_the_app_if_logged_in(presented, PageCode::LoginNotStartedHere, &id).await
+        }
+        Err(error) => {
+            let code = page_for(&error);
+            tracing::warn!(%error, event = "login_failed", reason = code.as_str(), "a login failed");
+            app.page(code, &id)
+        }
+    };
+    with_cookie(&mut answer, app.cookies.clear_flow(&cookie));
+    answer
+}
+
+fn page_for(error: &FinishError) -> PageCode {
+    match error {
+        FinishError::Mismatch(FlowMismatch::Expired) => PageCode::LoginExpired,
+        FinishError::Mismatch(FlowMismatch::State) | FinishError::Spent => PageCode::LoginNotStartedHere,
+        FinishError::Refused(AuthorizationError::AccessDenied) => PageCode::AccessDenied,
+        FinishError::Refused(AuthorizationError::InteractionRequired) => PageCode::InteractionRequired,
+        FinishError::Refused(AuthorizationError::TemporarilyUnavailable) | FinishError::Provider(_) => {
+            PageCode::ProviderUnavailable
+        }
+        FinishError::Refused(AuthorizationError::RequestRefused) => PageCode::ProviderRefused,
+        FinishError::Refused(AuthorizationError::Other)
+        | FinishError::Issuer
+        | FinishError::Code
+        | FinishError::Tokens(_) => PageCode::LoginFailed,
+        FinishError::Store(_) => PageCode::StoreUnavailable,
+        FinishError::Internal(_) => PageCode::Internal,
+    }
+}

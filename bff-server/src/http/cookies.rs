@@ -1,0 +1,256 @@
+//! Cookies, read from raw bytes and written with their exact attributes.
+//!
+//! Reading follows what browsers send (RFC 6265 §5.4), not what libraries make of it: names are compared
+//! byte for byte, nothing is percent-decoded or trimmed as Unicode, a bad byte in a neighbour does not
+//! hide a cookie, and two cookies of the same name are an ambiguity, not a choice.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::config::{CookieSettings, SameSite};
+
+/// What a request holds under a cookie's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presented<'a> {
+    /// Nothing.
+    Absent,
+    /// One value.
+    One(&'a [u8]),
+    /// Several: somebody else planted one, and nobody can say which.
+    Ambiguous,
+}
+
+/// All name-value pairs of all `Cookie` headers (HTTP/2 may split them, RFC 9113 §8.2.3).
+pub(crate) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(|pair| {
+            let equals = pair.iter().position(|byte| *byte == b'=')?;
+            let (name, value) = pair.split_at(equals);
+            Some((trim(name), trim(value.get(1..)?)))
+        })
+}
+
+/// Looks a cookie up by its exact name.
+pub(crate) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Presented<'a> {
+    let mut found = Presented::Absent;
+    for (_, value) in pairs(headers).filter(|(it, _)| *it == name.as_bytes()) {
+        found = match found {
+            Presented::Absent => Presented::One(value),
+            _ => return Presented::Ambiguous,
+        };
+    }
+    found
+}
+
+fn trim(bytes: &[u8]) -> &[u8] {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = bytes.iter().position(|byte| !blank(byte)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
+    bytes.get(start..end).unwrap_or_default()
+}
+
+/// Names and attributes of our cookies, fixed by configuration.
+pub(crate) struct CookiePolicy {
+    session_name: String,
+    session_attributes: String,
+    session_max_age: Option<Duration>,
+    flow_prefix: String,
+    flow_attributes: String,
+    logout_name: String,
+}
+
+impl CookiePolicy {
+    pub(crate) fn new(settings: &CookieSettings) -> Self {
+        let prefix = settings.hardening.prefix();
+        let mut session = format!("; Path={}", settings.path);
+        if let Some(domain) = &settings.domain {
+            session.push_str("; Domain=");
+            session.push_str(domain);
+        }
+        for (set, attribute) in [
+            (settings.secure, "; Secure"),
+            (settings.http_only, "; HttpOnly"),
+            (settings.partitioned, "; Partitioned"),
+        ] {
+            if set {
+                session.push_str(attribute);
+            }
+        }
+        session.push_str("; SameSite=");
+        session.push_str(settings.same_site.as_str());
+        // The way back from the authorization server is a cross-site navigation: Strict would not arrive.
+        let secure = if settings.secure { "; Secure" } else { "" };
+        Self {
+            session_name: session_cookie_name(settings),
+            session_attributes: session,
+            session_max_age: settings.max_age,
+            flow_prefix: format!("{prefix}authtool_login_"),
+            flow_attributes: format!("; Path=/{secure}; HttpOnly; SameSite={}", SameSite::Lax.as_str()),
+            logout_name: format!("{prefix}authtool_logout"),
+        }
+    }
+
+    pub(crate) fn session_name(&self) -> &str {
+        &self.session_name
+    }
+
+    pub(crate) fn logout_name(&self) -> &str {
+        &self.logout_name
+    }
+
+    /// The cookie of one login flow.
+    pub(crate) fn flow_name(&self, flow: &str) -> String {
+        format!("{}{flow}", self.flow_prefix)
+    }
+
+    /// Whether a cookie is one of ours, and so nobody else's business.
+    pub(crate) fn is_ours(&self, name: &[u8]) -> bool {
+        name == self.session_name.as_bytes()
+            || name == self.logout_name.as_bytes()
+            || name.starts_with(self.flow_prefix.as_bytes())
+    }
+
+    /// The login flows a request holds: full cookie name and value.
+    pub(crate) fn flows<'a>(&self, headers: &'a HeaderMap) -> Vec<(&'a str, &'a [u8])> {
+        pairs(headers)
+            .filter(|(name, _)| name.starts_with(self.flow_prefix.as_bytes()))
+            .filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)))
+            .collect()
+    }
+
+    pub(crate) fn set_session(&self, value: &str) -> Option<HeaderValue> {
+        let max_age =
+            self.session_max_age.map(|it| format!("; Max-Age={}", it.as_secs())).unwrap_or_default();
+        sensitive(format!("{}={value}{}{max_age}", self.session_name, self.session_attributes))
+    }
+
+    /// Deletes the session cookie: the same attributes, or browsers ignore it.
+    pub(crate) fn clear_session(&self) -> Option<HeaderValue> {
+        sensitive(format!("{}={}; Max-Age=0", self.session_name, self.session_attributes))
+    }
+
+    /// Sets a flow cookie, of a login or a logout.
+    pub(crate) fn set_flow(&self, name: &str, value: &str, lifetime: Duration) -> Option<HeaderValue> {
+        sensitive(format!("{name}={value}{}; Max-Age={}", self.flow_attributes, lifetime.as_secs()))
+    }
+
+    /// Deletes a flow cookie.
+    pub(crate) fn clear_flow(&self, name: &str) -> Option<HeaderValue> {
+        sensitive(format!("{name}={}; Max-Age=0", self.flow_attributes))
+    }
+}
+
+/// The session cookie's full name.
+pub(crate) fn session_cookie_name(settings: &CookieSettings) -> String {
+    format!("{}{}", settings.hardening.prefix(), authtool_contract::header::SESSION_COOKIE)
+}
+
+fn sensitive(text: String) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Hardening;
+
+    const NAME: &str = "__Host-session_id";
+
+    fn headers(values: &[&[u8]]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::COOKIE, HeaderValue::from_bytes(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn sec_077_only_the_exact_name_is_the_session_cookie() {
+        for other in [
+            &b"%5F%5FHost-session_id=evil"[..],
+            b"__host-session_id=evil",
+            b"x__Host-session_id=evil",
+            b"__Host-session_idx=evil",
+            b"\xe2\x80\x80__Host-session_id=evil",
+            b"\xc2\xa0__Host-session_id=evil",
+            b"__Host-session_id",
+            b"=__Host-session_id=evil",
+            b"\"__Host-session_id\"=evil",
+        ] {
+            assert_eq!(find(&headers(&[other]), NAME), Presented::Absent, "{other:?}");
+            let both = [other, b"; __Host-session_id=good"].concat();
+            assert_eq!(find(&headers(&[&both]), NAME), Presented::One(b"good"), "{other:?}");
+        }
+        assert_eq!(find(&headers(&[b"a=b;\t__Host-session_id = good "]), NAME), Presented::One(b"good"));
+    }
+
+    #[test]
+    fn sec_078_a_bad_byte_in_a_neighbour_does_not_hide_the_session() {
+        assert_eq!(
+            find(&headers(&[b"junk=\xe9\xff; __Host-session_id=good; \xfe=x"]), NAME),
+            Presented::One(b"good")
+        );
+    }
+
+    #[test]
+    fn sec_079_two_session_cookies_are_an_ambiguity() {
+        let twice = b"__Host-session_id=a; __Host-session_id=a";
+        assert_eq!(find(&headers(&[twice]), NAME), Presented::Ambiguous);
+        assert_eq!(
+            find(&headers(&[b"__Host-session_id=a", b"__Host-session_id=b"]), NAME),
+            Presented::Ambiguous
+        );
+    }
+
+    #[test]
+    fn sec_080_every_cookie_header_counts() {
+        assert_eq!(
+            find(&headers(&[b"a=1", b"b=2; __Host-session_id=good", b"c=3"]), NAME),
+            Presented::One(b"good")
+        );
+    }
+
+    #[test]
+    fn sec_084_deletion_repeats_the_attributes() {
+        let policy = CookiePolicy::new(&CookieSettings {
+            hardening: Hardening::Host,
+            same_site: SameSite::Strict,
+            secure: true,
+            http_only: true,
+            path: "/".into(),
+            domain: None,
+            partitioned: false,
+            max_age: None,
+        });
+        let set = policy.set_session("v").unwrap();
+        let clear = policy.clear_session().unwrap();
+        assert_eq!(set.to_str().unwrap(), "__Host-session_id=v; Path=/; Secure; HttpOnly; SameSite=Strict");
+        assert_eq!(
+            clear.to_str().unwrap(),
+            "__Host-session_id=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0"
+        );
+        let flow = policy.set_flow(&policy.flow_name("x"), "v", Duration::from_secs(600)).unwrap();
+        assert_eq!(
+            flow.to_str().unwrap(),
+            "__Host-authtool_login_x=v; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600"
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn sec_186_no_cookie_header_makes_the_parser_panic(bytes in proptest::collection::vec(0x20u8..=0xff, 0..200)) {
+            if let Ok(value) = HeaderValue::from_bytes(&bytes) {
+                let mut headers = HeaderMap::new();
+                headers.append(header::COOKIE, value);
+                find(&headers, NAME);
+                assert!(pairs(&headers).count() <= 200);
+            }
+        }
+    }
+}

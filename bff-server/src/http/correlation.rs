@@ -1,0 +1,65 @@
+//! One id per request: in the answer's header, in error bodies and pages, and in every log line.
+
+use std::sync::Arc;
+
+use authtool_contract::header::CORRELATION_ID;
+use axum::{
+    extract::{FromRequestParts, Request, State},
+    middleware::Next,
+    response::Response,
+};
+use http::{HeaderName, HeaderValue, request::Parts};
+use tracing::Instrument as _;
+
+use super::App;
+
+/// Names a request in the log. Made here, never taken from the client.
+#[derive(Clone, Debug)]
+pub(crate) struct CorrelationId(Arc<str>);
+
+impl CorrelationId {
+    fn new(random: [u8; 8]) -> Self {
+        let mut text = String::with_capacity(16);
+        for byte in random {
+            for nibble in [byte >> 4, byte & 0xf] {
+                text.push(char::from_digit(nibble.into(), 16).unwrap_or('0'));
+            }
+        }
+        Self(text.into())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for CorrelationId {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts.extensions.get().cloned().unwrap_or_else(|| Self::new([0; 8])))
+    }
+}
+
+/// Gives the request its id and its log span. The path is logged, the query never: it carries codes,
+/// states and ID tokens.
+pub(crate) async fn correlate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let mut random = [0; 8];
+    // An id is not a secret: without randomness it is merely less unique.
+    let id = match app.entropy.fill(&mut random) {
+        Ok(()) | Err(_) => CorrelationId::new(random),
+    };
+    request.extensions_mut().insert(id.clone());
+    let span = tracing::info_span!(
+        "request",
+        correlation_id = id.as_str(),
+        method = %request.method(),
+        path = %request.uri().path(),
+    );
+    let mut response = next.run(request).instrument(span.clone()).await;
+    span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "answered"));
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert(HeaderName::from_static(CORRELATION_ID), value);
+    }
+    response
+}

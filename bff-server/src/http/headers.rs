@@ -1,0 +1,30 @@
+//! Headers that every answer of our own endpoints carries.
+
+use axum::{extract::Request, middleware::Next, response::Response};
+use http::{HeaderName, HeaderValue, header};
+
+const OWN_ANSWERS: [(HeaderName, &str); 8] = [
+    (header::CACHE_CONTROL, "no-store"),
+    (header::PRAGMA, "no-cache"),
+    (header::EXPIRES, "0"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (header::VARY, "Cookie, Origin, Sec-Fetch-Site"),
+];
+
+const NOTHING_ALLOWED: &str =
+    "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// Nothing of ours is cached, sniffed, framed, embedded or referred to, whatever its status.
+pub(crate) async fn protect(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in OWN_ANSWERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // An error page brings its own, which also allows its style.
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(NOTHING_ALLOWED));
+    response
+}

@@ -1,0 +1,257 @@
+//! HTTP: two routers over one [`App`]. Each handler parses, decides, acts and answers; the deciding is done
+//! by `guard` and the domain, the acting by `service`.
+
+mod answer;
+mod callback;
+mod cookies;
+mod correlation;
+mod guard;
+mod headers;
+mod health;
+mod login;
+mod logout;
+mod page;
+mod proxy;
+mod sealed_cookie;
+mod session;
+mod static_files;
+mod token;
+
+use std::sync::Arc;
+
+use authtool_contract::{ProblemCode, endpoint};
+use axum::{
+    Router,
+    extract::Request,
+    middleware,
+    response::Response,
+    routing::{MethodFilter, MethodRouter, any, on},
+};
+use http::{HeaderMap, Method, StatusCode};
+use tower_http::catch_panic::CatchPanicLayer;
+use url::Url;
+
+pub(crate) use self::cookies::{CookiePolicy, session_cookie_name};
+use self::{
+    answer::{method_not_allowed, problem, retry_after, see_other, with_cookie},
+    cookies::Presented,
+    correlation::CorrelationId,
+    page::PageCode,
+};
+use crate::{
+    config::{Mode, ServerConfig},
+    domain::{parameters::MalformedQuery, return_url::ReturnUrls, session_id::SessionKey},
+    ports::{AuthorizationServer, Clock, Entropy, SessionStore},
+    seal::Sealer,
+    service::{
+        login::Logins,
+        logout::Logouts,
+        sessions::{SessionError, Sessions},
+    },
+};
+
+/// The longest request target we answer.
+const MAX_URI_BYTES: usize = 8 * 1024;
+/// All header names and values of a request together.
+const MAX_HEADER_BYTES: usize = 32 * 1024;
+
+/// What the handlers share.
+pub(crate) struct App {
+    pub(crate) mode: Mode,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) logins: Arc<Logins>,
+    pub(crate) logouts: Logouts,
+    pub(crate) sealer: Sealer,
+    pub(crate) cookies: CookiePolicy,
+    pub(crate) return_urls: ReturnUrls,
+    pub(crate) app_origin: String,
+    pub(crate) error_redirect: Option<Url>,
+    pub(crate) logout_on_get: bool,
+    pub(crate) store: Arc<dyn SessionStore>,
+    pub(crate) server: Arc<dyn AuthorizationServer>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+impl App {
+    /// The session that a request's cookie names, if it is one we signed.
+    fn session_key(&self, headers: &HeaderMap) -> Option<SessionKey> {
+        match cookies::find(headers, self.cookies.session_name()) {
+            Presented::One(value) => self.sessions.cookie().verify(value),
+            Presented::Absent | Presented::Ambiguous => None,
+        }
+    }
+
+    /// The same for fetches, where its absence is the answer. Missing, malformed, forged and ambiguous
+    /// cookies look the same from outside; an ambiguous one is deleted, since nothing else can mend it.
+    #[allow(clippy::result_large_err)]
+    fn credential(&self, headers: &HeaderMap, id: &CorrelationId) -> Result<SessionKey, Response> {
+        self.session_key(headers).ok_or_else(|| {
+            let mut response = problem(ProblemCode::NoSession, id);
+            if cookies::find(headers, self.cookies.session_name()) == Presented::Ambiguous {
+                tracing::warn!(event = "ambiguous_cookie", "a request holds several session cookies");
+                with_cookie(&mut response, self.cookies.clear_session());
+            }
+            response
+        })
+    }
+
+    fn session_problem(&self, error: &SessionError, id: &CorrelationId) -> Response {
+        match error {
+            SessionError::NoSession => problem(ProblemCode::NoSession, id),
+            SessionError::Store(cause) => {
+                tracing::error!(error = %cause, event = "store_unavailable", "the session store cannot be used");
+                retry_after(problem(ProblemCode::StoreUnavailable, id), None)
+            }
+            SessionError::Provider(cause) => {
+                retry_after(problem(ProblemCode::ProviderUnavailable, id), cause.retry_after)
+            }
+            SessionError::Internal(cause) => {
+                tracing::error!(error = %cause, event = "internal", "an internal operation failed");
+                problem(ProblemCode::Internal, id)
+            }
+        }
+    }
+
+    /// Where to return to: what was asked for, if it is allowed, or the app's default page.
+    fn return_url(&self, requested: Result<Option<String>, MalformedQuery>) -> Url {
+        let refusal = match requested {
+            Ok(None) => None,
+            Err(malformed) => Some(malformed.to_string()),
+            Ok(Some(requested)) => match self.return_urls.accept(&requested) {
+                Ok(url) => return url,
+                Err(refusal) => Some(refusal.to_string()),
+            },
+        };
+        if let Some(reason) = refusal {
+            tracing::warn!(
+                reason,
+                event = "return_url_refused",
+                "a return URL was replaced by the default page"
+            );
+        }
+        self.return_urls.default_page().clone()
+    }
+
+    fn page(&self, code: PageCode, id: &CorrelationId) -> Response {
+        page::error(code, self.error_redirect.as_ref(), self.return_urls.default_page(), id)
+    }
+
+    fn built_in_page(&self, code: PageCode, id: &CorrelationId) -> Response {
+        page::built_in(code, self.return_urls.default_page(), id)
+    }
+
+    /// For a callback that came twice: whoever is logged in already just goes to the app.
+    async fn to_the_app_if_logged_in(
+        &self,
+        session: Option<SessionKey>,
+        otherwise: PageCode,
+        id: &CorrelationId,
+    ) -> Response {
+        if let Some(key) = session
+            && self.sessions.show(&key).await.is_ok()
+            && let Some(response) = see_other(self.return_urls.default_page().as_str())
+        {
+            return response;
+        }
+        self.page(otherwise, id)
+    }
+}
+
+/// The public listener: the browser's endpoints, the app's files, and proxied APIs.
+pub(crate) fn public_router(app: &Arc<App>, config: &ServerConfig) -> Router {
+    let get = |handler: MethodRouter<Arc<App>>| refuse_others(handler, "GET");
+    let mut own = Router::new();
+    for (path, methods) in [
+        (endpoint::SESSION, get(on(MethodFilter::GET, session::session))),
+        (endpoint::LOGIN, get(on(MethodFilter::GET, login::login))),
+        (endpoint::OAUTH_CALLBACK, get(on(MethodFilter::GET, callback::callback))),
+        (endpoint::LOGOUT_CALLBACK, get(on(MethodFilter::GET, logout::callback))),
+        (endpoint::TOKEN, get(on(MethodFilter::GET, token::public_token))),
+        (
+            endpoint::LOGOUT,
+            refuse_others(
+                on(MethodFilter::GET, logout::get).on(MethodFilter::POST, logout::post),
+                if app.logout_on_get { "GET, POST" } else { "POST" },
+            ),
+        ),
+    ] {
+        own = own
+            .route(&format!("{}{path}", config.api_prefix), methods.clone())
+            .route(&format!("{}{path}/", config.api_prefix), methods);
+    }
+    if !config.api_prefix.is_empty() {
+        // Nothing else below the prefix is anybody's: neither the app's page nor an upstream's.
+        for rest in ["", "/", "/{*rest}"] {
+            own = own.route(&format!("{}{rest}", config.api_prefix), any(not_found));
+        }
+    }
+    let own = own.layer(middleware::from_fn(headers::protect)).with_state(Arc::clone(app));
+    let mut router = own;
+    for route in &config.proxy {
+        router = router.merge(proxy::router(app, route));
+    }
+    router = match &config.static_files {
+        Some(files) => router.merge(static_files::router(files)),
+        None => router
+            .fallback_service(Router::new().fallback(not_found).layer(middleware::from_fn(headers::protect))),
+    };
+    around(router, app)
+}
+
+/// The internal listener: for gateways, orchestrators and metrics.
+pub(crate) fn internal_router(app: &Arc<App>, config: &ServerConfig) -> Router {
+    let get = |handler: MethodRouter<Arc<App>>| refuse_others(handler, "GET");
+    let token = || get(on(MethodFilter::GET, token::internal_token));
+    let mut router = Router::new()
+        .route(endpoint::HEALTHZ, get(on(MethodFilter::GET, health::healthz)))
+        .route(endpoint::READY, get(on(MethodFilter::GET, health::ready)))
+        .route(endpoint::TOKEN, token())
+        .route(&format!("{}/", endpoint::TOKEN), token());
+    if !config.api_prefix.is_empty() {
+        let prefixed = format!("{}{}", config.api_prefix, endpoint::TOKEN);
+        router = router.route(&format!("{prefixed}/"), token()).route(&prefixed, token());
+    }
+    let router =
+        router.fallback(not_found).layer(middleware::from_fn(headers::protect)).with_state(Arc::clone(app));
+    around(router, app)
+}
+
+/// What every request goes through, outermost first: its id, the limits, and a net for panics.
+fn around(router: Router, app: &Arc<App>) -> Router {
+    router
+        .layer(CatchPanicLayer::custom(|_| {
+            let mut response = Response::new(axum::body::Body::empty());
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        }))
+        .layer(middleware::from_fn(limit))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), correlation::correlate))
+}
+
+/// `get()` of axum also answers `HEAD`, by running the handler: a `HEAD /login` would start a login.
+fn refuse_others(methods: MethodRouter<Arc<App>>, allow: &'static str) -> MethodRouter<Arc<App>> {
+    let refuse = move |id: CorrelationId| async move { method_not_allowed(allow, &id) };
+    methods.on(MethodFilter::HEAD, refuse).fallback(refuse)
+}
+
+async fn not_found(id: CorrelationId) -> Response {
+    problem(ProblemCode::NotFound, &id)
+}
+
+/// Refuses what no honest client sends.
+async fn limit(id: CorrelationId, request: Request, next: middleware::Next) -> Response {
+    if request.method() == Method::TRACE || request.method() == Method::CONNECT {
+        return problem(ProblemCode::MethodNotAllowed, &id);
+    }
+    let target = request.uri().path_and_query().map_or(0, |it| it.as_str().len());
+    if target > MAX_URI_BYTES {
+        return problem(ProblemCode::InvalidRequest, &id);
+    }
+    let header_bytes: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if header_bytes > MAX_HEADER_BYTES {
+        return problem(ProblemCode::HeadersTooLarge, &id);
+    }
+    next.run(request).await
+}

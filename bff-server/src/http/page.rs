@@ -1,0 +1,188 @@
+//! The page a person sees when a login goes wrong: what happened, what to do, and the id that finds the
+//! request in the log. Its text is fixed; nothing that a provider or a request said appears on it.
+
+use std::sync::LazyLock;
+
+use aws_lc_rs::digest;
+use axum::{body::Body, response::Response};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderValue, StatusCode, header};
+use url::Url;
+
+use super::{answer, correlation::CorrelationId};
+
+/// What went wrong, for a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PageCode {
+    AccessDenied,
+    ForbiddenContext,
+    InteractionRequired,
+    Internal,
+    InvalidRequest,
+    LoginExpired,
+    LoginFailed,
+    LoginNotStartedHere,
+    ProviderRefused,
+    ProviderUnavailable,
+    StoreUnavailable,
+    UnknownClient,
+}
+
+struct Text {
+    code: &'static str,
+    status: StatusCode,
+    title: &'static str,
+    advice: &'static str,
+}
+
+impl PageCode {
+    pub(crate) fn as_str(self) -> &'static str {
+        self.text().code
+    }
+
+    fn text(self) -> Text {
+        let text = |code, status, title, advice| Text { code, status, title, advice };
+        match self {
+            Self::AccessDenied => text(
+                "access_denied",
+                StatusCode::FORBIDDEN,
+                "The login was cancelled",
+                "You, or your organisation's rules, said no at the login provider. You can try again.",
+            ),
+            Self::ForbiddenContext => text(
+                "forbidden_context",
+                StatusCode::FORBIDDEN,
+                "This address is not meant to be loaded this way",
+                "It works only as a page of its own. Open the app and log in there.",
+            ),
+            Self::InteractionRequired => text(
+                "interaction_required",
+                StatusCode::FORBIDDEN,
+                "The login provider needs you to do something first",
+                "Log in again, and follow what the provider asks for.",
+            ),
+            Self::Internal => text(
+                "internal",
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something went wrong on our side",
+                "Please try again. If it keeps happening, pass on the reference below.",
+            ),
+            Self::InvalidRequest => text(
+                "invalid_request",
+                StatusCode::BAD_REQUEST,
+                "This link is incomplete or damaged",
+                "Open the app and log in from there.",
+            ),
+            Self::LoginExpired => text(
+                "login_expired",
+                StatusCode::BAD_REQUEST,
+                "The login took too long",
+                "For your safety a login has to be finished within ten minutes. Please start again.",
+            ),
+            Self::LoginFailed => text(
+                "login_failed",
+                StatusCode::BAD_REQUEST,
+                "The login could not be completed",
+                "The login provider's answer could not be accepted. Please try again. If it keeps happening, pass \
+                 on the reference below.",
+            ),
+            Self::LoginNotStartedHere => text(
+                "login_not_started_here",
+                StatusCode::BAD_REQUEST,
+                "This login was not started in this browser, or is over already",
+                "Open the app and log in from there. If that brings you back here, your browser may be blocking \
+                 cookies.",
+            ),
+            Self::ProviderRefused => text(
+                "provider_refused",
+                StatusCode::BAD_GATEWAY,
+                "The login provider did not accept our request",
+                "This needs the attention of whoever runs this app. Please pass on the reference below.",
+            ),
+            Self::ProviderUnavailable => text(
+                "provider_unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The login provider cannot be reached right now",
+                "Please try again in a moment.",
+            ),
+            Self::StoreUnavailable => text(
+                "store_unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Logins cannot be completed right now",
+                "Please try again in a moment.",
+            ),
+            Self::UnknownClient => text(
+                "unknown_client",
+                StatusCode::BAD_REQUEST,
+                "This login link names an app that is not known here",
+                "Open the app and log in from there.",
+            ),
+        }
+    }
+}
+
+const STYLE: &str = "\
+:root{color-scheme:light dark;--ink:#1c1b22;--soft:#5d5b6b;--page:#f6f5f2;--card:#fff;--line:#e4e1da;--accent:#2f4bd8}\
+@media (prefers-color-scheme:dark){:root{--ink:#eeedf2;--soft:#a5a3b3;--page:#15141a;--card:#1e1d25;--line:#33313d;--accent:#97a8ff}}\
+*{box-sizing:border-box}\
+body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1.5rem;background:var(--page);color:var(--ink);\
+font:1rem/1.6 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif}\
+main{width:100%;max-width:30rem;padding:2rem;background:var(--card);border:1px solid var(--line);border-radius:1rem}\
+h1{margin:0 0 .75rem;font-size:1.35rem;line-height:1.3;letter-spacing:-.01em;text-wrap:balance}\
+p{margin:0 0 1.25rem;color:var(--soft)}\
+a{display:inline-block;padding:.6rem 1.1rem;border-radius:.6rem;background:var(--accent);color:var(--card);font-weight:600;\
+text-decoration:none}\
+a:focus-visible{outline:3px solid var(--accent);outline-offset:3px}\
+dl{display:grid;grid-template-columns:auto 1fr;gap:.25rem 1rem;margin:1.75rem 0 0;padding-top:1.25rem;\
+border-top:1px solid var(--line);font-size:.85rem;color:var(--soft)}\
+dt{margin:0}dd{margin:0;overflow-wrap:anywhere;font-family:ui-monospace,SFMono-Regular,Menlo,monospace}";
+
+/// The page's style is allowed by its hash, so that no inline style or script of any other kind is.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
+    HeaderValue::try_from(format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    ))
+    .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+});
+
+/// The configured error page with a code, or the built-in one.
+pub(crate) fn error(code: PageCode, error_redirect: Option<&Url>, app: &Url, id: &CorrelationId) -> Response {
+    if let Some(page) = error_redirect {
+        let mut location = page.clone();
+        location
+            .query_pairs_mut()
+            .append_pair("error", code.as_str())
+            .append_pair("correlation_id", id.as_str());
+        if let Some(response) = answer::see_other(location.as_str()) {
+            return response;
+        }
+    }
+    built_in(code, app, id)
+}
+
+/// The built-in page.
+pub(crate) fn built_in(code: PageCode, app: &Url, id: &CorrelationId) -> Response {
+    let Text { code, status, title, advice } = code.text();
+    let (app, id) = (escape(app.as_str()), escape(id.as_str()));
+    let html = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>{title}</title><style>{STYLE}</style></head>\
+         <body><main><h1>{title}</h1><p>{advice}</p><a href=\"{app}\">Back to the app</a>\
+         <dl><dt>Code</dt><dd>{code}</dd><dt>Reference</dt><dd>{id}</dd></dl></main></body></html>"
+    );
+    let mut response = Response::new(Body::from(html));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        return answer::retry_after(response, None);
+    }
+    response
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

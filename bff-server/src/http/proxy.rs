@@ -1,0 +1,136 @@
+//! `server.proxy`: APIs behind this server, with the session's access token attached.
+//!
+//! Forwarding itself (streaming, upgrades, hop-by-hop headers) is `axum-reverse-proxy`'s. What is ours is
+//! who may call, and what reaches the upstream: the session's token and nothing that pretends to be it,
+//! the app's cookies and none of ours.
+
+use std::sync::Arc;
+
+use authtool_contract::ProblemCode;
+use axum::{Router, extract::Request, response::Response};
+use axum_reverse_proxy::{ProxyError, ProxyPolicy, ReverseProxy};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::{
+    App,
+    answer::{problem, problem_in_detail},
+    cookies::{self, CookiePolicy},
+    correlation::CorrelationId,
+    guard::Provenance,
+};
+use crate::config::ProxyRoute;
+
+/// Headers by which upstreams recognise users or proxies. Never the client's to set.
+const CLIENT_MAY_NOT_SEND: [&str; 9] = [
+    "authorization",
+    "proxy-authorization",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-user",
+    "x-real-ip",
+    "x-jwt-payload",
+];
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
+/// One proxied prefix, with and without what follows it.
+pub(crate) fn router(app: &Arc<App>, route: &ProxyRoute) -> Router {
+    let policy = ProxyPolicy::new()
+        .with_upstream_timeout(route.timeout)
+        .with_public_scheme(if app.app_origin.starts_with("https:") { "https" } else { "http" });
+    // The prefix stays in the path, so the proxy itself has none.
+    let proxy = ReverseProxy::new("", route.upstream.origin().ascii_serialization()).with_policy(policy);
+    let app = Arc::clone(app);
+    let forward = move |id: CorrelationId, request: Request| {
+        let (app, proxy) = (Arc::clone(&app), proxy.clone());
+        async move {
+            let request = match authorize(&app, request, &id).await {
+                Ok(request) => request,
+                Err(refusal) => return refusal,
+            };
+            let Ok(response) = proxy.proxy_request(request).await;
+            guarded_answer(&app.cookies, response, &id)
+        }
+    };
+    let below = format!("{}/{{*rest}}", route.prefix);
+    let slash = format!("{}/", route.prefix);
+    Router::new()
+        .route(&route.prefix, axum::routing::any(forward.clone()))
+        .route(&slash, axum::routing::any(forward.clone()))
+        .route(&below, axum::routing::any(forward))
+}
+
+/// Lets the request through with the session's token, or says why not.
+async fn authorize(app: &App, mut request: Request, id: &CorrelationId) -> Result<Request, Response> {
+    let upgrades = request.headers().contains_key(header::UPGRADE);
+    if !Provenance::of(request.headers(), &app.app_origin).may_call_api(request.method(), upgrades) {
+        let detail = "an API call that changes something, or reads across origins, must come from the app's own origin";
+        return Err(problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), id));
+    }
+    let key = app.credential(request.headers(), id)?;
+    let token = app.sessions.access_token(&key).await.map_err(|error| app.session_problem(&error, id))?;
+    let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.access_token.expose()))
+        .map_err(|_| problem(ProblemCode::Internal, id))?;
+    bearer.set_sensitive(true);
+    let headers = request.headers_mut();
+    for name in CLIENT_MAY_NOT_SEND {
+        headers.remove(name);
+    }
+    strip_own_cookies(&app.cookies, headers);
+    // `Connection: authorization` asks a proxy to drop the header it names (RFC 9110 §7.6.1).
+    headers.remove(header::CONNECTION);
+    if upgrades {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+    headers.insert(header::AUTHORIZATION, bearer);
+    Ok(request)
+}
+
+/// Leaves the app's cookies and takes ours out.
+fn strip_own_cookies(policy: &CookiePolicy, headers: &mut HeaderMap) {
+    if !headers.contains_key(header::COOKIE) {
+        return;
+    }
+    let mut kept = Vec::new();
+    for (name, value) in cookies::pairs(headers).filter(|(name, _)| !policy.is_ours(name)) {
+        if !kept.is_empty() {
+            kept.extend_from_slice(b"; ");
+        }
+        kept.extend_from_slice(name);
+        kept.push(b'=');
+        kept.extend_from_slice(value);
+    }
+    headers.remove(header::COOKIE);
+    if let (false, Ok(value)) = (kept.is_empty(), HeaderValue::from_bytes(&kept)) {
+        headers.insert(header::COOKIE, value);
+    }
+}
+
+/// An upstream may set its own cookies, but not ours, and not clear them either.
+fn guarded_answer(policy: &CookiePolicy, mut response: Response, id: &CorrelationId) -> Response {
+    if let Some(error) = response.extensions().get::<ProxyError>() {
+        tracing::warn!(
+            error = error.message(),
+            event = "upstream_unavailable",
+            "an API could not be reached"
+        );
+        return problem(ProblemCode::UpstreamUnavailable, id);
+    }
+    let headers = response.headers_mut();
+    headers.remove(CLEAR_SITE_DATA);
+    let ours = |value: &HeaderValue| {
+        let name = value.as_bytes().split(|byte| matches!(byte, b'=' | b';')).next().unwrap_or_default();
+        policy.is_ours(name.trim_ascii())
+    };
+    if headers.get_all(header::SET_COOKIE).iter().any(ours) {
+        let kept: Vec<_> =
+            headers.get_all(header::SET_COOKIE).iter().filter(|value| !ours(value)).cloned().collect();
+        headers.remove(header::SET_COOKIE);
+        for value in kept {
+            headers.append(header::SET_COOKIE, value);
+        }
+    }
+    response
+}

@@ -1,0 +1,57 @@
+//! `GET {apiPrefix}/session`.
+
+use std::sync::Arc;
+
+use authtool_contract::{ProblemCode, SESSION_MEMBER};
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+
+use super::{
+    App,
+    answer::{json, problem},
+    correlation::CorrelationId,
+    guard::Provenance,
+};
+use crate::service::sessions::VisibleSession;
+
+/// Says whether there is a session, and shows the selected claims.
+pub(crate) async fn session(State(app): State<Arc<App>>, id: CorrelationId, request: Request) -> Response {
+    if !Provenance::of(request.headers(), &app.app_origin).is_own_fetch() {
+        return problem(ProblemCode::ForbiddenContext, &id);
+    }
+    let credential = match app.credential(request.headers(), &id) {
+        Ok(key) => key,
+        Err(refusal) => return refusal,
+    };
+    match app.sessions.show(&credential).await {
+        Ok(session) => json(body(&session)),
+        Err(error) => app.session_problem(&error, &id),
+    }
+}
+
+/// The stored claims are a JSON object already: the timing is put in front, and nothing is parsed.
+fn body(session: &VisibleSession) -> String {
+    let timing = format!("{{\"{SESSION_MEMBER}\":{{\"expires_in\":{}}}", session.expires_in);
+    match session.claims_json.strip_prefix('{') {
+        Some("}") | None => format!("{timing}}}"),
+        Some(claims) => format!("{timing},{claims}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use authtool_contract::SessionAnswer;
+
+    #[test]
+    fn the_body_is_the_contracts() {
+        for claims in ["{}", r#"{"email":"a@b.c","name":"<img onerror=x>"}"#] {
+            let session = VisibleSession { claims_json: claims.into(), expires_in: 7 };
+            let answer: SessionAnswer = serde_json::from_str(&body(&session)).unwrap();
+            assert_eq!(answer.session.expires_in, 7);
+            assert_eq!(serde_json::to_string(&answer.claims).unwrap(), claims);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `GET {apiPrefix}/token`: the session's access token.
+
+use std::sync::Arc;
+
+use authtool_contract::{ProblemCode, TokenAnswer, TokenType};
+use axum::{extract::State, response::Response};
+use http::request::Parts;
+
+use super::{
+    App,
+    answer::{json, problem_in_detail},
+    correlation::CorrelationId,
+    guard::Provenance,
+};
+use crate::config::Mode;
+
+/// On the public listener. In `bff` mode a gateway may be routed here, but a browser gets nothing; in
+/// `tokenExchange` mode the app's own `fetch` is answered, and nothing else that a browser sends.
+pub(crate) async fn public_token(State(app): State<Arc<App>>, id: CorrelationId, request: Parts) -> Response {
+    let provenance = Provenance::of(&request.headers, &app.app_origin);
+    let refusal = match app.mode {
+        Mode::Bff if provenance.is_from_a_browser() => {
+            Some("in bff mode no browser gets an access token; the gateway adds it to API calls")
+        }
+        Mode::TokenExchange if !provenance.is_own_fetch() => {
+            Some("only the app's own origin may fetch its access token")
+        }
+        Mode::TokenExchange if provenance.is_from_a_browser() && !provenance.has_own_header() => {
+            Some("the request lacks the x-authtool-csrf header that authtool's client sends")
+        }
+        _ => None,
+    };
+    match refusal {
+        Some(detail) => problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), &id),
+        None => answer(&app, &id, &request).await,
+    }
+}
+
+/// On the internal listener: for gateways, whatever the mode. A browser that strays here, by DNS rebinding
+/// or on a developer's machine, gets nothing.
+pub(crate) async fn internal_token(
+    State(app): State<Arc<App>>,
+    id: CorrelationId,
+    request: Parts,
+) -> Response {
+    if Provenance::of(&request.headers, &app.app_origin).is_from_a_browser() {
+        let detail = "the internal listener does not answer browsers";
+        return problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), &id);
+    }
+    answer(&app, &id, &request).await
+}
+
+async fn answer(app: &App, id: &CorrelationId, request: &Parts) -> Response {
+    let key = match app.credential(&request.headers, id) {
+        Ok(key) => key,
+        Err(refusal) => return refusal,
+    };
+    match app.sessions.access_token(&key).await {
+        Ok(token) => json(
+            serde_json::to_vec(&TokenAnswer {
+                access_token: token.access_token.expose().to_owned(),
+                token_type: TokenType::Bearer,
+                expires_in: token.expires_in,
+            })
+            .unwrap_or_default(),
+        ),
+        Err(error) => app.session_problem(&error, id),
+    }
+}

@@ -1,0 +1,312 @@
+//! Putting the parts together, and serving them.
+
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    adapters::{
+        SystemClock, SystemEntropy,
+        embedded::{EmbeddedStore, OpenError},
+        oidc::{OidcProvider, ProviderSettings},
+    },
+    config::{ClientConfig, Config, StoreConfig},
+    domain::{
+        metadata::Transport,
+        return_url::ReturnUrls,
+        session_id::{CookieKey, SessionCookie},
+    },
+    http::{self, App, CookiePolicy, session_cookie_name},
+    ports::{AuthorizationServer, Clock, Entropy, ProviderError, SessionStore, StoreError},
+    seal::{KeyMaterial, RecordCodec, Sealer},
+    service::{
+        login::{LoginClient, Logins},
+        logout::Logouts,
+        sessions::{Sessions, SessionsParts},
+    },
+};
+
+/// A client has this long to send its request's headers.
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// What a connection may buffer of a request's head, and the most HTTP/2 may announce.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+const MAX_STREAMS: u32 = 100;
+const MAX_CONNECTIONS: usize = 16_384;
+/// What is in flight at a shutdown has this long to finish.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The embedded store does not open.
+    #[error(transparent)]
+    Embedded(#[from] OpenError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No HTTP client for the authorization server.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// An address cannot be listened on.
+    #[error("{address} ({key}) cannot be listened on: {reason}")]
+    Listen {
+        /// Which address.
+        address: std::net::SocketAddr,
+        /// Which configuration key sets it.
+        key: &'static str,
+        /// What the system says.
+        reason: std::io::Error,
+    },
+}
+
+/// A running backend for frontend: its routers, and the background work behind them.
+///
+/// ```no_run
+/// # async fn example(config: authtool_bff::Config) -> Result<(), Box<dyn std::error::Error>> {
+/// let bff = authtool_bff::Bff::start(&config)?;
+/// let app: axum::Router = axum::Router::new().merge(bff.public_router());
+/// # Ok(()) }
+/// ```
+pub struct Bff {
+    app: Arc<App>,
+    config: crate::config::ServerConfig,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Bff {
+    /// Opens the store and begins to fetch the provider's metadata. Must be called within a Tokio runtime.
+    pub fn start(config: &Config) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let background = |work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
+            let stop = stop.clone();
+            tokio::spawn(async move { stop.run_until_cancelled(work).await });
+        };
+
+        let provider =
+            Arc::new(OidcProvider::new(provider_settings(config), Arc::clone(&clock), Arc::clone(&entropy))?);
+        background(Box::pin(Arc::clone(&provider).keep_fresh()));
+        let embedded = Arc::new(match &config.store {
+            StoreConfig::Memory => EmbeddedStore::in_memory(Arc::clone(&clock))?,
+            StoreConfig::File(path) => EmbeddedStore::open(path, Arc::clone(&clock))?,
+        });
+        let sweeping = Arc::clone(&embedded);
+        background(Box::pin(async move { sweeping.sweep_forever().await }));
+
+        let app = assemble(config, embedded, provider, clock, entropy, tasks.clone());
+        Ok(Self { app: Arc::new(app), config: config.server.clone(), tasks, stop })
+    }
+
+    /// The browser's endpoints under `server.apiPrefix`, and `server.proxy` and `server.static` if they
+    /// are configured.
+    pub fn public_router(&self) -> Router {
+        http::public_router(&self.app, &self.config)
+    }
+
+    /// `/token` for gateways, `/-/healthz`, `/-/ready`. Not for a listener that browsers reach.
+    pub fn internal_router(&self) -> Router {
+        http::internal_router(&self.app, &self.config)
+    }
+
+    /// Lets refreshes, logins and revocations in flight finish, for at most 20 seconds.
+    pub async fn drain(self) {
+        self.tasks.close();
+        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!(unfinished = self.tasks.len(), "some background work did not finish in time");
+        }
+        self.stop.cancel();
+    }
+}
+
+/// Serves both listeners until `shutdown` completes, then drains.
+pub async fn serve(config: &Config, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
+    let public = listen(config.server.public, "server.ip and server.port").await?;
+    let internal = match listen(config.server.internal, "server.internal").await {
+        Ok(listener) => Some(listener),
+        // Nobody asked for this address: a port that is taken is no reason to stay down.
+        Err(error) if !config.server.internal_is_explicit => {
+            tracing::warn!(%error, "there is no internal listener; set server.internal to choose its address");
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let bff = Bff::start(config)?;
+    let stop = CancellationToken::new();
+    let mut listeners = tokio::task::JoinSet::new();
+    tracing::info!(address = %config.server.public, app = %config.server.app, "serving browsers");
+    listeners.spawn(accept(public, bff.public_router(), stop.clone()));
+    if let Some(internal) = internal {
+        tracing::info!(address = %config.server.internal, "serving gateways and probes");
+        listeners.spawn(accept(internal, bff.internal_router(), stop.clone()));
+    }
+    shutdown.await;
+    tracing::info!("shutting down");
+    stop.cancel();
+    listeners.join_all().await;
+    bff.drain().await;
+    Ok(())
+}
+
+async fn listen(address: std::net::SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|reason| StartError::Listen { address, key, reason })
+}
+
+/// Accepts connections until `stop`, then lets those that are open finish what they are doing.
+async fn accept(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(30));
+    let graceful = GracefulShutdown::new();
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let Some(Ok(permit)) = stop.run_until_cancelled(Arc::clone(&connections).acquire_owned()).await
+        else {
+            break;
+        };
+        let (stream, peer) = match stop.run_until_cancelled(listener.accept()).await {
+            None => break,
+            Some(Ok(accepted)) => accepted,
+            Some(Err(error)) => {
+                // Out of file descriptors, most likely: wait for some to be closed.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let service =
+            TowerToHyperService::new(router.clone().layer(axum::Extension(axum::extract::ConnectInfo(peer))));
+        let connection = server.serve_connection_with_upgrades(quick(stream), service).into_owned();
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some connections did not finish in time");
+    }
+}
+
+/// Answers are small and written at once: do not hold them back to fill packets.
+fn quick(stream: TcpStream) -> TokioIo<TcpStream> {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    TokioIo::new(stream)
+}
+
+fn provider_settings(config: &Config) -> ProviderSettings {
+    let provider = &config.provider;
+    ProviderSettings {
+        issuer: provider.issuer.clone(),
+        metadata_url: provider.metadata_url.clone(),
+        transport: if provider.allow_insecure_http { Transport::MayBePlain } else { Transport::Encrypted },
+        id_token_algorithms: provider.id_token_algorithms.clone(),
+        clients: provider
+            .clients
+            .iter()
+            .map(|client| (client.client_id.clone(), client.authentication.clone()))
+            .collect::<HashMap<_, _>>(),
+    }
+}
+
+fn assemble(
+    config: &Config,
+    store: Arc<dyn SessionStore>,
+    server: Arc<dyn AuthorizationServer>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    tasks: TaskTracker,
+) -> App {
+    let return_urls = ReturnUrls::new(
+        config.server.app.clone(),
+        config.server.allowed_return_origins.iter().cloned(),
+        config.server.api_prefix.clone(),
+    );
+    let sessions = Arc::new(Sessions::new(SessionsParts {
+        store: Arc::clone(&store),
+        server: Arc::clone(&server),
+        codec: RecordCodec::new(Sealer::new(&config.session.encryption_keys)),
+        lifetimes: config.session.lifetimes.clone(),
+        user_claims: config.session.user_claims.clone(),
+        cookie: session_cookie(config),
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+        tasks: tasks.clone(),
+    }));
+    let logins = Logins::new(
+        config.provider.issuer.clone(),
+        config.provider.clients.iter().map(|client| login_client(config, client)).collect(),
+        config.provider.default_client,
+        return_urls.clone(),
+        Arc::clone(&sessions),
+        tasks,
+    );
+    let post_logout = config
+        .provider
+        .clients
+        .iter()
+        .filter_map(|client| Some((client.client_id.clone(), client.post_logout_redirect_uri.clone()?)))
+        .collect();
+    App {
+        mode: config.session.mode,
+        logins: Arc::new(logins),
+        logouts: Logouts::new(Arc::clone(&sessions), post_logout),
+        sessions,
+        sealer: Sealer::new(&config.session.encryption_keys),
+        cookies: CookiePolicy::new(&config.session.cookie),
+        app_origin: return_urls.app_origin(),
+        return_urls,
+        error_redirect: config.session.error_redirect.clone(),
+        logout_on_get: config.session.logout_on_get,
+        store,
+        server,
+        clock,
+        entropy,
+    }
+}
+
+fn session_cookie(config: &Config) -> SessionCookie {
+    let key = |material: &KeyMaterial| {
+        CookieKey::new(&material.derive("session-cookie"), &material.derive("session-index"))
+    };
+    let mut keys = config.session.signing_keys.iter().map(key);
+    // Configuration guarantees a first key.
+    let signing = keys.next().unwrap_or_else(|| CookieKey::new(&[0; 32], &[0; 32]));
+    SessionCookie::new(session_cookie_name(&config.session.cookie), signing, keys.collect())
+}
+
+fn login_client(config: &Config, client: &ClientConfig) -> LoginClient {
+    LoginClient {
+        client_id: client.client_id.clone(),
+        redirect_uri: client.redirect_uri.as_str().to_owned(),
+        scope: client.scope.clone(),
+        max_age: client.extra.iter().find(|(name, _)| name == "max_age").and_then(|(_, it)| it.parse().ok()),
+        extra: client.extra.clone(),
+        id_token_issuer: client.id_token_issuer.clone().unwrap_or_else(|| config.provider.issuer.clone()),
+    }
+}
