@@ -119,9 +119,9 @@ fn start_logging() -> Outcome {
     };
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if json {
-        log.json().flatten_event(true).with_current_span(true).with_span_list(false).init()
+        log.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
     } else {
-        log.init()
+        log.init();
     }
     Ok(())
 }

@@ -371,7 +371,7 @@ mod tests {
         let path = folder.path().join("deep/sessions.redb");
         let key = contract_tests::key(1);
         let store = EmbeddedStore::open(&path, Arc::new(SystemClock)).unwrap();
-        store.insert(&key, b"value", Duration::from_secs(60)).await.unwrap();
+        store.insert(&key, b"value", Duration::from_mins(1)).await.unwrap();
         assert!(matches!(EmbeddedStore::open(&path, Arc::new(SystemClock)), Err(OpenError::InUse(_))));
         drop(store);
         let store = EmbeddedStore::open(&path, Arc::new(SystemClock)).unwrap();

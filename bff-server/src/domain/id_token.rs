@@ -13,10 +13,10 @@ use serde_json::{Map, Value};
 use super::{credential::AccessToken, time::UnixSeconds};
 
 /// How much the provider's clock and ours may differ.
-pub const LEEWAY: Duration = Duration::from_secs(60);
+pub const LEEWAY: Duration = Duration::from_mins(1);
 
 /// How long ago a token may have been issued when it comes straight from the token endpoint.
-pub const MAX_AGE: Duration = Duration::from_secs(600);
+pub const MAX_AGE: Duration = Duration::from_mins(10);
 
 /// The longest subject identifier (OpenID Connect Core 1.0 §2).
 const MAX_SUBJECT: usize = 255;

@@ -15,7 +15,7 @@ use super::{session_id::SessionKey, time::UnixSeconds};
 
 /// How long a user may take at the authorization server. Checked by the server, whatever the browser
 /// makes of `Max-Age`.
-pub const LIFETIME: Duration = Duration::from_secs(600);
+pub const LIFETIME: Duration = Duration::from_mins(10);
 
 /// How many flows one browser may have open at once: several tabs, but a bounded `Cookie` header.
 pub const MAX_OPEN: usize = 5;
@@ -119,7 +119,7 @@ impl LoginFlow {
 
     /// Whether the flow has outlived [`LIFETIME`], or claims to begin in the future.
     pub fn is_expired(&self, now: UnixSeconds) -> bool {
-        now >= self.created_at.plus(LIFETIME) || self.created_at > now.plus(Duration::from_secs(60))
+        now >= self.created_at.plus(LIFETIME) || self.created_at > now.plus(Duration::from_mins(1))
     }
 }
 

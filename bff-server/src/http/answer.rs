@@ -7,6 +7,7 @@ use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode, header};
 
 use super::correlation::CorrelationId;
+use crate::service::sessions::SessionError;
 
 /// An error answer to a `fetch` or a gateway: an RFC 9457 problem document.
 pub(crate) fn problem(code: ProblemCode, id: &CorrelationId) -> Response {
@@ -15,14 +16,23 @@ pub(crate) fn problem(code: ProblemCode, id: &CorrelationId) -> Response {
 
 /// The same, with a sentence about this request.
 pub(crate) fn problem_in_detail(code: ProblemCode, detail: Option<&str>, id: &CorrelationId) -> Response {
-    let document = Problem {
+    document(&Problem {
         detail: detail.map(str::to_owned),
         correlation_id: Some(id.as_str().to_owned()),
         ..Problem::new(code)
-    };
-    let body = serde_json::to_vec(&document).unwrap_or_default();
+    })
+}
+
+/// For the one place that does not know the request's id any more; the answer's header still has it.
+pub(crate) fn problem_without_id(code: ProblemCode) -> Response {
+    document(&Problem::new(code))
+}
+
+fn document(problem: &Problem) -> Response {
+    let body = serde_json::to_vec(problem).unwrap_or_default();
     let mut response = Response::new(Body::from(body));
-    *response.status_mut() = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
     response
 }
@@ -64,4 +74,22 @@ pub(crate) fn method_not_allowed(allow: &'static str, id: &CorrelationId) -> Res
     let mut response = problem(ProblemCode::MethodNotAllowed, id);
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
     response
+}
+
+/// Why a fetch or a gateway gets no session or token.
+pub(crate) fn session_problem(error: &SessionError, id: &CorrelationId) -> Response {
+    match error {
+        SessionError::NoSession => problem(ProblemCode::NoSession, id),
+        SessionError::Store(cause) => {
+            tracing::error!(error = %cause, event = "store_unavailable", "the session store cannot be used");
+            retry_after(problem(ProblemCode::StoreUnavailable, id), None)
+        }
+        SessionError::Provider(cause) => {
+            retry_after(problem(ProblemCode::ProviderUnavailable, id), cause.retry_after)
+        }
+        SessionError::Internal(cause) => {
+            tracing::error!(error = %cause, event = "internal", "an internal operation failed");
+            problem(ProblemCode::Internal, id)
+        }
+    }
 }

@@ -235,7 +235,7 @@ mod tests {
             clear.to_str().unwrap(),
             "__Host-session_id=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0"
         );
-        let flow = policy.set_flow(&policy.flow_name("x"), "v", Duration::from_secs(600)).unwrap();
+        let flow = policy.set_flow(&policy.flow_name("x"), "v", Duration::from_mins(10)).unwrap();
         assert_eq!(
             flow.to_str().unwrap(),
             "__Host-authtool_login_x=v; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600"

@@ -17,9 +17,13 @@ const OWN_ANSWERS: [(HeaderName, &str); 8] = [
 const NOTHING_ALLOWED: &str =
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// Nothing of ours is cached, sniffed, framed, embedded or referred to, whatever its status.
+/// Hardens every answer of a router.
 pub(crate) async fn protect(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    hardened(next.run(request).await)
+}
+
+/// Nothing of ours is cached, sniffed, framed, embedded or referred to, whatever its status.
+pub(crate) fn hardened(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in OWN_ANSWERS {
         headers.insert(name, HeaderValue::from_static(value));

@@ -27,13 +27,13 @@ use axum::{
     response::Response,
     routing::{MethodFilter, MethodRouter, any, on},
 };
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method};
 use tower_http::catch_panic::CatchPanicLayer;
 use url::Url;
 
 pub(crate) use self::cookies::{CookiePolicy, session_cookie_name};
 use self::{
-    answer::{method_not_allowed, problem, retry_after, see_other, with_cookie},
+    answer::{method_not_allowed, problem, see_other, with_cookie},
     cookies::Presented,
     correlation::CorrelationId,
     page::PageCode,
@@ -43,11 +43,7 @@ use crate::{
     domain::{parameters::MalformedQuery, return_url::ReturnUrls, session_id::SessionKey},
     ports::{AuthorizationServer, Clock, Entropy, SessionStore},
     seal::Sealer,
-    service::{
-        login::Logins,
-        logout::Logouts,
-        sessions::{SessionError, Sessions},
-    },
+    service::{login::Logins, logout::Logouts, sessions::Sessions},
 };
 
 /// The longest request target we answer.
@@ -94,23 +90,6 @@ impl App {
             }
             response
         })
-    }
-
-    fn session_problem(&self, error: &SessionError, id: &CorrelationId) -> Response {
-        match error {
-            SessionError::NoSession => problem(ProblemCode::NoSession, id),
-            SessionError::Store(cause) => {
-                tracing::error!(error = %cause, event = "store_unavailable", "the session store cannot be used");
-                retry_after(problem(ProblemCode::StoreUnavailable, id), None)
-            }
-            SessionError::Provider(cause) => {
-                retry_after(problem(ProblemCode::ProviderUnavailable, id), cause.retry_after)
-            }
-            SessionError::Internal(cause) => {
-                tracing::error!(error = %cause, event = "internal", "an internal operation failed");
-                problem(ProblemCode::Internal, id)
-            }
-        }
     }
 
     /// Where to return to: what was asked for, if it is allowed, or the app's default page.
@@ -221,9 +200,8 @@ pub(crate) fn internal_router(app: &Arc<App>, config: &ServerConfig) -> Router {
 fn around(router: Router, app: &Arc<App>) -> Router {
     router
         .layer(CatchPanicLayer::custom(|_| {
-            let mut response = Response::new(axum::body::Body::empty());
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
+            tracing::error!(event = "panic", "a request handler panicked; the panic message is on stderr");
+            headers::hardened(answer::problem_without_id(ProblemCode::Internal))
         }))
         .layer(middleware::from_fn(limit))
         .layer(middleware::from_fn_with_state(Arc::clone(app), correlation::correlate))

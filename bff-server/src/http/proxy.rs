@@ -13,10 +13,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{
     App,
-    answer::{problem, problem_in_detail},
+    answer::{problem, problem_in_detail, session_problem},
     cookies::{self, CookiePolicy},
     correlation::CorrelationId,
     guard::Provenance,
+    headers,
 };
 use crate::config::ProxyRoute;
 
@@ -48,7 +49,7 @@ pub(crate) fn router(app: &Arc<App>, route: &ProxyRoute) -> Router {
         async move {
             let request = match authorize(&app, request, &id).await {
                 Ok(request) => request,
-                Err(refusal) => return refusal,
+                Err(refusal) => return headers::hardened(refusal),
             };
             let Ok(response) = proxy.proxy_request(request).await;
             guarded_answer(&app.cookies, response, &id)
@@ -70,7 +71,7 @@ async fn authorize(app: &App, mut request: Request, id: &CorrelationId) -> Resul
         return Err(problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), id));
     }
     let key = app.credential(request.headers(), id)?;
-    let token = app.sessions.access_token(&key).await.map_err(|error| app.session_problem(&error, id))?;
+    let token = app.sessions.access_token(&key).await.map_err(|error| session_problem(&error, id))?;
     let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.access_token.expose()))
         .map_err(|_| problem(ProblemCode::Internal, id))?;
     bearer.set_sensitive(true);
@@ -116,7 +117,7 @@ fn guarded_answer(policy: &CookiePolicy, mut response: Response, id: &Correlatio
             event = "upstream_unavailable",
             "an API could not be reached"
         );
-        return problem(ProblemCode::UpstreamUnavailable, id);
+        return headers::hardened(problem(ProblemCode::UpstreamUnavailable, id));
     }
     let headers = response.headers_mut();
     headers.remove(CLEAR_SITE_DATA);

@@ -10,7 +10,7 @@ use axum::{
 
 use super::{
     App,
-    answer::{json, problem},
+    answer::{json, problem, session_problem},
     correlation::CorrelationId,
     guard::Provenance,
 };
@@ -27,7 +27,7 @@ pub(crate) async fn session(State(app): State<Arc<App>>, id: CorrelationId, requ
     };
     match app.sessions.show(&credential).await {
         Ok(session) => json(body(&session)),
-        Err(error) => app.session_problem(&error, &id),
+        Err(error) => session_problem(&error, &id),
     }
 }
 

@@ -8,7 +8,7 @@ use http::request::Parts;
 
 use super::{
     App,
-    answer::{json, problem_in_detail},
+    answer::{json, problem_in_detail, session_problem},
     correlation::CorrelationId,
     guard::Provenance,
 };
@@ -64,6 +64,6 @@ async fn answer(app: &App, id: &CorrelationId, request: &Parts) -> Response {
             })
             .unwrap_or_default(),
         ),
-        Err(error) => app.session_problem(&error, id),
+        Err(error) => session_problem(&error, id),
     }
 }

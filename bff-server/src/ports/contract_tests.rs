@@ -41,7 +41,7 @@ pub(crate) fn key(seed: u8) -> SessionKey {
     cookie.issue(&SessionId::from_random([seed; 32])).1
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Runs the contract on fresh stores made by `make`.
 pub(crate) async fn run(make: impl Fn(Arc<dyn Clock>) -> Box<dyn SessionStore>) {

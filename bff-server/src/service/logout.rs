@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How long the way to the provider and back may take.
-pub const LIFETIME: Duration = Duration::from_secs(600);
+pub const LIFETIME: Duration = Duration::from_mins(10);
 
 /// An `id_token_hint` longer than this stays at home: URLs have limits, and `client_id` says enough.
 const MAX_HINT_BYTES: usize = 4096;

@@ -15,7 +15,7 @@ use crate::{
 };
 
 const MAX_METADATA_BYTES: usize = 256 * 1024;
-const REFRESH_INTERVAL: Duration = Duration::from_secs(3600);
+const REFRESH_INTERVAL: Duration = Duration::from_hours(1);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LAST_RETRY: Duration = Duration::from_secs(15);
 
@@ -69,7 +69,7 @@ impl OidcProvider {
             Err(_) if current.is_ok() => return fetched,
             _ => {}
         }
-        *current = fetched.clone();
+        current.clone_from(&fetched);
         fetched
     }
 

@@ -90,7 +90,7 @@ fn refused(why: &str) -> TokenVerificationError {
 
 /// A short, harmless rendering of a name the provider chose.
 fn printable(name: &str) -> String {
-    name.chars().filter(|it| it.is_ascii_graphic()).take(20).collect()
+    name.chars().filter(char::is_ascii_graphic).take(20).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,104 @@
+//! From the file's shape to values that are known to be good, noting everything that is not.
+
+mod client;
+mod connections;
+mod server;
+mod session;
+mod values;
+
+use super::{
+    Config, ConfigProblems, Hardening, ProviderConfig, ServerConfig, SessionConfig, StoreConfig,
+    file::ConfigFile, read,
+};
+use crate::domain::metadata::is_loopback;
+
+/// Notes problems and warnings while the rest is read.
+struct Notes {
+    problems: ConfigProblems,
+    warnings: Vec<String>,
+}
+
+impl Notes {
+    fn problem(&mut self, key: &str, problem: impl Into<String>, fix: impl Into<String>) {
+        self.problems.add(key, problem, fix);
+    }
+
+    fn missing(&mut self, key: &str, fix: &str) {
+        self.problem(key, "it is required, but missing", fix);
+    }
+}
+
+pub(super) fn config(file: ConfigFile, problems: ConfigProblems) -> Result<Config, ConfigProblems> {
+    // A section that could not be read has been noted already; so has one that was read in part.
+    let seen = |section: &str| problems.0.iter().any(|it| it.key == section);
+    let (client_noted, session_noted, whole_noted) =
+        (seen("client"), seen("session"), seen(read::WHOLE_FILE));
+    let mut notes = Notes { problems, warnings: Vec::new() };
+    if whole_noted {
+        return Err(notes.problems);
+    }
+    if file.client.is_none() && !client_noted {
+        notes.missing("client", "describe your authorization server and client there: issuer, clientId, …");
+    }
+    if file.session.is_none() && !session_noted {
+        notes.missing("session", "set session.signingKey and session.encryptionKey there");
+    }
+    let provider = file.client.map(|section| client::provider(section, &mut notes));
+    let app = provider
+        .as_ref()
+        .and_then(|it| it.clients.get(it.default_client))
+        .and_then(|client| client.redirect_uri.join("/").ok());
+    let mut store = StoreConfig::Memory;
+    let session = file.session.map(|mut section| {
+        store = connections::session_store(
+            section.authorization_flow_cache.take(),
+            &file.connections,
+            &mut notes,
+        );
+        session::session(section, &mut notes)
+    });
+    for (name, connection) in &file.connections {
+        connections::check(name, connection, &mut notes);
+    }
+    let server = server::server(file.server, app, &mut notes);
+    if let (Some(provider), Some(session), true) = (&provider, &session, notes.problems.is_empty()) {
+        look_twice(provider, session, &server, &mut notes);
+    }
+    match (provider, session) {
+        (Some(provider), Some(session)) if notes.problems.is_empty() => {
+            Ok(Config { provider, session, server, store, warnings: notes.warnings })
+        }
+        _ => Err(notes.problems),
+    }
+}
+
+/// What is possible, but likely not what was meant.
+fn look_twice(provider: &ProviderConfig, session: &SessionConfig, server: &ServerConfig, notes: &mut Notes) {
+    for client in &provider.clients {
+        let expected = format!("{}{}", server.api_prefix, authtool_contract::endpoint::OAUTH_CALLBACK);
+        if client.redirect_uri.path().trim_end_matches('/') != expected {
+            notes.warnings.push(format!(
+                "redirect_uri has the path {}, but the callback is served at {expected}; unless something in front \
+                 of the server rewrites paths, logins will end at a page that is not there",
+                client.redirect_uri.path()
+            ));
+        }
+        if client.redirect_uri.scheme() == "http"
+            && session.cookie.secure
+            && !is_loopback(&client.redirect_uri)
+        {
+            notes.warnings.push(
+                "redirect_uri is plain http on another host than localhost: browsers will not keep Secure cookies \
+                 there, and logins will not last; use https, or session.mode.sessionIdHardening \"none\" with secure \
+                 false on a closed network"
+                    .into(),
+            );
+        }
+    }
+    if session.cookie.hardening == Hardening::None {
+        notes.warnings.push("session.mode.sessionIdHardening is \"none\": for development only".into());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! `server`: addresses, the app, its files and APIs.
+
+use std::path::PathBuf;
+
+use url::Url;
+
+use super::{
+    Notes,
+    values::{ip, lifetime, path_prefix, unreachable_url, web_url},
+};
+use crate::config::{
+    ProxyRoute, ServerConfig, StaticFiles,
+    file::{ProxySection, ServerSection},
+};
+
+const DEFAULT_PORT: u16 = 3000;
+const DEFAULT_CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
+     connect-src 'self'; img-src 'self' data:; font-src 'self'; manifest-src 'self'; base-uri 'none'; \
+     frame-ancestors 'none'";
+
+pub(super) fn server(section: ServerSection, app: Option<Url>, notes: &mut Notes) -> ServerConfig {
+    let api_prefix = path_prefix("server.apiPrefix", section.api_prefix.as_deref().unwrap_or("/"), notes);
+    let public_port = section.port.unwrap_or(DEFAULT_PORT);
+    let public_ip = ip("server.ip", section.ip.as_deref().unwrap_or("0.0.0.0"), notes);
+    let internal_is_explicit = section.internal.is_some();
+    let internal = section.internal.unwrap_or_default();
+    let internal_port = internal.port.unwrap_or_else(|| public_port.checked_add(1).unwrap_or(DEFAULT_PORT));
+    let internal_ip = ip("server.internal.ip", internal.ip.as_deref().unwrap_or("127.0.0.1"), notes);
+    if internal_port == public_port && internal_port != 0 {
+        notes.problem(
+            "server.internal.port",
+            "it is the public port too",
+            "use another one: what it serves is not for browsers",
+        );
+    }
+    let mut allowed_return_origins = Vec::new();
+    for (i, text) in section.allowed_return_origins.iter().enumerate() {
+        let key = format!("server.allowedReturnOrigins[{i}]");
+        let Some(url) = web_url(&key, text, notes) else { continue };
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            notes.problem(
+                &key,
+                "it is more than an origin",
+                format!("write {}", url.origin().ascii_serialization()),
+            );
+        }
+        allowed_return_origins.push(url.origin());
+    }
+    let static_files = section.static_files.and_then(|section| {
+        let Some(root) = section.root.map(PathBuf::from) else {
+            notes.missing("server.static.root", "give the folder of the built app");
+            return None;
+        };
+        if !root.is_dir() {
+            notes.problem(
+                "server.static.root",
+                format!(
+                    "{} is not a folder (the working directory is what relative paths start from)",
+                    root.display()
+                ),
+                "build the app first, or correct the path",
+            );
+        }
+        let content_security_policy =
+            section.content_security_policy.unwrap_or_else(|| DEFAULT_CSP.to_owned());
+        if http::HeaderValue::from_str(&content_security_policy).is_err() {
+            notes.problem(
+                "server.static.contentSecurityPolicy",
+                "it has characters a header cannot have",
+                "use ASCII",
+            );
+        }
+        let fallback = match section.fallback {
+            Some(name) if name.is_empty() => None,
+            Some(name) => Some(name),
+            None => Some("index.html".to_owned()),
+        };
+        if let Some(name) = fallback.as_ref().filter(|name| name.starts_with('/') || name.contains("..")) {
+            notes.problem(
+                "server.static.fallback",
+                format!("{name:?} is not the name of a file inside the folder"),
+                "write index.html, or \"\" for none",
+            );
+        }
+        Some(StaticFiles { root, fallback, content_security_policy })
+    });
+    let proxy = proxy_routes(section.proxy, &api_prefix, notes);
+    ServerConfig {
+        api_prefix,
+        public: (public_ip, public_port).into(),
+        internal: (internal_ip, internal_port).into(),
+        internal_is_explicit,
+        app: app.unwrap_or_else(unreachable_url),
+        allowed_return_origins,
+        static_files,
+        proxy,
+    }
+}
+
+fn proxy_routes(sections: Vec<ProxySection>, api_prefix: &str, notes: &mut Notes) -> Vec<ProxyRoute> {
+    let mut routes: Vec<ProxyRoute> = Vec::new();
+    for (i, section) in sections.into_iter().enumerate() {
+        let at = |name: &str| format!("server.proxy[{i}].{name}");
+        let noted = |name: &str, notes: &Notes| notes.problems.0.iter().any(|it| it.key == at(name));
+        let Some(prefix) = section.prefix else {
+            if !noted("prefix", notes) {
+                notes.missing(&at("prefix"), "give the path of the API, such as /api");
+            }
+            continue;
+        };
+        let prefix = path_prefix(&at("prefix"), &prefix, notes);
+        if prefix.is_empty() || prefix == api_prefix {
+            notes.problem(
+                &at("prefix"),
+                "it covers authtool's own endpoints",
+                "use a prefix of its own, such as /api",
+            );
+        }
+        if routes.iter().any(|other| other.prefix == prefix) {
+            notes.problem(&at("prefix"), "another route has the same prefix", "merge the two");
+        }
+        let Some(upstream) = section.upstream else {
+            if !noted("upstream", notes) {
+                notes.missing(&at("upstream"), "give the API's address, such as http://127.0.0.1:4000");
+            }
+            continue;
+        };
+        let Some(upstream) = web_url(&at("upstream"), &upstream, notes) else { continue };
+        if upstream.path() != "/" || upstream.query().is_some() || upstream.fragment().is_some() {
+            notes.problem(
+                &at("upstream"),
+                "it is more than an origin",
+                format!("write {}; the request's own path is kept", upstream.origin().ascii_serialization()),
+            );
+        }
+        let timeout = lifetime(&at("timeoutSecs"), section.timeout_secs, 60, notes);
+        routes.push(ProxyRoute { prefix, upstream, timeout });
+    }
+    routes
+}

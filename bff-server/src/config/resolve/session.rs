@@ -1,0 +1,229 @@
+//! `session`: mode, cookie, keys, lifetimes.
+
+use std::time::Duration;
+
+use super::{
+    Notes,
+    values::{lifetime, web_url},
+};
+use crate::{
+    config::{
+        CookieSettings, Hardening, Mode, SameSite, SessionConfig,
+        file::{ModeSection, SessionSection},
+        secret::SecretList,
+    },
+    domain::session::Lifetimes,
+    seal::KeyMaterial,
+};
+
+const DEFAULT_REFRESH_TOKEN_SECS: u64 = 604_800;
+const DEFAULT_ABSOLUTE_SECS: u64 = 30 * 24 * 3600;
+const DEFAULT_JITTER_SECS: u64 = 7;
+/// Browsers cap cookies at 400 days (draft-ietf-httpbis-rfc6265bis §5.5).
+const MAX_COOKIE_SECS: u64 = 400 * 24 * 3600;
+const MAX_KEYS: usize = 8;
+
+pub(super) fn session(section: SessionSection, notes: &mut Notes) -> SessionConfig {
+    let mode = match section.mode.kind.as_deref() {
+        Some("bff") => Mode::Bff,
+        None | Some("tokenMediation" | "tokenExchange") => Mode::TokenExchange,
+        Some(other) => {
+            notes.problem(
+                "session.mode.type",
+                format!("{other:?} is not a mode"),
+                "use \"bff\" (no token reaches the browser) or \"tokenExchange\"",
+            );
+            Mode::Bff
+        }
+    };
+    let cookie = cookie(section.mode, notes);
+    let signing_keys = keys("session.signingKey", section.signing_key, notes);
+    let encryption_keys = keys("session.encryptionKey", section.encryption_key, notes);
+    if signing_keys.iter().any(|key| encryption_keys.contains(key)) {
+        notes.problem(
+            "session.encryptionKey",
+            "it is the same key as session.signingKey",
+            "use two independent keys; `authtool-bff keys` makes a pair",
+        );
+    }
+    if section.encrypt_access_token == Some(false) {
+        notes.warnings.push(
+            "session.encryptAccessToken is false, but access tokens are encrypted all the same: it costs \
+             microseconds and keeps a copy of the store useless to a thief"
+                .into(),
+        );
+    }
+    let user_claims = section.user_claims.unwrap_or_else(|| vec!["email".to_owned()]);
+    if user_claims.iter().any(|name| name == authtool_contract::SESSION_MEMBER) {
+        notes.problem(
+            "session.userClaims",
+            "`session` is the one claim that cannot be shown: /session uses the name itself",
+            "remove it from the list",
+        );
+    }
+    let jitter_secs = section.session_jitter_secs.unwrap_or(DEFAULT_JITTER_SECS);
+    if jitter_secs > 3600 {
+        notes.problem("session.sessionJitterSecs", "it is more than an hour", "use a few seconds");
+    }
+    let lifetimes = Lifetimes {
+        absolute: lifetime(
+            "session.absoluteLifetimeSecs",
+            section.absolute_lifetime_secs,
+            DEFAULT_ABSOLUTE_SECS,
+            notes,
+        ),
+        refresh_token: lifetime(
+            "session.refreshTokenExpirationSecs",
+            section.refresh_token_expiration_secs,
+            DEFAULT_REFRESH_TOKEN_SECS,
+            notes,
+        ),
+        refresh_token_field: section.refresh_token_expiration_payload_field.filter(|it| !it.is_empty()),
+        jitter: Duration::from_secs(jitter_secs),
+    };
+    let error_redirect =
+        section.error_redirects.as_deref().and_then(|text| web_url("session.errorRedirects", text, notes));
+    SessionConfig {
+        mode,
+        cookie,
+        signing_keys,
+        encryption_keys,
+        lifetimes,
+        user_claims,
+        error_redirect,
+        logout_on_get: !section.disable_logout_on_get.unwrap_or(false),
+    }
+}
+
+fn cookie(mode: ModeSection, notes: &mut Notes) -> CookieSettings {
+    let hardening = match mode.session_id_hardening.as_deref() {
+        None | Some("host") => Hardening::Host,
+        Some("secure") => Hardening::Secure,
+        Some("none") => Hardening::None,
+        Some(other) => {
+            notes.problem(
+                "session.mode.sessionIdHardening",
+                format!("{other:?} is not a hardening"),
+                "use \"host\" (best), \"secure\", or \"none\" for plain http on your own machine",
+            );
+            Hardening::Host
+        }
+    };
+    let same_site = match mode.same_site.as_deref().map(str::to_ascii_lowercase).as_deref() {
+        None | Some("strict") => SameSite::Strict,
+        Some("lax") => SameSite::Lax,
+        Some("none") => SameSite::None,
+        Some(_) => {
+            notes.problem("session.mode.sameSite", "it is not a SameSite value", "use strict, lax or none");
+            SameSite::Strict
+        }
+    };
+    let secure = mode.secure.unwrap_or(true);
+    let path = mode.path.unwrap_or_else(|| "/".to_owned());
+    let impossible = |notes: &mut Notes, key: &str, problem: &str, fix: &str| {
+        notes.problem(&format!("session.mode.{key}"), problem, fix);
+    };
+    if hardening != Hardening::None && !secure {
+        impossible(
+            notes,
+            "secure",
+            "it is false, but browsers refuse a cookie with this name prefix that is not Secure",
+            "remove it, or set sessionIdHardening to \"none\" for plain http on your own machine",
+        );
+    }
+    if hardening == Hardening::Host && mode.domain.is_some() {
+        impossible(
+            notes,
+            "domain",
+            "browsers refuse a __Host- cookie with a Domain",
+            "remove it, or set sessionIdHardening to \"secure\" if subdomains must share the session",
+        );
+    }
+    if hardening == Hardening::Host && path != "/" {
+        impossible(
+            notes,
+            "path",
+            "browsers refuse a __Host- cookie with another Path than /",
+            "remove it, or set sessionIdHardening to \"secure\"",
+        );
+    }
+    if same_site == SameSite::None && !secure {
+        impossible(notes, "sameSite", "browsers refuse SameSite=None without Secure", "set secure to true");
+    }
+    let partitioned = mode.partitioned.unwrap_or(false);
+    if partitioned && !secure {
+        impossible(notes, "partitioned", "browsers refuse Partitioned without Secure", "set secure to true");
+    }
+    let http_only = mode.http_only.unwrap_or(true);
+    if !http_only && !cfg!(debug_assertions) {
+        impossible(
+            notes,
+            "http_only",
+            "it is false: any script in the page could take the session",
+            "remove it; only debug builds accept it",
+        );
+    }
+    let attribute =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';' && byte != b',');
+    if !path.starts_with('/') || !attribute(&path) {
+        impossible(
+            notes,
+            "path",
+            "it is not a cookie path",
+            "begin with a slash, without spaces or semicolons",
+        );
+    }
+    if mode.domain.as_deref().is_some_and(|domain| domain.is_empty() || !attribute(domain)) {
+        impossible(notes, "domain", "it is not a domain", "write a host name, such as example.com");
+    }
+    if mode.expiration_secs == Some(0) {
+        impossible(
+            notes,
+            "expirationSecs",
+            "it is zero",
+            "give seconds, or leave it out for a browser session",
+        );
+    }
+    CookieSettings {
+        hardening,
+        same_site,
+        secure,
+        http_only,
+        path,
+        domain: mode.domain,
+        partitioned,
+        max_age: mode.expiration_secs.map(|seconds| Duration::from_secs(seconds.min(MAX_COOKIE_SECS))),
+    }
+}
+
+fn keys(key: &str, list: Option<SecretList>, notes: &mut Notes) -> Vec<KeyMaterial> {
+    let Some(SecretList(sources)) = list else {
+        if !notes.problems.0.iter().any(|it| it.key.starts_with(key)) {
+            notes.missing(
+                key,
+                "`authtool-bff keys` makes one; keep it in a file or a secret of your platform",
+            );
+        }
+        return Vec::new();
+    };
+    if sources.len() > MAX_KEYS {
+        notes.problem(key, format!("there are more than {MAX_KEYS} keys"), "remove the oldest ones");
+    }
+    let several = sources.len() > 1;
+    let mut keys = Vec::new();
+    for (i, source) in sources.iter().enumerate() {
+        let at = if several { format!("{key}[{i}]") } else { key.to_owned() };
+        let material = source
+            .resolve()
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| KeyMaterial::new(bytes.to_vec()).map_err(|error| error.to_string()));
+        match material {
+            Ok(material) if keys.contains(&material) => {
+                notes.problem(&at, "the list has this key twice", "remove one");
+            }
+            Ok(material) => keys.push(material),
+            Err(problem) => notes.problem(&at, problem, "`authtool-bff keys` makes a good one"),
+        }
+    }
+    keys
+}
