@@ -10,9 +10,10 @@ mod transport;
 
 use crate::ports::{Clock, Entropy, Host, News, Sink, Tabs, Timer, Transport};
 use crate::rules::concat;
+use crate::slot::Slot;
 use alloc::rc::Rc;
 use alloc::string::String;
-use core::cell::RefCell;
+use core::cell::Cell;
 use imports::Callback;
 use signals::Subscription;
 use transport::Fetch;
@@ -23,7 +24,7 @@ pub use page::origin;
 /// The window that this code runs in.
 pub struct Browser {
     channel: String,
-    open: RefCell<Option<Open>>,
+    open: Slot<Open>,
 }
 
 /// What exists between [`Host::open`] and [`Host::close`].
@@ -31,35 +32,35 @@ struct Open {
     signals: Subscription,
     fetch: Rc<Fetch>,
     on_timeout: Callback,
-    timeout: JsValue,
+    timeout: Cell<JsValue>,
 }
 
 impl Browser {
     /// `base` is the normalised base URL: tabs talk to each other about one server only.
     pub fn new(base: &str) -> Self {
-        Self { channel: concat(&["authtool:", base]), open: RefCell::default() }
+        Self { channel: concat(&["authtool:", base]), open: Slot::empty() }
     }
 }
 
 impl Host for Browser {
     fn open(&self, sink: Sink) {
-        *self.open.borrow_mut() = Some(Open {
+        self.open.set(Open {
             signals: Subscription::new(&self.channel, Rc::clone(&sink)),
             fetch: Fetch::new(Rc::clone(&sink)),
             on_timeout: signals::callback(move |_| sink(crate::ports::Signal::Elapsed)),
-            timeout: JsValue::UNDEFINED,
+            timeout: Cell::new(JsValue::UNDEFINED),
         });
     }
 
     fn close(&self) {
         self.clear();
-        self.open.take();
+        self.open.clear();
     }
 }
 
 impl Transport for Browser {
     fn request_session(&self, url: &str) {
-        if let Some(open) = &*self.open.borrow() {
+        if let Some(open) = self.open.get() {
             open.fetch.send(url);
         }
     }
@@ -67,22 +68,22 @@ impl Transport for Browser {
 
 impl Timer for Browser {
     fn set(&self, ms: f64) {
-        if let Some(open) = &mut *self.open.borrow_mut() {
-            imports::clear_timeout(&open.timeout);
-            open.timeout = imports::set_timeout(&open.on_timeout, ms);
+        if let Some(open) = self.open.get() {
+            let timeout = imports::set_timeout(&open.on_timeout, ms);
+            imports::clear_timeout(&open.timeout.replace(timeout));
         }
     }
 
     fn clear(&self) {
-        if let Some(open) = &*self.open.borrow() {
-            imports::clear_timeout(&open.timeout);
+        if let Some(open) = self.open.get() {
+            imports::clear_timeout(&open.timeout.take());
         }
     }
 }
 
 impl Tabs for Browser {
     fn tell(&self, news: News) {
-        if let Some(open) = &*self.open.borrow() {
+        if let Some(open) = self.open.get() {
             open.signals.tell(news);
         }
     }

@@ -1,7 +1,7 @@
 //! What the npm package calls. Its TypeScript gives it the idioms of JavaScript and decides nothing.
 
 use crate::browser::{self, Browser};
-use crate::manager::{InvalidRedirectUri, Manager, Notice};
+use crate::manager::{Destination, InvalidRedirectUri, Manager, Notice};
 use crate::rules::base_url;
 use alloc::string::String;
 use wasm_bindgen::prelude::*;
@@ -94,21 +94,15 @@ impl Core {
         self.0.dispose();
     }
 
-    #[wasm_bindgen(js_name = loginUrl)]
-    pub fn login_url(&self, redirect_uri: Option<String>) -> Result<String, JsValue> {
-        self.0.login_url(redirect_uri.as_deref()).map_err(invalid_redirect_uri)
+    pub fn url(&self, logout: bool, redirect_uri: Option<String>) -> Result<String, JsValue> {
+        self.0.url(destination(logout), redirect_uri.as_deref()).map_err(invalid_redirect_uri)
     }
 
-    #[wasm_bindgen(js_name = logoutUrl)]
-    pub fn logout_url(&self, redirect_uri: Option<String>) -> Result<String, JsValue> {
-        self.0.logout_url(redirect_uri.as_deref()).map_err(invalid_redirect_uri)
+    pub fn leave(&self, logout: bool, redirect_uri: Option<String>) -> Result<(), JsValue> {
+        self.0.leave(destination(logout), redirect_uri.as_deref()).map_err(invalid_redirect_uri)
     }
+}
 
-    pub fn login(&self, redirect_uri: Option<String>) -> Result<(), JsValue> {
-        self.0.login(redirect_uri.as_deref()).map_err(invalid_redirect_uri)
-    }
-
-    pub fn logout(&self, redirect_uri: Option<String>) -> Result<(), JsValue> {
-        self.0.logout(redirect_uri.as_deref()).map_err(invalid_redirect_uri)
-    }
+fn destination(logout: bool) -> Destination {
+    if logout { Destination::Logout } else { Destination::Login }
 }

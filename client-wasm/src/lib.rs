@@ -24,5 +24,6 @@ mod js;
 pub mod manager;
 pub mod ports;
 pub mod rules;
+mod slot;
 #[cfg(all(feature = "standalone", target_family = "wasm"))]
 mod standalone;

@@ -6,10 +6,11 @@ use crate::ports::{Host, News, Signal};
 use crate::rules::answer::{self, Answer, Outcome};
 use crate::rules::state::{Failure, FailureKind, Occurrence, State, Status};
 use crate::rules::{expiry, login_guard, navigation, retry};
+use crate::slot::Slot;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 
 /// A look at the session within this time is recent enough when the page is seen again: switching between
 /// two windows does not ask the server each time.
@@ -28,6 +29,15 @@ pub enum Notice {
     Occurred(Occurrence),
     /// A look at the session is over, whatever it led to.
     Settled,
+}
+
+/// Where the server takes the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// To the provider, and back with a session.
+    Login,
+    /// Out of the session, here and at the provider.
+    Logout,
 }
 
 /// An address to return to that is none.
@@ -50,8 +60,9 @@ impl<H: Host> Clone for Manager<H> {
 struct Inner<H> {
     host: H,
     base: String,
-    state: RefCell<Rc<State>>,
-    listeners: RefCell<Vec<(u32, Listener)>>,
+    /// Never empty.
+    state: Slot<State>,
+    listeners: Slot<Vec<(u32, Listener)>>,
     next_listener: Cell<u32>,
     life: Cell<Life>,
     /// A look is under way.
@@ -84,8 +95,8 @@ impl<H: Host + 'static> Manager<H> {
         Self(Rc::new(Inner {
             host,
             base,
-            state: RefCell::new(Rc::new(State::INITIAL)),
-            listeners: RefCell::default(),
+            state: Slot::new(State::INITIAL),
+            listeners: Slot::new(Vec::new()),
             next_listener: Cell::default(),
             life: Cell::new(Life::New),
             looking: Cell::default(),
@@ -132,12 +143,12 @@ impl<H: Host + 'static> Manager<H> {
         if inner.life.replace(Life::Disposed) == Life::Started {
             inner.host.close();
         }
-        inner.listeners.take();
+        inner.listeners.clear();
     }
 
     /// The current state: the same `Rc` until it changes.
     pub fn state(&self) -> Rc<State> {
-        Rc::clone(&self.0.state.borrow())
+        self.0.state.get().unwrap_or_else(|| Rc::new(State::INITIAL))
     }
 
     /// The normalised base URL.
@@ -154,43 +165,72 @@ impl<H: Host + 'static> Manager<H> {
     pub fn listen(&self, listener: impl Fn(&State, Notice) + 'static) -> u32 {
         let id = self.0.next_listener.get();
         self.0.next_listener.set(id.wrapping_add(1));
-        self.0.listeners.borrow_mut().push((id, Rc::new(listener)));
+        self.replace_listeners(|listeners| listeners.push((id, Rc::new(listener))));
         id
     }
 
     /// Removes a listener.
     pub fn unlisten(&self, id: u32) {
-        self.0.listeners.borrow_mut().retain(|(known, _)| *known != id);
+        self.replace_listeners(|listeners| listeners.retain(|(known, _)| *known != id));
     }
 
-    /// The address that starts a login and leads back to `redirect_uri`, by default the current page.
-    pub fn login_url(&self, redirect_uri: Option<&str>) -> Result<String, InvalidRedirectUri> {
+    /// A new list each time: the old one may be in use by [`notify`](Self::notify). After
+    /// [`dispose`](Self::dispose) there is none.
+    fn replace_listeners(&self, change: impl FnOnce(&mut Vec<(u32, Listener)>)) {
+        if let Some(listeners) = self.0.listeners.get() {
+            let mut listeners = Vec::clone(&listeners);
+            change(&mut listeners);
+            self.0.listeners.set(listeners);
+        }
+    }
+
+    /// The address of a destination, which leads back to `redirect_uri`: by default to the current page after
+    /// a login, and to where the server decides after a logout.
+    pub fn url(
+        &self,
+        destination: Destination,
+        redirect_uri: Option<&str>,
+    ) -> Result<String, InvalidRedirectUri> {
         let page = &self.0.host;
-        let back = match redirect_uri {
-            Some(given) => page.resolve(given).ok_or(InvalidRedirectUri)?,
-            None => page.location(),
+        let (path, default) = match destination {
+            Destination::Login => (LOGIN, Some(page.location())),
+            Destination::Logout => (LOGOUT, None),
         };
-        Ok(navigation::with_return(&self.0.base, LOGIN, Some(&back)))
+        let back = match redirect_uri {
+            Some(given) => Some(page.resolve(given).ok_or(InvalidRedirectUri)?),
+            None => default,
+        };
+        Ok(navigation::with_return(&self.0.base, path, back.as_deref()))
     }
 
-    /// The address that ends the session, and leads to `redirect_uri` when one is given.
-    pub fn logout_url(&self, redirect_uri: Option<&str>) -> Result<String, InvalidRedirectUri> {
-        let back = match redirect_uri {
-            Some(given) => Some(self.0.host.resolve(given).ok_or(InvalidRedirectUri)?),
-            None => None,
-        };
-        Ok(navigation::with_return(&self.0.base, LOGOUT, back.as_deref()))
-    }
-
-    /// Leaves for the login. Automatic calls, which are those without a click or a key behind them, are
-    /// counted: the third within thirty seconds makes the state unavailable instead (SEC-179). In a browser
-    /// that keeps no count nothing is automatic, because nothing would end the loop.
-    pub fn login(&self, redirect_uri: Option<&str>) -> Result<(), InvalidRedirectUri> {
-        let url = self.login_url(redirect_uri)?;
-        if self.0.host.is_user_acting() || self.may_login_unasked() {
-            self.0.host.go(&url);
-        } else {
-            self.settle(Outcome::Failed(Failure::of(FailureKind::LoginLoop)));
+    /// Leaves for a destination.
+    ///
+    /// **Login.** Automatic calls, which are those without a click or a key behind them, are counted: the third
+    /// within thirty seconds makes the state unavailable instead (SEC-179). In a browser that keeps no count
+    /// nothing is automatic, because nothing would end the loop.
+    ///
+    /// **Logout.** By POST: a server may refuse to log out on GET, and no link or image of another site can
+    /// imitate it (SEC-108). The state stays as it is until the page is left. An app that answers
+    /// "unauthenticated" with a login would otherwise cancel the logout by its own navigation. The other tabs
+    /// are told when this one leaves, which is when the server has ended the session.
+    pub fn leave(
+        &self,
+        destination: Destination,
+        redirect_uri: Option<&str>,
+    ) -> Result<(), InvalidRedirectUri> {
+        let inner = &self.0;
+        let url = self.url(destination, redirect_uri)?;
+        match destination {
+            Destination::Logout => {
+                inner.logging_out.set(true);
+                inner.logout_announced.set(true);
+                self.notify(Notice::Occurred(Occurrence::Logout));
+                inner.host.post(&url);
+            }
+            Destination::Login if inner.host.is_user_acting() || self.may_login_unasked() => {
+                inner.host.go(&url);
+            }
+            Destination::Login => self.settle(Outcome::Failed(Failure::of(FailureKind::LoginLoop))),
         }
         Ok(())
     }
@@ -208,21 +248,6 @@ impl<H: Host + 'static> Manager<H> {
             }
             _ => false,
         }
-    }
-
-    /// Leaves for the logout, by POST: a server may refuse to log out on GET, and no link or image of
-    /// another site can imitate it (SEC-108).
-    ///
-    /// The state stays as it is until the page is left. An app that answers "unauthenticated" with a
-    /// login would otherwise cancel the logout by its own navigation. The other tabs are told when this one
-    /// leaves, which is when the server has ended the session.
-    pub fn logout(&self, redirect_uri: Option<&str>) -> Result<(), InvalidRedirectUri> {
-        let url = self.logout_url(redirect_uri)?;
-        self.0.logging_out.set(true);
-        self.0.logout_announced.set(true);
-        self.notify(Notice::Occurred(Occurrence::Logout));
-        self.0.host.post(&url);
-        Ok(())
     }
 
     fn handle(&self, signal: Signal) {
@@ -320,7 +345,7 @@ impl<H: Host + 'static> Manager<H> {
         let mut state = State::clone(&self.state());
         let change = state.apply(outcome, inner.host.now_ms(), inner.logout_announced.get());
         if change.changed {
-            inner.state.replace(Rc::new(state));
+            inner.state.set(state);
         }
         if !open {
             inner.logout_announced.set(false);
@@ -339,16 +364,15 @@ impl<H: Host + 'static> Manager<H> {
     }
 
     fn is_unavailable(&self) -> bool {
-        self.0.state.borrow().status == Status::Unavailable
+        self.state().status == Status::Unavailable
     }
 
     fn notify(&self, notice: Notice) {
-        // Copies: a listener may add and remove listeners, and change the state.
         let state = self.state();
-        let listeners: Vec<Listener> =
-            self.0.listeners.borrow().iter().map(|(_, listener)| Rc::clone(listener)).collect();
-        for listener in listeners {
-            listener(&state, notice);
+        if let Some(listeners) = self.0.listeners.get() {
+            for (_, listener) in &*listeners {
+                listener(&state, notice);
+            }
         }
     }
 }

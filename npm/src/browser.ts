@@ -62,8 +62,8 @@ export const createManager = ({ baseUrl, mode, autostart }: CheckedOptions): Use
     baseUrl: core.baseUrl(),
     mode,
     client: {
-      loginUrl: (redirectUri) => url(core.loginUrl(text(redirectUri))),
-      logoutUrl: (redirectUri) => url(core.logoutUrl(text(redirectUri))),
+      loginUrl: (redirectUri) => url(core.url(false, text(redirectUri))),
+      logoutUrl: (redirectUri) => url(core.url(true, text(redirectUri))),
     },
     get state() {
       return state;
@@ -79,8 +79,8 @@ export const createManager = ({ baseUrl, mode, autostart }: CheckedOptions): Use
     },
     subscribe: (listener) => listen(undefined, listener),
     on: listen,
-    login: (options?: NavigationOptions) => core.login(text(options?.redirectUri)),
-    logout: (options?: NavigationOptions) => core.logout(text(options?.redirectUri)),
+    login: (options?: NavigationOptions) => core.leave(false, text(options?.redirectUri)),
+    logout: (options?: NavigationOptions) => core.leave(true, text(options?.redirectUri)),
     dispose: () => {
       disposed = true;
       core.dispose();

@@ -1,15 +1,15 @@
-import wasm from './core/bytes.js';
+import wasm, { shift } from './core/bytes.js';
 import { Core, imports, setExports } from './core/glue.js';
 
 let ready = false;
 
 /**
  * A core. The first one compiles the WebAssembly, which is short enough to be done at once. It is kept as a string
- * of the characters U+0000 to U+00FF, one for each byte.
+ * of the characters U+0000 to U+00FF, one for each byte, which was shifted so that the string compresses well.
  */
 export const createCore = (baseUrl: string, observer: object): Core => {
   if (!ready) {
-    const module = new WebAssembly.Module(Uint8Array.from(wasm, (character) => character.charCodeAt(0)));
+    const module = new WebAssembly.Module(Uint8Array.from(wasm, (character) => character.charCodeAt(0) - shift));
     setExports(new WebAssembly.Instance(module, imports).exports);
     ready = true;
   }

@@ -8,7 +8,7 @@ use crate::rules::answer::{Answer, Body, Head, LONGEST_BODY};
 use crate::rules::concat;
 use alloc::rc::{Rc, Weak};
 use alloc::string::String;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use wasm_bindgen::prelude::*;
 
 /// A server that has not answered by now is down, as far as the user is concerned.
@@ -18,12 +18,14 @@ const TIMEOUT_MS: f64 = 15_000.0;
 /// freed after each.
 pub(super) struct Fetch {
     sink: Sink,
+    /// A request under way keeps its callbacks, also when the client is disposed of meanwhile.
+    under_way: Cell<Option<Rc<Self>>>,
     on_response: Callback,
     on_chunk: Callback,
     on_json: Callback,
     on_failure: Callback,
-    head: RefCell<Option<Head>>,
-    reading: RefCell<Option<(Reader, Chunks)>>,
+    head: Cell<Option<Head>>,
+    reading: Cell<Option<(Reader, Chunks)>>,
     size: Cell<f64>,
 }
 
@@ -31,17 +33,19 @@ impl Fetch {
     pub(super) fn new(sink: Sink) -> Rc<Self> {
         Rc::new_cyclic(|weak| Self {
             sink,
+            under_way: Cell::default(),
             on_response: step(weak, |fetch, value| fetch.responded(&value.unchecked_into())),
             on_chunk: step(weak, |fetch, value| fetch.read(&value.unchecked_into())),
             on_json: step(weak, |fetch, value| fetch.parsed(&value.unchecked_into())),
             on_failure: step(weak, |fetch, _| fetch.failed()),
-            head: RefCell::default(),
-            reading: RefCell::default(),
+            head: Cell::default(),
+            reading: Cell::default(),
             size: Cell::default(),
         })
     }
 
-    pub(super) fn send(&self, url: &str) {
+    pub(super) fn send(self: &Rc<Self>, url: &str) {
+        self.under_way.set(Some(Rc::clone(self)));
         let init = imports::request_init(&init());
         if let Ok(signal) = imports::abort_after(TIMEOUT_MS) {
             init.set_signal(&signal);
@@ -61,7 +65,7 @@ impl Fetch {
         };
         match response.body() {
             Some(body) if head.announces_session() => {
-                self.head.replace(Some(head));
+                self.head.set(Some(head));
                 self.size.set(0.0);
                 self.read_on(body.reader(), Chunks::new());
             }
@@ -71,7 +75,7 @@ impl Fetch {
 
     fn read_on(&self, reader: Reader, chunks: Chunks) {
         let chunk = reader.read();
-        self.reading.replace(Some((reader, chunks)));
+        self.reading.set(Some((reader, chunks)));
         self.then(&chunk, &self.on_chunk);
     }
 
@@ -112,6 +116,7 @@ impl Fetch {
     }
 
     fn deliver(&self, head: Option<Head>, body: Option<Body>) {
+        self.under_way.take();
         (self.sink)(Signal::Answered(Answer { head, body }));
     }
 
