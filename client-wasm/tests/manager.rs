@@ -1,5 +1,6 @@
 //! The session manager against a world made of values.
 #![cfg(not(target_family = "wasm"))]
+#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use authtool_client::manager::{Destination, Manager, Notice};
 use authtool_client::ports::{
