@@ -297,3 +297,6 @@ impl Sessions {
         session.live.freshness(self.lifetimes.jitter, self.clock.now())
     }
 }
+
+#[cfg(test)]
+mod tests;

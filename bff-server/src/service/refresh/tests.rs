@@ -1,0 +1,411 @@
+//! Refreshes against a server whose every answer the test chooses, and a store that can be made to fail.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+use tokio_util::task::TaskTracker;
+
+use super::*;
+use crate::{
+    adapters::{SystemEntropy, embedded::EmbeddedStore},
+    domain::{
+        credential::{IdToken, RefreshToken},
+        id_token::SignedClaims,
+        metadata::ProviderMetadata,
+        session::{Lifetimes, Login},
+        session_id::{CookieKey, SessionCookie},
+    },
+    ports::{
+        AuthorizationServer, Clock as _, Marker, SessionStore, StoreError, StoredRecord,
+        contract_tests::ManualClock,
+    },
+    seal::{KeyMaterial, RecordCodec, Sealer},
+    service::sessions::SessionsParts,
+};
+
+/// What the server answers to the next refresh.
+enum Next {
+    Tokens(Value),
+    InvalidGrant,
+    Unavailable,
+}
+
+struct FakeServer {
+    next: Mutex<Box<dyn FnMut() -> Next + Send>>,
+    refreshes: AtomicUsize,
+    revoked: Mutex<Vec<String>>,
+    /// A refresh takes a permit before it answers.
+    gate: tokio::sync::Semaphore,
+    presented: Mutex<Vec<String>>,
+}
+
+impl FakeServer {
+    fn answering(next: impl FnMut() -> Next + Send + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            next: Mutex::new(Box::new(next)),
+            refreshes: AtomicUsize::new(0),
+            revoked: Mutex::default(),
+            gate: tokio::sync::Semaphore::new(1_000),
+            presented: Mutex::default(),
+        })
+    }
+
+    fn refreshes(&self) -> usize {
+        self.refreshes.load(Ordering::SeqCst)
+    }
+
+    fn revoked(&self) -> Vec<String> {
+        self.revoked.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl AuthorizationServer for FakeServer {
+    async fn metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderError> {
+        Err(ProviderError::new("not asked for in these tests"))
+    }
+
+    async fn redeem(&self, _: &str, grant: Grant<'_>) -> Result<TokenResponse, GrantError> {
+        let Grant::RefreshToken(token) = grant else { panic!("these tests only refresh") };
+        self.presented.lock().unwrap().push(token.expose().to_owned());
+        self.refreshes.fetch_add(1, Ordering::SeqCst);
+        self.gate.acquire().await.unwrap().forget();
+        match (self.next.lock().unwrap())() {
+            Next::Tokens(body) => Ok(TokenResponse::parse(body.to_string().as_bytes())?),
+            Next::InvalidGrant => Err(GrantError::Invalid),
+            Next::Unavailable => Err(GrantError::Unavailable(ProviderError::new("down"))),
+        }
+    }
+
+    async fn verify(&self, _: &str, _: &IdToken) -> Result<SignedClaims, TokenVerificationError> {
+        Err(TokenVerificationError::Unavailable(ProviderError::new("no keys")))
+    }
+
+    async fn revoke(&self, _: &str, token: RevocableToken) -> Result<(), ProviderError> {
+        let token = match token {
+            RevocableToken::Refresh(token) => token.expose().to_owned(),
+            RevocableToken::Access(token) => token.expose().to_owned(),
+        };
+        self.revoked.lock().unwrap().push(token);
+        Ok(())
+    }
+}
+
+/// The embedded store, with a number of conditional writes that fail.
+struct FailingStore {
+    inner: EmbeddedStore,
+    failing_writes: AtomicUsize,
+    /// Whether a failing write takes effect all the same.
+    applied: bool,
+}
+
+#[async_trait]
+impl SessionStore for FailingStore {
+    async fn read(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
+        self.inner.read(key).await
+    }
+    async fn insert(&self, key: &SessionKey, value: &[u8], ttl: Duration) -> Result<(), StoreError> {
+        self.inner.insert(key, value, ttl).await
+    }
+    async fn replace(
+        &self,
+        key: &SessionKey,
+        expected: Version,
+        value: &[u8],
+        ttl: Duration,
+    ) -> Result<ReplaceOutcome, StoreError> {
+        let left = self.failing_writes.load(Ordering::SeqCst);
+        if left > 0 {
+            self.failing_writes.store(left - 1, Ordering::SeqCst);
+            if self.applied {
+                self.inner.replace(key, expected, value, ttl).await?;
+            }
+            return Err(StoreError::new("broken pipe"));
+        }
+        self.inner.replace(key, expected, value, ttl).await
+    }
+    async fn remove(&self, key: &SessionKey) -> Result<(), StoreError> {
+        self.inner.remove(key).await
+    }
+    async fn spend(&self, marker: &Marker, ttl: Duration) -> Result<bool, StoreError> {
+        self.inner.spend(marker, ttl).await
+    }
+    async fn acquire(
+        &self,
+        key: &SessionKey,
+        owner: &LeaseOwner,
+        lease: Duration,
+    ) -> Result<bool, StoreError> {
+        self.inner.acquire(key, owner, lease).await
+    }
+    async fn release(&self, key: &SessionKey, owner: &LeaseOwner) -> Result<(), StoreError> {
+        self.inner.release(key, owner).await
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.inner.ping().await
+    }
+}
+
+struct Stage {
+    clock: Arc<ManualClock>,
+    store: Arc<FailingStore>,
+    server: Arc<FakeServer>,
+}
+
+impl Stage {
+    fn new(server: Arc<FakeServer>) -> Self {
+        Self::with_failing_writes(server, 0, false)
+    }
+
+    fn with_failing_writes(server: Arc<FakeServer>, failing: usize, applied: bool) -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let inner = EmbeddedStore::in_memory(clock.clone()).unwrap();
+        let store = Arc::new(FailingStore { inner, failing_writes: failing.into(), applied });
+        Self { clock, store, server }
+    }
+
+    /// One process of several over the same store.
+    fn replica(&self) -> Arc<Sessions> {
+        Arc::new(Sessions::new(SessionsParts {
+            store: self.store.clone(),
+            server: self.server.clone(),
+            codec: RecordCodec::new(Sealer::new(&[KeyMaterial::new((0..32).collect()).unwrap()])),
+            lifetimes: lifetimes(),
+            user_claims: vec!["email".into()],
+            cookie: SessionCookie::new("s".into(), CookieKey::new(&[1; 32], &[2; 32]), Vec::new()),
+            clock: self.clock.clone(),
+            entropy: Arc::new(SystemEntropy),
+            tasks: TaskTracker::new(),
+        }))
+    }
+
+    /// A session whose token `at-0` lasts 60 seconds and whose refresh token is `rt-0`.
+    async fn session(&self, sessions: &Sessions) -> SessionKey {
+        let login = Login {
+            identity: None,
+            issuer: "https://op.example",
+            client_id: "app",
+            nonce: "n".into(),
+            claims: Map::new(),
+        };
+        let tokens = TokenResponse::parse(tokens(0).to_string().as_bytes()).unwrap();
+        let session = Session::begin(login, tokens, &lifetimes(), self.clock.now());
+        let cookie = sessions.begin(&session).await.unwrap();
+        sessions.cookie().verify(cookie.as_bytes()).unwrap()
+    }
+}
+
+fn lifetimes() -> Lifetimes {
+    Lifetimes {
+        absolute: Duration::from_hours(1),
+        refresh_token: Duration::from_mins(30),
+        refresh_token_field: None,
+        jitter: Duration::from_secs(7),
+    }
+}
+
+fn tokens(generation: usize) -> Value {
+    json!({
+        "access_token": format!("at-{generation}"), "refresh_token": format!("rt-{generation}"),
+        "token_type": "Bearer", "expires_in": 60,
+    })
+}
+
+/// `at-1`, `at-2`, …
+fn rotating() -> impl FnMut() -> Next + Send + 'static {
+    let mut generation = 0;
+    move || {
+        generation += 1;
+        Next::Tokens(tokens(generation))
+    }
+}
+
+async fn until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(Instant::now() < deadline, "it did not happen within ten seconds");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_088_sec_089_many_callers_on_two_replicas_share_one_refresh() {
+    let stage = Stage::new(FakeServer::answering(rotating()));
+    let replicas = [stage.replica(), stage.replica()];
+    let key = stage.session(&replicas[0]).await;
+    for round in 1..=20 {
+        stage.clock.advance(60);
+        let callers: Vec<_> = (0..100)
+            .map(|caller| {
+                let (sessions, key) = (Arc::clone(&replicas[caller % 2]), key.clone());
+                tokio::spawn(async move { sessions.access_token(&key).await })
+            })
+            .collect();
+        for caller in callers {
+            let token = caller.await.unwrap().unwrap();
+            assert_eq!(token.access_token.expose(), format!("at-{round}"));
+        }
+        assert_eq!(stage.server.refreshes(), round);
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_presents_the_latest_refresh_token() {
+    let stage = Stage::new(FakeServer::answering(rotating()));
+    let sessions = stage.replica();
+    let key = stage.session(&sessions).await;
+    for _ in 0..3 {
+        stage.clock.advance(60);
+        sessions.access_token(&key).await.unwrap();
+    }
+    assert_eq!(*stage.server.presented.lock().unwrap(), ["rt-0", "rt-1", "rt-2"]);
+}
+
+#[tokio::test]
+async fn sec_090_invalid_grant_ends_the_session() {
+    let stage = Stage::new(FakeServer::answering(|| Next::InvalidGrant));
+    let sessions = stage.replica();
+    let key = stage.session(&sessions).await;
+    stage.clock.advance(60);
+    assert!(matches!(sessions.access_token(&key).await, Err(SessionError::NoSession)));
+    assert!(stage.store.read(&key).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn sec_090_invalid_grant_for_a_token_that_was_replaced_meanwhile_does_not() {
+    let stage = Stage::new(FakeServer::answering(|| Next::InvalidGrant));
+    stage.server.gate.forget_permits(1_000);
+    let sessions = stage.replica();
+    let key = stage.session(&sessions).await;
+    stage.clock.advance(60);
+    let waiting = tokio::spawn({
+        let (sessions, key) = (Arc::clone(&sessions), key.clone());
+        async move { sessions.access_token(&key).await }
+    });
+    until(|| stage.server.refreshes() == 1).await;
+    let (record, session) = sessions.read(&key).await.unwrap();
+    let newer = TokenResponse::parse(tokens(7).to_string().as_bytes()).unwrap();
+    let newer = session.refreshed(newer, None, &lifetimes(), stage.clock.now());
+    assert_eq!(sessions.write(&key, record.version, &newer).await.unwrap(), ReplaceOutcome::Replaced);
+    stage.server.gate.add_permits(1);
+    assert_eq!(waiting.await.unwrap().unwrap().access_token.expose(), "at-7");
+    assert!(stage.store.read(&key).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn sec_091_a_server_that_is_down_costs_nobody_the_session() {
+    let stage = Stage::new(FakeServer::answering(|| Next::Unavailable));
+    let sessions = stage.replica();
+    let key = stage.session(&sessions).await;
+    stage.clock.advance(55);
+    let still_valid = sessions.access_token(&key).await.unwrap();
+    assert_eq!(still_valid.access_token.expose(), "at-0", "within the jitter the old token is good enough");
+    stage.clock.advance(5);
+    assert!(matches!(sessions.access_token(&key).await, Err(SessionError::Provider(_))));
+    assert!(stage.store.read(&key).await.unwrap().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_099_a_session_whose_refresh_failed_does_not_hammer_the_server() {
+    let stage = Stage::new(FakeServer::answering(|| Next::Unavailable));
+    let sessions = stage.replica();
+    let key = stage.session(&sessions).await;
+    stage.clock.advance(60);
+    for _ in 0..300 {
+        let error = sessions.access_token(&key).await.unwrap_err();
+        assert!(matches!(error, SessionError::Provider(_)), "{error}");
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    let refreshes = stage.server.refreshes();
+    assert!((5..=15).contains(&refreshes), "{refreshes} refreshes in five minutes");
+}
+
+#[tokio::test]
+async fn sec_092_a_refresh_that_finishes_after_the_logout_brings_nothing_back() {
+    let stage = Stage::new(FakeServer::answering(rotating()));
+    stage.server.gate.forget_permits(1_000);
+    let sessions = stage.replica();
+    let key = stage.session(&sessions).await;
+    stage.clock.advance(60);
+    let waiting = tokio::spawn({
+        let (sessions, key) = (Arc::clone(&sessions), key.clone());
+        async move { sessions.access_token(&key).await }
+    });
+    until(|| stage.server.refreshes() == 1).await;
+    sessions.end(&key).await.unwrap();
+    stage.server.gate.add_permits(1);
+    assert!(matches!(waiting.await.unwrap(), Err(SessionError::NoSession)));
+    assert!(stage.store.read(&key).await.unwrap().is_none());
+    until(|| stage.server.revoked().contains(&"rt-1".to_owned())).await;
+}
+
+#[tokio::test]
+async fn sec_093_a_caller_that_goes_away_does_not_take_the_new_tokens_with_it() {
+    let stage = Stage::new(FakeServer::answering(rotating()));
+    stage.server.gate.forget_permits(1_000);
+    let sessions = stage.replica();
+    let key = stage.session(&sessions).await;
+    stage.clock.advance(60);
+    let caller = tokio::spawn({
+        let (sessions, key) = (Arc::clone(&sessions), key.clone());
+        async move { sessions.access_token(&key).await }
+    });
+    until(|| stage.server.refreshes() == 1).await;
+    caller.abort();
+    stage.server.gate.add_permits(1);
+    let token = sessions.access_token(&key).await.unwrap();
+    assert_eq!((token.access_token.expose(), stage.server.refreshes()), ("at-1", 1));
+}
+
+#[tokio::test]
+async fn sec_094_a_rotated_refresh_token_is_kept_even_if_the_answer_is_no_use() {
+    let mut first = true;
+    let stage = Stage::new(FakeServer::answering(move || {
+        if std::mem::take(&mut first) {
+            Next::Tokens(json!({"access_token": "", "token_type": "Bearer", "refresh_token": "rt-1"}))
+        } else {
+            Next::Tokens(tokens(2))
+        }
+    }));
+    let sessions = stage.replica();
+    let key = stage.session(&sessions).await;
+    stage.clock.advance(60);
+    assert!(matches!(sessions.access_token(&key).await, Err(SessionError::Provider(_))));
+    let (_, session) = sessions.read(&key).await.unwrap();
+    assert_eq!(session.kept.refresh_token, Some(RefreshToken::parse("rt-1").unwrap()));
+    sessions.refreshes.resume(&key);
+    assert_eq!(sessions.access_token(&key).await.unwrap().access_token.expose(), "at-2");
+}
+
+#[tokio::test]
+async fn new_tokens_are_stored_even_if_the_store_stumbles() {
+    for applied in [false, true] {
+        let stage = Stage::with_failing_writes(FakeServer::answering(rotating()), 2, applied);
+        let sessions = stage.replica();
+        let key = stage.session(&sessions).await;
+        stage.clock.advance(60);
+        assert_eq!(
+            sessions.access_token(&key).await.unwrap().access_token.expose(),
+            "at-1",
+            "applied: {applied}"
+        );
+        let (_, session) = sessions.read(&key).await.unwrap();
+        assert_eq!(session.kept.refresh_token.unwrap().expose(), "rt-1");
+        assert_eq!(stage.server.refreshes(), 1);
+        assert!(stage.server.revoked().is_empty(), "nothing of ours was thrown away");
+    }
+}
+
+#[tokio::test]
+async fn sec_060_two_users_never_get_each_others_token() {
+    let stage = Stage::new(FakeServer::answering(rotating()));
+    let sessions = stage.replica();
+    let (ada, eve) = (stage.session(&sessions).await, stage.session(&sessions).await);
+    stage.clock.advance(60);
+    let (first, second) = tokio::join!(sessions.access_token(&ada), sessions.access_token(&eve));
+    let (first, second) = (first.unwrap().access_token, second.unwrap().access_token);
+    assert_ne!(first, second);
+    assert_eq!(sessions.access_token(&ada).await.unwrap().access_token, first);
+    assert_eq!(sessions.access_token(&eve).await.unwrap().access_token, second);
+}
