@@ -40,6 +40,6 @@ pub use answer::Answer;
 pub use log::Log;
 pub use process::Process;
 pub use provider::{Provider, ProviderOptions};
-pub use server::{Refusal, Server, ServerConfig};
+pub use server::{Refusal, Server, ServerConfig, random_key};
 pub use stage::{SESSION, Stage};
 pub use upstream::Upstream;

@@ -25,6 +25,9 @@ kill "$watcher" 2>/dev/null
 exit "$status"
 "#;
 
+/// How much of a child's log a failing test shows.
+const LINES_SHOWN: usize = 200;
+
 /// A running child, its log, and the promise that it is gone after the drop.
 pub struct Process {
     name: String,
@@ -97,7 +100,9 @@ impl Drop for Process {
             reader.join().ok();
         }
         if std::thread::panicking() {
-            eprintln!("---- log of {}\n{}\n----", self.name, self.log.text());
+            let lines = self.log.lines();
+            let tail = lines.len().saturating_sub(LINES_SHOWN);
+            eprintln!("---- the end of the log of {}\n{}\n----", self.name, lines[tail..].join("\n"));
         }
     }
 }

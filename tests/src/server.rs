@@ -123,7 +123,7 @@ impl ServerConfig {
         Process::start("the server", BINARY.as_path(), |command| {
             command.arg("--config").arg(path).envs(self.environment.clone());
             // The most talkative setting, so that every test also looks for secrets in the log.
-            command.env("RUST_LOG", "trace").env_remove("RUST_BACKTRACE");
+            command.env("AUTHTOOL_LOG", "trace").env_remove("RUST_BACKTRACE");
             for variable in
                 ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]
             {
@@ -134,7 +134,7 @@ impl ServerConfig {
 }
 
 /// 32 random bytes in base64.
-pub(crate) fn random_key() -> String {
+pub fn random_key() -> String {
     let mut key = [0; 32];
     rand::fill(&mut key).expect("the system has randomness");
     STANDARD.encode(key)

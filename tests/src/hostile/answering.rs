@@ -123,6 +123,7 @@ fn authorize(state: &OpState, request: &Received) -> Draft {
         nonce: request.query_value("nonce"),
         user: state.policy.lock().unwrap().user.clone(),
         sid: canary("sid"),
+        authenticated_at: now(),
     });
     let mut parameters = vec![("code".to_owned(), code)];
     parameters.extend(request.query_value("state").map(|value| ("state".to_owned(), value)));
@@ -183,7 +184,7 @@ fn claims(issuer: &str, authorization: &Authorization, access_token: &str) -> Va
     claims.insert("aud".to_owned(), json!(authorization.client_id));
     claims.insert("iat".to_owned(), json!(now));
     claims.insert("exp".to_owned(), json!(now + 300));
-    claims.insert("auth_time".to_owned(), json!(now));
+    claims.insert("auth_time".to_owned(), json!(authorization.authenticated_at));
     claims.insert("at_hash".to_owned(), json!(at_hash(access_token)));
     claims.insert("sid".to_owned(), json!(authorization.sid));
     if let Some(nonce) = &authorization.nonce {

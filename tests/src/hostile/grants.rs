@@ -27,6 +27,7 @@ pub(super) struct Authorization {
     pub(super) nonce: Option<String>,
     pub(super) user: Map<String, Value>,
     pub(super) sid: String,
+    pub(super) authenticated_at: i64,
 }
 
 impl Grants {

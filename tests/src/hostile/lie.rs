@@ -9,6 +9,9 @@ use tokio::sync::watch;
 
 /// A lie about one endpoint, built up part by part; the parts are told together, in the order in which
 /// they were added.
+///
+/// The provider has acted on the request by the time it lies: a code is spent and a refresh token rotated,
+/// even if the answer says 503. `HostileOp::rotates_refresh_tokens(false)` makes a refresh repeatable.
 #[must_use = "a lie is told with HostileOp::lies()"]
 #[derive(Clone)]
 pub struct Lie {

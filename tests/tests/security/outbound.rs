@@ -87,7 +87,26 @@ async fn sec_131_an_endpoint_that_every_login_needs_must_be_there() {
         let (_op, server) = server_that_refuses_metadata(discovery().without(name)).await;
         is_not_ready(name, &server).await;
     };
-    tokio::join!(missing("authorization_endpoint"), missing("token_endpoint"), missing("jwks_uri"));
+    tokio::join!(missing("authorization_endpoint"), missing("token_endpoint"));
+}
+
+#[tokio::test]
+async fn sec_131_without_published_keys_nobody_is_logged_in() {
+    let op = HostileOp::start().await;
+    op.lies(discovery().without("jwks_uri"));
+    let server = Server::start_unready(ServerConfig::new(op.issuer())).await;
+    op.has_received(Endpoint::Discovery, 1).await;
+    let answer = wait::until("the metadata is read or refused", async || {
+        let answer = login_answer(&server).await;
+        (answer.status.is_redirection() || op.count(Endpoint::Discovery) > 1).then_some(answer)
+    })
+    .await;
+    if answer.status.is_redirection() {
+        let stage = Stage { server, op };
+        refused("no keys", &stage.callback_answer().await.1);
+    } else {
+        assert_eq!(answer.status, 503, "{answer:?}");
+    }
 }
 
 #[tokio::test]

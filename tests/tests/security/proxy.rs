@@ -161,13 +161,29 @@ async fn sec_166_only_the_configured_prefix_is_forwarded() {
         assert_ne!(answer.text(), "from the upstream", "{path}: {answer:?}");
     }
     assert_eq!(upstream.arrived().len(), before, "{:?}", upstream.arrived());
-    // Dots do not lead out of the prefix at the upstream either.
-    for path in ["/api/../admin", "/api/%2e%2e/admin", "/api/..%2fadmin", "/api/.;/admin"] {
+}
+
+#[tokio::test]
+async fn sec_164_and_166_dots_do_not_lead_out_of_the_prefix() {
+    let (stage, upstream, browser) = with_api().await;
+    let cookie = format!("{SESSION}={}", browser.cookie(SESSION).unwrap());
+    for path in [
+        "/api/../admin",
+        "/api/x/../../admin",
+        "/api/%2e%2e/admin",
+        "/api/..%2fadmin",
+        "/api/..;/admin",
+        "/api/..%5cadmin",
+    ] {
         raw::get(&stage.server.public, path).as_same_origin_fetch().header("cookie", &cookie).send().await;
     }
-    for arrived in &upstream.arrived()[before..] {
-        assert!(arrived.uri.path().starts_with("/api/"), "{arrived:?}");
-        assert!(!arrived.uri.path().contains(".."), "{arrived:?}");
+    for arrived in upstream.arrived() {
+        let path = arrived.uri.path().to_ascii_lowercase();
+        assert!(path.starts_with("/api/"), "{arrived:?}");
+        assert!(
+            !path.contains("..") && !path.contains("%2e%2e"),
+            "an upstream may resolve this: {arrived:?}"
+        );
     }
 }
 

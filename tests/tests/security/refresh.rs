@@ -147,7 +147,7 @@ async fn sec_091_a_broken_provider_keeps_the_session() {
 #[tokio::test]
 async fn sec_091_an_unreachable_provider_keeps_the_session() {
     let (stage, browser) = short_lived().await;
-    let Stage { .. } = &stage;
+    stage.op.rotates_refresh_tokens(false);
     let cookie = browser.cookie(SESSION).unwrap();
     stage.op.lies(Lie::about(Endpoint::Refresh).transport(Transport::Reset));
     wait::until("the access token has expired", async || {

@@ -38,8 +38,6 @@ async fn sec_124_no_return_url_leaves_the_app() {
         "http://evil.example",
         "https://evil.example",
         "HTTPS://EVIL.EXAMPLE",
-        "http:evil.example",
-        "http:/evil.example",
         "https:evil.example",
         "https:/evil.example",
         "http:///evil.example",
@@ -105,18 +103,21 @@ async fn sec_124_no_return_url_leaves_the_app() {
         "http:",
         "//",
         "///",
-        "://evil.example",
         "?//evil.example\\",
         "@evil.example\\",
         "http://%6c%6f%63%61%6c%68%6f%73%74:PORT@evil.example/",
         "http://ⓔvil.example/",
     ];
     assert!(corpus.len() >= 60);
+    let mut elsewhere = Vec::new();
     for template in corpus {
         let return_url = template.replace("PORT", &port.to_string());
         let reached = destination(&stage, &return_url).await;
-        assert_eq!(reached, app.as_str(), "{return_url:?}");
+        if reached != app.as_str() {
+            elsewhere.push((return_url, reached));
+        }
     }
+    assert!(elsewhere.is_empty(), "{elsewhere:#?}");
 }
 
 #[tokio::test]
@@ -143,6 +144,10 @@ async fn sec_125_dots_and_slashes_stay_on_our_origin() {
     let stage = Stage::new().await;
     let app = stage.app();
     for trick in [
+        // Without slashes, or with one, a URL of the base's own scheme is relative.
+        "http:evil.example",
+        "http:/evil.example",
+        "://evil.example",
         "/..//evil.example",
         "/.//evil.example",
         "/a/..//evil.example",

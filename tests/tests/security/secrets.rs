@@ -3,7 +3,7 @@
 use crate::expect::login_with;
 use authtool_tests::browser::Browser;
 use authtool_tests::hostile::{Endpoint, Lie};
-use authtool_tests::{SESSION, Server, ServerConfig, Stage, raw};
+use authtool_tests::{SESSION, Server, ServerConfig, Stage, random_key, raw};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -55,8 +55,8 @@ fn sec_138_weak_keys_are_refused_at_startup() {
 async fn sec_138_keys_come_from_files_and_the_environment_too() {
     let op = authtool_tests::hostile::HostileOp::start().await;
     let mut config = ServerConfig::new(op.issuer());
-    let file = config.file("signing-key", format!("{}\n", STANDARD.encode([1; 32])));
-    config.environment("TEST_ENCRYPTION_KEY", &STANDARD.encode([2; 32]));
+    let file = config.file("signing-key", format!("{}\n", random_key()));
+    config.environment("TEST_ENCRYPTION_KEY", &random_key());
     config.set("/session/signingKey", json!({"type": "file", "path": file, "encoding": "base64"})).set(
         "/session/encryptionKey",
         json!({"type": "env", "key": "TEST_ENCRYPTION_KEY", "encoding": "base64"}),
