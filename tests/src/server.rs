@@ -247,6 +247,18 @@ impl Server {
             .await
     }
 
+    /// Asks it to end, as an orchestrator does.
+    pub fn asks_to_end(&self) {
+        let id = self.process.id().expect("the process has started");
+        let status = Command::new("kill").args(["-TERM", &id.to_string()]).status().expect("kill runs");
+        assert!(status.success(), "kill ended with {status}");
+    }
+
+    /// Waits until it has ended, and answers its exit status.
+    pub async fn has_ended(&mut self) -> Option<i32> {
+        wait::until("the server has ended", async || self.process.ended()).await.code()
+    }
+
     /// What it wrote so far.
     pub fn log(&self) -> &crate::Log {
         self.process.log()

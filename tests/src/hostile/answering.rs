@@ -147,7 +147,7 @@ fn token(state: &OpState, request: &Received, parts: &[Part]) -> Draft {
     let Some(authorization) = authorization else {
         return Draft::Json(StatusCode::BAD_REQUEST, json!({"error": "invalid_grant"}));
     };
-    let access_token = grants.issue_access_token();
+    let access_token = grants.issue_access_token(&authorization);
     let mut body = json!({
         "access_token": access_token,
         "token_type": "Bearer",

@@ -14,6 +14,7 @@ pub(super) struct Grants {
     sessions: HashMap<String, Authorization>,
     issued_codes: Vec<String>,
     access_tokens: Vec<String>,
+    subjects: HashMap<String, String>,
     refresh_tokens: Vec<String>,
     id_tokens: Vec<String>,
 }
@@ -55,8 +56,10 @@ impl Grants {
         if rotate { self.sessions.remove(token) } else { self.sessions.get(token).cloned() }
     }
 
-    pub(super) fn issue_access_token(&mut self) -> String {
+    pub(super) fn issue_access_token(&mut self, authorization: &Authorization) -> String {
         let token = canary("at");
+        let subject = authorization.user.get("sub").and_then(Value::as_str).unwrap_or_default();
+        self.subjects.insert(token.clone(), subject.to_owned());
         self.access_tokens.push(token.clone());
         token
     }
@@ -78,6 +81,10 @@ impl Grants {
 
     pub(super) fn revoke(&mut self, token: &str) {
         self.sessions.remove(token);
+    }
+
+    pub(super) fn subject_of(&self, access_token: &str) -> Option<String> {
+        self.subjects.get(access_token).cloned()
     }
 
     pub(super) fn access_tokens(&self) -> &[String] {

@@ -151,6 +151,11 @@ impl HostileOp {
         self.state.grants.lock().unwrap().access_tokens().to_vec()
     }
 
+    /// Whose access token this is.
+    pub fn subject_of(&self, access_token: &str) -> Option<String> {
+        self.state.grants.lock().unwrap().subject_of(access_token)
+    }
+
     /// The refresh tokens issued so far, oldest first.
     pub fn refresh_tokens(&self) -> Vec<String> {
         self.state.grants.lock().unwrap().refresh_tokens().to_vec()

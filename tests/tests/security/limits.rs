@@ -2,7 +2,7 @@
 
 use crate::expect::{accepted, login_with, refused};
 use authtool_tests::browser::Browser;
-use authtool_tests::hostile::{Endpoint, Lie};
+use authtool_tests::hostile::{Endpoint, Gate, Lie};
 use authtool_tests::{SESSION, Stage, raw};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -180,4 +180,30 @@ async fn sec_188_hostile_requests_do_not_hurt_the_next_one() {
     let browser = Browser::new();
     stage.log_in(&browser).await;
     assert_eq!(stage.session(&browser).await.status, 200);
+}
+
+#[tokio::test]
+async fn sec_191_a_server_that_is_asked_to_end_finishes_what_it_began() {
+    let mut stage = Stage::with(|config| {
+        let file = config.folder().join("sessions.redb");
+        config.set("/connections/sessions/config/path", json!(file));
+    })
+    .await;
+    let browser = Browser::new();
+    let callback = stage.callback_url(&browser).await;
+    let gate = Gate::closed();
+    stage.op.lies(Lie::about(Endpoint::CodeExchange).held_by(&gate));
+    let (answer, ()) = tokio::join!(stage.come_back(&browser, &callback), async {
+        stage.op.has_received(Endpoint::CodeExchange, 1).await;
+        stage.server.asks_to_end();
+        authtool_tests::wait::until("nobody new is let in", async || {
+            raw::get(&stage.server.public, "/bff/session").try_send().await.err()
+        })
+        .await;
+        gate.open();
+    });
+    accepted("the login that was under way", &answer);
+    assert_eq!(stage.server.has_ended().await, Some(0));
+    stage.server.restart().await;
+    assert_eq!(stage.session(&browser).await.status, 200, "the session was stored");
 }

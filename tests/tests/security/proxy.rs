@@ -201,3 +201,32 @@ async fn sec_158_an_api_that_is_down_is_not_the_session_s_end() {
     assert_eq!(answer.problem_code(), "upstream_unavailable");
     assert_eq!(stage.session(&browser).await.status, 200);
 }
+
+#[tokio::test]
+async fn sec_170_a_websocket_needs_our_own_origin() {
+    let (stage, upstream, browser) = with_api().await;
+    let cookie = format!("{SESSION}={}", browser.cookie(SESSION).unwrap());
+    let own = stage.app().origin().ascii_serialization();
+    let before = upstream.arrived().len();
+    let handshake = || {
+        raw::get(&stage.server.public, "/api/socket")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .header("cookie", &cookie)
+    };
+    for (what, request) in [
+        ("another site", handshake().header("origin", "http://evil.example")),
+        (
+            "a sibling",
+            handshake().header("origin", "http://localhost:1").header("sec-fetch-site", "same-site"),
+        ),
+        ("null", handshake().header("origin", "null")),
+        ("no origin", handshake()),
+        ("a contradiction", handshake().header("origin", &own).header("sec-fetch-site", "cross-site")),
+    ] {
+        let answer = request.send().await;
+        assert_eq!(answer.status, 403, "{what}: {answer:?}");
+    }
+    assert_eq!(upstream.arrived().len(), before, "{:?}", upstream.arrived());
+}

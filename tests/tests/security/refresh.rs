@@ -96,6 +96,44 @@ async fn sec_090_invalid_grant_ends_the_session() {
     assert_eq!(stage.op.count(Endpoint::Refresh), refreshes, "a dead session is not refreshed again");
 }
 
+#[tokio::test]
+async fn sec_059_and_060_nobody_gets_anybody_else_s_token_or_claims() {
+    let stage = Stage::with(|config| {
+        config.set("/session/sessionJitterSecs", json!(0)).set("/session/userClaims", json!(["sub"]));
+    })
+    .await;
+    stage.op.issues_access_tokens_for(1);
+    let mut users = Vec::new();
+    for name in ["ada", "grace", "hedy", "mary"] {
+        stage.op.logs_in(name, &json!({}));
+        users.push((name, stage.logged_in().await));
+    }
+    let deadline = std::time::Instant::now() + Duration::from_secs(3);
+    let mut turn = 0_u64;
+    while std::time::Instant::now() < deadline {
+        turn += 1;
+        let requests = users.iter().flat_map(|user| std::iter::repeat_n(user, 6)).enumerate();
+        let asked = requests.map(|(number, (name, browser))| {
+            let stage = &stage;
+            async move {
+                // Every other caller gives up, sooner or later.
+                let patience = if number % 2 == 0 { 20_000 } else { turn * 7 % 23 };
+                let patience = Duration::from_millis(patience);
+                if let Ok(answer) = tokio::time::timeout(patience, stage.token(browser)).await {
+                    assert_eq!(answer.status, 200, "{name}: {answer:?}");
+                    let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+                    assert_eq!(stage.op.subject_of(&token).as_deref(), Some(*name), "{answer:?}");
+                }
+                if let Ok(answer) = tokio::time::timeout(patience, stage.session(browser)).await {
+                    assert_eq!(answer.json()["sub"], *name, "{answer:?}");
+                }
+            }
+        });
+        join_all(asked).await;
+    }
+    assert!(stage.op.count(Endpoint::Refresh) >= users.len(), "nothing was refreshed on the way");
+}
+
 /// A failed refresh that says nothing about the session: 503 now, and the session lives.
 fn survives(what: &'static str, lie: Lie) -> Pin<Box<dyn Future<Output = ()>>> {
     Box::pin(async move {

@@ -369,3 +369,23 @@ async fn sec_065_a_stranger_at_the_token_endpoint_is_told_so() {
         assert_eq!(answer.problem_code(), "no_session");
     }
 }
+
+#[tokio::test]
+async fn sec_145_each_listener_serves_its_own() {
+    let stage = Stage::new().await;
+    let (public, internal) = (&stage.server.public, &stage.server.internal);
+    for path in ["/-/healthz", "/-/ready", "/-/metrics", "/token", "/healthz"] {
+        let answer = raw::get(public, path).header("user-agent", "kube-probe/1.30").send().await;
+        assert_eq!(answer.status, 404, "{path} in public: {answer:?}");
+    }
+    for path in ["/bff/login", "/bff/session", "/bff/logout", "/bff/oauth/callback", "/"] {
+        let answer = raw::get(internal, path).as_navigation().send().await;
+        assert_eq!(answer.status, 404, "{path} inside: {answer:?}");
+        assert!(answer.set_cookies().is_empty(), "{path} inside: {answer:?}");
+    }
+    for path in ["/-/healthz", "/-/ready"] {
+        let answer = raw::get(internal, path).send().await;
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        assert!(!answer.text().contains(stage.op.issuer()), "{path} tells too much: {answer:?}");
+    }
+}

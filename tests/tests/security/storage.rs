@@ -2,7 +2,7 @@
 
 use authtool_tests::browser::Browser;
 use authtool_tests::hostile::{Endpoint, Gate, HostileOp, Lie};
-use authtool_tests::{SESSION, Server, ServerConfig, Stage, wait};
+use authtool_tests::{SESSION, Server, ServerConfig, Stage, raw, wait};
 use serde_json::json;
 
 #[tokio::test]
@@ -179,4 +179,19 @@ async fn sec_062_a_disk_that_has_room_again_is_used_again() {
     wait::until("logins work again", async || stage.callback_answer().await.1.sets_session().then_some(()))
         .await;
     assert_eq!(stage.session(&before).await.status, 200, "sessions from before are still there");
+}
+
+#[tokio::test]
+async fn sec_184_open_logins_are_not_stored() {
+    let stage = stage_with_file().await;
+    stage.logged_in().await;
+    let file = stage.server.config.folder().join("sessions.redb");
+    let size = || std::fs::metadata(&file).map(|metadata| metadata.len()).unwrap_or_default();
+    let written = || std::fs::metadata(&file).and_then(|metadata| metadata.modified()).ok();
+    let before = (size(), written());
+    for _ in 0..300 {
+        let answer = raw::get(&stage.server.public, "/bff/login").as_navigation().send().await;
+        assert!(answer.status.is_redirection(), "{answer:?}");
+    }
+    assert_eq!((size(), written()), before, "a login that only begins writes to the store");
 }
