@@ -77,9 +77,10 @@ impl Core {
         Ok(Self(manager))
     }
 
-    #[wasm_bindgen(js_name = baseUrl)]
-    pub fn base_url(&self) -> String {
-        self.0.base_url().into()
+    // Strings are returned as JavaScript's: as Rust's they would be copied, and freed by more glue.
+    #[wasm_bindgen(js_name = baseUrl, unchecked_return_type = "string")]
+    pub fn base_url(&self) -> JsValue {
+        JsValue::from_str(self.0.base_url())
     }
 
     pub fn start(&self) {
@@ -94,8 +95,12 @@ impl Core {
         self.0.dispose();
     }
 
-    pub fn url(&self, logout: bool, redirect_uri: Option<String>) -> Result<String, JsValue> {
-        self.0.url(destination(logout), redirect_uri.as_deref()).map_err(invalid_redirect_uri)
+    #[wasm_bindgen(unchecked_return_type = "string")]
+    pub fn url(&self, logout: bool, redirect_uri: Option<String>) -> Result<JsValue, JsValue> {
+        match self.0.url(destination(logout), redirect_uri.as_deref()) {
+            Ok(url) => Ok(JsValue::from_str(&url)),
+            Err(error) => Err(invalid_redirect_uri(error)),
+        }
     }
 
     pub fn leave(&self, logout: bool, redirect_uri: Option<String>) -> Result<(), JsValue> {

@@ -27,9 +27,6 @@ const WASM_FEATURES = [
   'multivalue',
 ];
 
-// Measured: less inlining than opt-level z does by itself is smaller, none is larger.
-const RUSTFLAGS = '-Cllvm-args=--inline-threshold=10';
-
 function fail(message) {
   console.error(`error: ${message}`);
   process.exit(1);
@@ -72,7 +69,7 @@ function buildWasm() {
   run(process.env.CARGO || 'cargo', [
     'build', '--quiet', '--package', 'authtool-client', '--profile', 'wasm',
     '--target', 'wasm32-unknown-unknown', '--features', 'standalone',
-  ], { env: { ...process.env, CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: RUSTFLAGS } });
+  ]);
   rmSync(bindgenOut, { recursive: true, force: true });
   run(bindgen, [
     '--target', 'bundler', '--remove-name-section', '--remove-producers-section',
@@ -159,11 +156,6 @@ async function bundle(format, outfile, { literal, shift }) {
     charset: 'utf8',
     minify: true,
     write: false,
-    define: {
-      // A core lives as long as its page, and closures are dropped by `dispose`: nothing waits for a garbage collector.
-      FinalizationRegistry: 'undefined',
-      'Symbol.dispose': 'undefined',
-    },
     plugins: [{
       name: 'bytes',
       setup({ onLoad }) {

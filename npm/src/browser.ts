@@ -22,7 +22,7 @@ export const createManager = ({ baseUrl, mode, autostart }: CheckedOptions): Use
       listener(state);
     } catch (error) {
       // One listener's defect is not the next one's, nor the core's.
-      reportError(error);
+      (globalThis.reportError ?? console.error)(error);
     }
   };
   const tell = (event?: UserManagerEvent): void => {

@@ -75,8 +75,11 @@ fn below_origin<'a>(url: &'a str, origin: &str) -> Option<&'a str> {
 /// One path segment that means the same to every parser (RFC 3986 §3.3, less `:`, which people write
 /// only when they meant a host and a port).
 fn is_segment(segment: &[u8]) -> bool {
-    !matches!(segment, b"" | b"." | b"..")
-        && segment.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=@".contains(byte))
+    !matches!(segment, b"" | b"." | b"..") && segment.iter().all(|byte| is_path_character(*byte))
+}
+
+const fn is_path_character(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'!' | b'$'..=b'.' | b';' | b'=' | b'@' | b'_' | b'~')
 }
 
 #[cfg(test)]
@@ -113,6 +116,16 @@ mod tests {
         }
         assert_eq!(normalise("http://localhost:3000/bff", "http://localhost:3000").as_deref(), Ok("/bff"));
         assert_eq!(normalise("http://localhost:80/bff", "http://localhost").as_deref(), Ok("/bff"));
+    }
+
+    #[test]
+    fn the_characters_of_a_path_are_those_of_rfc_3986_less_the_colon() {
+        let allowed: String =
+            (0..=127u8).filter(|byte| super::is_path_character(*byte)).map(char::from).collect();
+        assert_eq!(
+            allowed,
+            "!$%&'()*+,-.0123456789;=@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"
+        );
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub fn with_return(base: &str, path: &str, redirect_uri: Option<&str>) -> String
 /// data here, and must come back as they were (SEC-183).
 fn push_encoded(out: &mut String, value: &str) {
     for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             out.push(char::from(byte));
         } else {
             out.push('%');

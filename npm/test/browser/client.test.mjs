@@ -9,6 +9,8 @@ let browser, context, page, site, complaints;
 before(async () => {
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+    // Playwright switches the back/forward cache off; what it does is ours to test.
+    ignoreDefaultArgs: ['--disable-back-forward-cache'],
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
   });
 });
@@ -283,12 +285,25 @@ test('what other scripts post to the channel is no harm', async () => {
   assert.equal(site.sessionRequests(), asked);
 });
 
+test('a page from the back/forward cache looks again before it is trusted', async () => {
+  await page.goto(site.origin);
+  await settled();
+  await page.evaluate(() => Object.assign(window, { same: true }));
+  await page.goto(`${site.origin}/elsewhere?bare`);
+  site.session = (_request, response) => json(response, 401, {});
+  // A page from the cache does not load again.
+  await page.goBack({ waitUntil: 'commit' });
+  await until('unauthenticated');
+  assert.equal(await page.evaluate(() => window.same), true, 'the page was loaded anew instead of taken from the cache');
+  assert.deepEqual(await page.evaluate(() => window.events), ['login', 'expired']);
+});
+
 test('going back after a logout does not show the session that was', async () => {
   await page.goto(site.origin);
   await settled();
   await page.evaluate(() => window.manager.logout());
   await page.waitForFunction(() => window.manager?.state.status === 'unauthenticated');
-  await page.goBack();
+  await page.goBack({ waitUntil: 'commit' });
   await until('unauthenticated');
 });
 
