@@ -1,6 +1,6 @@
 //! What the client needs from the world around it, one small trait for each need.
 //!
-//! A browser implements them in [`browser`](crate::browser); a test implements them with values.
+//! A browser implements them in `browser`; a test implements them with values.
 
 use crate::rules::answer::Answer;
 use alloc::rc::Rc;
