@@ -112,6 +112,27 @@ impl RawRequest {
     }
 }
 
+/// `GET target` over HTTP/2, as gateways speak it: each header is a field line of its own.
+///
+/// # Panics
+/// When the server does not answer.
+pub async fn http2_get(base: &Url, target: &str, headers: &[(&str, &[u8])]) -> Answer {
+    let client = reqwest::Client::builder()
+        .http2_prior_knowledge()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .resolve("localhost", (std::net::Ipv4Addr::LOCALHOST, 0).into())
+        .build()
+        .expect("a client without options can be built");
+    let mut request = client.get(base.join(target).expect("a path"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = request.send().await.expect("the server answers");
+    let (status, headers) = (response.status(), response.headers().clone());
+    Answer { status, headers, body: response.bytes().await.expect("a whole body") }
+}
+
 /// Opens a connection, sends `bytes` and leaves it open.
 pub async fn open(base: &Url, bytes: &[u8]) -> TcpStream {
     let host = base.host_str().expect("a base has a host");

@@ -166,6 +166,31 @@ async fn sec_080_every_cookie_line_is_read() {
 }
 
 #[tokio::test]
+async fn sec_080_cookie_crumbs_of_http_2_are_read_with_the_same_rules() {
+    let stage = Stage::new().await;
+    let first = pair(&stage.logged_in().await.cookie(SESSION).unwrap());
+    let second = pair(&stage.logged_in().await.cookie(SESSION).unwrap());
+    let (first, second) = (first.as_bytes(), second.as_bytes());
+    let none: &[u8] = b"a=b";
+    for (crumbs, status) in [
+        (vec![first], 200),
+        (vec![none, first], 200),
+        (vec![none, b"junk=\xe9", first, b"c=d"], 200),
+        (vec![first, second], 401),
+        (vec![first, none, first], 401),
+        (vec![none], 401),
+    ] {
+        let crumbs: Vec<_> = crumbs.into_iter().map(|crumb| ("cookie", crumb)).collect();
+        let answer = raw::http2_get(&stage.server.internal, "/bff/token", &crumbs).await;
+        assert_eq!(answer.status, status, "{crumbs:?}: {answer:?}");
+        let answer = raw::http2_get(&stage.server.public, "/bff/token", &crumbs).await;
+        assert_eq!(answer.status, status, "{crumbs:?}: {answer:?}");
+    }
+    let browser = [("cookie", first), ("sec-fetch-site", &b"same-origin"[..])];
+    assert_eq!(raw::http2_get(&stage.server.public, "/bff/token", &browser).await.status, 403);
+}
+
+#[tokio::test]
 async fn sec_081_every_changed_character_makes_the_cookie_worthless() {
     let stage = Stage::new().await;
     let browser = stage.logged_in().await;
