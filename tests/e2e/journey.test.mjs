@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { APP, browserTests } from './browser.mjs';
+import { APP, PROVIDER, browserTests } from './browser.mjs';
 import { callApi, goToProvider, logIn, logOut, open, openLoggedIn, seesLoggedOut, seesUser, settled } from './steps.mjs';
 
 const inBrowser = browserTests();
@@ -110,14 +110,32 @@ test('the session is over for its cookie, not only for the page', inBrowser(asyn
   await seesLoggedOut(page);
 }));
 
-test('the back button after a logout shows no user', inBrowser(async (context) => {
+test('going back after a logout shows no user', inBrowser(async (context) => {
   const page = await openLoggedIn(context);
   await logOut(page);
-  // Over the provider's page, back to the app as it was.
-  for (let steps = 0; steps < 2; steps += 1) await page.goBack({ waitUntil: 'commit' });
-  assert.equal(new URL(page.url()).origin, APP);
+  await page.evaluate(() => {
+    window.beforeGoingBack = true;
+  });
+  // Past the provider's page, which would only lead forward again, to the app as it was left. Playwright
+  // does not notice when a page comes back from the browser's memory, so it is not asked to wait for that.
+  await page.evaluate(() => history.go(-2));
+  await page.waitForFunction(() => window.beforeGoingBack === undefined);
   await seesLoggedOut(page);
-  assert.equal(await page.getByText('Ada Lovelace').count(), 0);
+  assert.equal(page.url(), `${APP}/`);
+  assert.doesNotMatch(await page.content(), /Ada Lovelace/);
+}));
+
+test('a page that comes back from the browser\'s memory looks again who is logged in', inBrowser(async (context) => {
+  const page = await openLoggedIn(context);
+  await page.evaluate(() => {
+    window.keptInMemory = true;
+  });
+  await page.goto(`${PROVIDER}/.well-known/openid-configuration`);
+  await context.clearCookies();
+  await page.evaluate(() => history.back());
+  await page.waitForFunction(() => window.keptInMemory === true);
+  await seesLoggedOut(page);
+  assert.doesNotMatch(await page.content(), /Ada Lovelace/);
 }));
 
 test('the next user sees nothing of the one before', inBrowser(async (context) => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { test } from 'node:test';
 
-import { PICTURES, browserTests } from './browser.mjs';
+import { APP, PICTURES, browserTests } from './browser.mjs';
 import { callApi, goToProvider, logIn, open, seesLoggedOut, seesUser } from './steps.mjs';
 
 const inBrowser = browserTests();
@@ -30,8 +30,7 @@ for (const [size, viewport] of Object.entries(SIZES)) {
       await goToProvider(page);
       await page.getByLabel('Login name').waitFor();
       await picture(page, 'provider-login');
-      await page.goBack();
-
+      await page.goto(APP);
       await logIn(page);
       await picture(page, 'logged-in');
 

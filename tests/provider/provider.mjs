@@ -32,31 +32,39 @@ const server = createServer();
 const port = await listen(server, wholeNumber('port', options.port ?? '3002'));
 const issuer = options.issuer ?? `http://127.0.0.1:${port}`;
 
-const provider = new Provider(
-  issuer,
-  await providerConfiguration({
-    clientId: options['client-id'] ?? 'authtool-demo',
-    clientSecret: options['client-secret'] ?? 'demo-secret-that-protects-nothing',
-    redirectUris: options['redirect-uri'] ?? ['http://localhost:3000/bff/oauth/callback'],
-    postLogoutRedirectUris: options['post-logout-redirect-uri'] ?? ['http://localhost:3000/bff/oidc/logout/callback'],
-    backchannelLogoutUri: options['backchannel-logout-uri'],
-    accessTokenTtl: wholeNumber('access-token-ttl', options['access-token-ttl'] ?? '300', 1),
-    rotate: options.rotate ?? false,
-  }),
-);
-
-provider.on('server_error', (_ctx, error) => console.error('server error:', error));
-provider.on('backchannel.error', (_ctx, error, client) =>
-  console.error(`back-channel logout of ${client.clientId} failed:`, error.message),
-);
-for (const event of ['authorization.error', 'grant.error', 'end_session.error', 'revocation.error']) {
-  provider.on(event, (_ctx, error) => console.error(`${event}: ${error.message} ${error.error_detail ?? error.error_description ?? ''}`));
+/** The issuer contains the port, so the provider exists only after the server listens. */
+async function makeProvider() {
+  const provider = new Provider(
+    issuer,
+    await providerConfiguration({
+      clientId: options['client-id'] ?? 'authtool-demo',
+      clientSecret: options['client-secret'] ?? 'demo-secret-that-protects-nothing',
+      redirectUris: options['redirect-uri'] ?? ['http://localhost:3000/bff/oauth/callback'],
+      postLogoutRedirectUris: options['post-logout-redirect-uri'] ?? ['http://localhost:3000/bff/oidc/logout/callback'],
+      backchannelLogoutUri: options['backchannel-logout-uri'],
+      accessTokenTtl: wholeNumber('access-token-ttl', options['access-token-ttl'] ?? '300', 1),
+      rotate: options.rotate ?? false,
+    }),
+  );
+  provider.on('server_error', (_ctx, error) => console.error('server error:', error));
+  provider.on('backchannel.error', (_ctx, error, client) =>
+    console.error(`back-channel logout of ${client.clientId} failed:`, error.message),
+  );
+  for (const event of ['authorization.error', 'grant.error', 'end_session.error', 'revocation.error']) {
+    provider.on(event, (_ctx, error) =>
+      console.error(`${event}: ${error.message} ${error.error_detail ?? error.error_description ?? ''}`),
+    );
+  }
+  return { provider, handle: provider.callback() };
 }
 
-const handle = provider.callback();
-server.on('request', (request, response) => {
-  if (isInteraction(request)) interact(provider, request, response);
+const making = makeProvider();
+// Who connects in the meantime waits.
+server.on('request', async (request, response) => {
+  const { provider, handle } = await making;
+  if (isInteraction(request)) await interact(provider, request, response);
   else handle(request, response);
 });
 
+await making;
 console.log(`ready ${issuer}`);

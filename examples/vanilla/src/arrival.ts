@@ -9,10 +9,12 @@ export interface Arrival {
 
 const MESSAGES: Record<string, string> = {
   access_denied: 'You cancelled the login, so nothing happened.',
-  login_required: 'The provider wants you to log in again.',
-  provider_unavailable: 'The login provider cannot be reached right now. Please try again in a moment.',
+  interaction_required: 'The provider needs you to do something first. Log in again, and follow what it asks for.',
+  login_expired: 'The login took too long. Please start again.',
+  login_not_started_here: 'That login was not started in this browser. Log in from here.',
+  provider_refused: 'The provider refused the login. Please try again.',
+  provider_unavailable: 'The provider cannot be reached right now. Please try again in a moment.',
   store_unavailable: 'The login server is having trouble. Please try again in a moment.',
-  temporarily_unavailable: 'The login provider is busy. Please try again in a moment.',
 };
 
 const FALLBACK = 'The login did not work. Please try again.';

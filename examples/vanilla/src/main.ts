@@ -25,10 +25,27 @@ function render(state: SessionState): void {
     shown = view;
     slot('view').replaceChildren(mainView(state, manager));
     slot('account').replaceChildren(
-      ...(state.session === null ? [] : [account(state.session, () => manager.logout())]),
+      ...(state.session === null ? [] : [account(state.session, logOut)]),
     );
   }
   slot('notices').replaceChildren(...notices(state));
+}
+
+/**
+ * Leaves no picture of the user behind: the back button may bring this very page back, from the browser's
+ * memory and before anybody could ask the server.
+ */
+function logOut(): void {
+  addEventListener('pagehide', clear, { once: true });
+  addEventListener('pageshow', (event) => event.persisted && void manager.check().then(render), { once: true });
+  manager.logout();
+}
+
+function clear(): void {
+  shown = undefined;
+  document.title = 'authtool demo';
+  slot('account').replaceChildren();
+  slot('view').replaceChildren(waiting());
 }
 
 function mainView(state: SessionState, manager: UserManager): HTMLElement {

@@ -17,9 +17,9 @@ export function route(reach: Reach): HTMLElement {
     'ol',
     { class: 'route', 'aria-label': 'Who holds what' },
     station({ name: 'This browser', holds: session ? 'one cookie that no script can read' : 'nothing yet' }, session),
-    way('cookie', session),
+    way('cookie', session, reach === 'session'),
     station({ name: 'authtool', holds: session ? 'your tokens, encrypted' : 'no session of yours' }, session),
-    way('token', token),
+    way('token', token, token),
     station({ name: 'Demo API', holds: token ? 'saw the token, never the cookie' : 'waits for a token' }, token),
   );
 }
@@ -34,10 +34,11 @@ function station({ name, holds }: Station, lit: boolean): HTMLElement {
   );
 }
 
-function way(carries: 'cookie' | 'token', lit: boolean): HTMLElement {
+/** `fresh`: it has just been travelled, and shows that by moving. */
+function way(carries: 'cookie' | 'token', lit: boolean, fresh: boolean): HTMLElement {
   return element(
     'li',
-    { class: `way ${carries}${lit ? ' lit' : ''}` },
+    { class: `way ${carries}${lit ? ' lit' : ''}${fresh ? ' fresh' : ''}` },
     element('span', { class: 'line', 'aria-hidden': 'true' }),
     element('span', { class: 'carries' }, carries),
   );
