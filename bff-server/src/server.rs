@@ -19,6 +19,7 @@ use crate::{
         SystemClock, SystemEntropy,
         embedded::{EmbeddedStore, OpenError},
         oidc::{OidcProvider, ProviderSettings},
+        redis::RedisStore,
     },
     config::{ClientConfig, Config, StoreConfig},
     domain::{
@@ -99,14 +100,19 @@ impl Bff {
         let provider =
             Arc::new(OidcProvider::new(provider_settings(config), Arc::clone(&clock), Arc::clone(&entropy))?);
         background(Box::pin(Arc::clone(&provider).keep_fresh()));
-        let embedded = Arc::new(match &config.store {
-            StoreConfig::Memory => EmbeddedStore::in_memory(Arc::clone(&clock))?,
-            StoreConfig::File(path) => EmbeddedStore::open(path, Arc::clone(&clock))?,
-        });
-        let sweeping = Arc::clone(&embedded);
-        background(Box::pin(async move { sweeping.sweep_forever().await }));
+        let embedded = |store: EmbeddedStore| -> Arc<dyn SessionStore> {
+            let store = Arc::new(store);
+            let sweeping = Arc::clone(&store);
+            background(Box::pin(async move { sweeping.sweep_forever().await }));
+            store
+        };
+        let store = match &config.store {
+            StoreConfig::Memory => embedded(EmbeddedStore::in_memory(Arc::clone(&clock))?),
+            StoreConfig::File(path) => embedded(EmbeddedStore::open(path, Arc::clone(&clock))?),
+            StoreConfig::Redis(settings) => Arc::new(RedisStore::new((**settings).clone())?),
+        };
 
-        let app = assemble(config, embedded, provider, clock, entropy, tasks.clone());
+        let app = assemble(config, store, provider, clock, entropy, tasks.clone());
         Ok(Self { app: Arc::new(app), config: config.server.clone(), tasks, stop })
     }
 

@@ -347,22 +347,17 @@ mod tests {
 
     #[tokio::test]
     async fn the_store_in_memory_keeps_the_contract() {
-        contract_tests::run(|clock| Box::new(EmbeddedStore::in_memory(clock).unwrap())).await;
+        let clock = Arc::new(contract_tests::ManualClock::default());
+        let store = EmbeddedStore::in_memory(clock.clone()).unwrap();
+        contract_tests::run(Arc::new(store), clock).await;
     }
 
     #[tokio::test]
     async fn the_store_in_a_file_keeps_the_contract() {
         let folder = tempfile::tempdir().unwrap();
-        contract_tests::run(|clock| {
-            let path = folder.path().join(format!("{}.redb", uniquely()));
-            Box::new(EmbeddedStore::open(&path, clock).unwrap())
-        })
-        .await;
-    }
-
-    fn uniquely() -> usize {
-        static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-        NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+        let clock = Arc::new(contract_tests::ManualClock::default());
+        let store = EmbeddedStore::open(&folder.path().join("sessions.redb"), clock.clone()).unwrap();
+        contract_tests::run(Arc::new(store), clock).await;
     }
 
     #[tokio::test]
