@@ -25,6 +25,7 @@ use crate::{
     domain::{
         metadata::Transport,
         return_url::ReturnUrls,
+        scope,
         session_id::{CookieKey, SessionCookie},
     },
     http::{self, App, CookiePolicy, session_cookie_name},
@@ -230,6 +231,7 @@ fn provider_settings(config: &Config) -> ProviderSettings {
     ProviderSettings {
         issuer: provider.issuer.clone(),
         metadata_url: provider.metadata_url.clone(),
+        issues_id_tokens: provider.clients.iter().any(|client| scope::contains_openid(&client.scope)),
         transport: if provider.allow_insecure_http { Transport::MayBePlain } else { Transport::Encrypted },
         id_token_algorithms: provider.id_token_algorithms.clone(),
         clients: provider
