@@ -19,11 +19,13 @@ use crate::{
         SystemClock, SystemEntropy,
         embedded::{EmbeddedStore, OpenError},
         oidc::{OidcProvider, ProviderSettings},
+        redis::RedisStore,
     },
     config::{ClientConfig, Config, StoreConfig},
     domain::{
         metadata::Transport,
         return_url::ReturnUrls,
+        scope,
         session_id::{CookieKey, SessionCookie},
     },
     http::{self, App, CookiePolicy, session_cookie_name},
@@ -99,14 +101,19 @@ impl Bff {
         let provider =
             Arc::new(OidcProvider::new(provider_settings(config), Arc::clone(&clock), Arc::clone(&entropy))?);
         background(Box::pin(Arc::clone(&provider).keep_fresh()));
-        let embedded = Arc::new(match &config.store {
-            StoreConfig::Memory => EmbeddedStore::in_memory(Arc::clone(&clock))?,
-            StoreConfig::File(path) => EmbeddedStore::open(path, Arc::clone(&clock))?,
-        });
-        let sweeping = Arc::clone(&embedded);
-        background(Box::pin(async move { sweeping.sweep_forever().await }));
+        let embedded = |store: EmbeddedStore| -> Arc<dyn SessionStore> {
+            let store = Arc::new(store);
+            let sweeping = Arc::clone(&store);
+            background(Box::pin(async move { sweeping.sweep_forever().await }));
+            store
+        };
+        let store = match &config.store {
+            StoreConfig::Memory => embedded(EmbeddedStore::in_memory(Arc::clone(&clock))?),
+            StoreConfig::File(path) => embedded(EmbeddedStore::open(path, Arc::clone(&clock))?),
+            StoreConfig::Redis(settings) => Arc::new(RedisStore::new((**settings).clone())?),
+        };
 
-        let app = assemble(config, embedded, provider, clock, entropy, tasks.clone());
+        let app = assemble(config, store, provider, clock, entropy, tasks.clone());
         Ok(Self { app: Arc::new(app), config: config.server.clone(), tasks, stop })
     }
 
@@ -224,6 +231,7 @@ fn provider_settings(config: &Config) -> ProviderSettings {
     ProviderSettings {
         issuer: provider.issuer.clone(),
         metadata_url: provider.metadata_url.clone(),
+        issues_id_tokens: provider.clients.iter().any(|client| scope::contains_openid(&client.scope)),
         transport: if provider.allow_insecure_http { Transport::MayBePlain } else { Transport::Encrypted },
         id_token_algorithms: provider.id_token_algorithms.clone(),
         clients: provider

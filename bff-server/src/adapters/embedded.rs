@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -58,7 +58,9 @@ pub struct EmbeddedStore {
 }
 
 struct Shared {
-    database: Database,
+    /// `None` between a failure of the disk and the next attempt to open the file again.
+    database: RwLock<Option<Database>>,
+    file: Option<PathBuf>,
     clock: Arc<dyn Clock>,
     leases: Mutex<HashMap<SessionKey, (LeaseOwner, UnixSeconds)>>,
 }
@@ -74,12 +76,11 @@ impl EmbeddedStore {
             std::fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
         }
         create_private(path).map_err(|error| unusable(&error))?;
-        let database =
-            Database::builder().set_cache_size(CACHE_BYTES).create(path).map_err(|error| match error {
-                redb::DatabaseError::DatabaseAlreadyOpen => OpenError::InUse(path.to_owned()),
-                other => unusable(&other),
-            })?;
-        Ok(Self::over(database, clock))
+        let database = open_file(path).map_err(|error| match error {
+            redb::DatabaseError::DatabaseAlreadyOpen => OpenError::InUse(path.to_owned()),
+            other => unusable(&other),
+        })?;
+        Ok(Self::over(database, Some(path.to_owned()), clock))
     }
 
     /// Keeps everything in memory; a restart logs everybody out.
@@ -88,11 +89,12 @@ impl EmbeddedStore {
             .set_cache_size(CACHE_BYTES)
             .create_with_backend(InMemoryBackend::new())
             .map_err(StoreError::new)?;
-        Ok(Self::over(database, clock))
+        Ok(Self::over(database, None, clock))
     }
 
-    fn over(database: Database, clock: Arc<dyn Clock>) -> Self {
-        Self { shared: Arc::new(Shared { database, clock, leases: Mutex::default() }) }
+    fn over(database: Database, file: Option<PathBuf>, clock: Arc<dyn Clock>) -> Self {
+        let database = RwLock::new(Some(database));
+        Self { shared: Arc::new(Shared { database, file, clock, leases: Mutex::default() }) }
     }
 
     /// Removes what has expired, for as long as the store is in use.
@@ -120,6 +122,10 @@ impl EmbeddedStore {
             .map_err(StoreError::new)?
             .map_err(StoreError::new)
     }
+}
+
+fn open_file(path: &Path) -> Result<Database, redb::DatabaseError> {
+    Database::builder().set_cache_size(CACHE_BYTES).create(path)
 }
 
 /// The file holds sealed tokens and who is logged in: nobody else's business.
@@ -162,8 +168,36 @@ impl<'a> Row<'a> {
 }
 
 impl Shared {
+    /// Runs a piece of work on the database. After a failure of the disk the database refuses everything
+    /// until it is opened anew; a disk that has room again is used again.
+    fn with<T>(&self, work: impl Fn(&Database) -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+        {
+            let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            match database.as_ref().map(&work) {
+                Some(Err(redb::Error::PreviousIo)) | None => {}
+                Some(outcome) => return outcome,
+            }
+        }
+        let Some(file) = &self.file else { return Err(redb::Error::PreviousIo) };
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        // Somebody else may have opened it while we waited.
+        match database.as_ref().map(&work) {
+            Some(Err(redb::Error::PreviousIo)) | None => {}
+            Some(outcome) => return outcome,
+        }
+        // The old handle holds the file's lock.
+        *database = None;
+        let reopened = open_file(file)?;
+        tracing::info!(file = %file.display(), "the session file was opened again after a disk failure");
+        work(database.insert(reopened))
+    }
+
     fn read(&self, key: &str) -> Result<Option<StoredRecord>, redb::Error> {
-        let transaction = self.database.begin_read()?;
+        self.with(|database| self.read_in(database, key))
+    }
+
+    fn read_in(&self, database: &Database, key: &str) -> Result<Option<StoredRecord>, redb::Error> {
+        let transaction = database.begin_read()?;
         let table = match transaction.open_table(SESSIONS) {
             // Nothing was ever written.
             Err(TableError::TableDoesNotExist(_)) => return Ok(None),
@@ -182,8 +216,19 @@ impl Shared {
         value: &[u8],
         ttl: Duration,
     ) -> Result<ReplaceOutcome, redb::Error> {
+        self.with(|database| self.write_in(database, key, expected, value, ttl))
+    }
+
+    fn write_in(
+        &self,
+        database: &Database,
+        key: &str,
+        expected: Option<Version>,
+        value: &[u8],
+        ttl: Duration,
+    ) -> Result<ReplaceOutcome, redb::Error> {
         let now = self.clock.now();
-        let transaction = self.database.begin_write()?;
+        let transaction = database.begin_write()?;
         {
             let mut sessions = transaction.open_table(SESSIONS)?;
             let mut expiry = transaction.open_table(EXPIRY)?;
@@ -210,23 +255,26 @@ impl Shared {
     }
 
     fn remove(&self, key: &str) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
-        {
-            let mut sessions = transaction.open_table(SESSIONS)?;
-            let removed =
-                sessions.remove(key)?.and_then(|it| Row::read(it.value()).map(|row| row.expires_at));
-            if let Some(expires_at) = removed {
-                transaction.open_table(EXPIRY)?.remove((expires_at.get(), KIND_SESSION, key))?;
-            }
-        }
-        transaction.commit()?;
-        Ok(())
+        self.with(|database| remove_in(database, key))
     }
 
     fn spend(&self, marker: &str, ttl: Duration) -> Result<bool, redb::Error> {
+        self.with(|database| self.spend_in(database, marker, ttl))
+    }
+
+    fn sweep(&self) -> Result<usize, redb::Error> {
+        let now = self.clock.now();
+        self.leases
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|_, (_, expires_at)| *expires_at > now);
+        self.with(|database| sweep_in(database, now))
+    }
+
+    fn spend_in(&self, database: &Database, marker: &str, ttl: Duration) -> Result<bool, redb::Error> {
         let now = self.clock.now();
         let expires_at = now.plus(ttl).get();
-        let transaction = self.database.begin_write()?;
+        let transaction = database.begin_write()?;
         {
             let mut markers = transaction.open_table(MARKERS)?;
             let spent_until = markers.get(marker)?.map(|it| it.value());
@@ -243,40 +291,48 @@ impl Shared {
         transaction.commit()?;
         Ok(true)
     }
+}
 
-    fn sweep(&self) -> Result<usize, redb::Error> {
-        let now = self.clock.now();
-        self.leases
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|_, (_, expires_at)| *expires_at > now);
-        let transaction = self.database.begin_write()?;
-        let swept = {
-            let mut expiry = transaction.open_table(EXPIRY)?;
-            let due: Vec<(u64, u8, String)> = expiry
-                .range(..(now.get().saturating_add(1), 0, ""))?
-                .take(SWEEP_BATCH)
-                .map(|entry| {
-                    let (key, _) = entry?;
-                    let (at, kind, key) = key.value();
-                    Ok((at, kind, key.to_owned()))
-                })
-                .collect::<Result<_, redb::StorageError>>()?;
-            let mut sessions = transaction.open_table(SESSIONS)?;
-            let mut markers = transaction.open_table(MARKERS)?;
-            for (at, kind, key) in &due {
-                expiry.remove((*at, *kind, key.as_str()))?;
-                if *kind == KIND_SESSION {
-                    sessions.remove(key.as_str())?;
-                } else {
-                    markers.remove(key.as_str())?;
-                }
-            }
-            due.len()
-        };
-        transaction.commit()?;
-        Ok(swept)
+fn remove_in(database: &Database, key: &str) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        let mut sessions = transaction.open_table(SESSIONS)?;
+        let removed = sessions.remove(key)?.and_then(|it| Row::read(it.value()).map(|row| row.expires_at));
+        if let Some(expires_at) = removed {
+            transaction.open_table(EXPIRY)?.remove((expires_at.get(), KIND_SESSION, key))?;
+        }
     }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn sweep_in(database: &Database, now: UnixSeconds) -> Result<usize, redb::Error> {
+    let transaction = database.begin_write()?;
+    let swept = {
+        let mut expiry = transaction.open_table(EXPIRY)?;
+        let due: Vec<(u64, u8, String)> = expiry
+            .range(..(now.get().saturating_add(1), 0, ""))?
+            .take(SWEEP_BATCH)
+            .map(|entry| {
+                let (key, _) = entry?;
+                let (at, kind, key) = key.value();
+                Ok((at, kind, key.to_owned()))
+            })
+            .collect::<Result<_, redb::StorageError>>()?;
+        let mut sessions = transaction.open_table(SESSIONS)?;
+        let mut markers = transaction.open_table(MARKERS)?;
+        for (at, kind, key) in &due {
+            expiry.remove((*at, *kind, key.as_str()))?;
+            if *kind == KIND_SESSION {
+                sessions.remove(key.as_str())?;
+            } else {
+                markers.remove(key.as_str())?;
+            }
+        }
+        due.len()
+    };
+    transaction.commit()?;
+    Ok(swept)
 }
 
 #[async_trait]
@@ -336,7 +392,7 @@ impl SessionStore for EmbeddedStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.shared.database.begin_read().map(drop).map_err(StoreError::new)
+        self.shared.with(|database| Ok(database.begin_read().map(drop)?)).map_err(StoreError::new)
     }
 }
 
@@ -347,22 +403,17 @@ mod tests {
 
     #[tokio::test]
     async fn the_store_in_memory_keeps_the_contract() {
-        contract_tests::run(|clock| Box::new(EmbeddedStore::in_memory(clock).unwrap())).await;
+        let clock = Arc::new(contract_tests::ManualClock::default());
+        let store = EmbeddedStore::in_memory(clock.clone()).unwrap();
+        contract_tests::run(Arc::new(store), clock).await;
     }
 
     #[tokio::test]
     async fn the_store_in_a_file_keeps_the_contract() {
         let folder = tempfile::tempdir().unwrap();
-        contract_tests::run(|clock| {
-            let path = folder.path().join(format!("{}.redb", uniquely()));
-            Box::new(EmbeddedStore::open(&path, clock).unwrap())
-        })
-        .await;
-    }
-
-    fn uniquely() -> usize {
-        static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-        NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+        let clock = Arc::new(contract_tests::ManualClock::default());
+        let store = EmbeddedStore::open(&folder.path().join("sessions.redb"), clock.clone()).unwrap();
+        contract_tests::run(Arc::new(store), clock).await;
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 pub mod embedded;
 pub mod oidc;
+pub mod redis;
 mod system;
 
 pub use system::{SystemClock, SystemEntropy};

@@ -81,34 +81,42 @@ pub(super) struct ConnectionSection {
 pub(super) struct ConnectionConfig {
     pub(super) path: Option<String>,
     pub(super) host: Option<String>,
-    #[serde(rename = "port")]
-    pub(super) _port: Option<u16>,
-    #[serde(rename = "namespace")]
-    pub(super) _namespace: Option<String>,
-    #[serde(rename = "connection")]
-    pub(super) _connection: Option<RedisConnection>,
-    #[serde(rename = "tls")]
-    pub(super) _tls: Option<RedisTls>,
+    pub(super) port: Option<u16>,
+    pub(super) namespace: Option<String>,
+    pub(super) connection: Option<RedisConnection>,
+    pub(super) tls: Option<RedisTls>,
+    pub(super) sentinel: Option<SentinelSection>,
+    pub(super) cluster: Option<ClusterSection>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct RedisConnection {
-    #[serde(rename = "db")]
-    pub(super) _db: Option<u32>,
-    #[serde(rename = "username")]
-    pub(super) _username: Option<String>,
-    #[serde(rename = "password")]
-    pub(super) _password: Option<SecretSource>,
-    #[serde(rename = "protocol")]
-    pub(super) _protocol: Option<String>,
+    pub(super) db: Option<u32>,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<SecretSource>,
+    pub(super) protocol: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct RedisTls {
-    #[serde(rename = "ca")]
-    pub(super) _ca: Option<SecretSource>,
+    pub(super) ca: Option<SecretSource>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct SentinelSection {
+    pub(super) nodes: Vec<String>,
+    pub(super) primary: Option<String>,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<SecretSource>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ClusterSection {
+    pub(super) nodes: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -152,14 +160,12 @@ pub(super) struct ModeSection {
 pub(super) struct FlowCacheSection {
     pub(super) connection_name: Option<String>,
     pub(super) host: Option<String>,
-    #[serde(rename = "port")]
-    pub(super) _port: Option<u16>,
-    #[serde(rename = "namespace")]
-    pub(super) _namespace: Option<String>,
-    #[serde(rename = "connection")]
-    pub(super) _connection: Option<RedisConnection>,
-    #[serde(rename = "tls")]
-    pub(super) _tls: Option<RedisTls>,
+    pub(super) port: Option<u16>,
+    pub(super) namespace: Option<String>,
+    pub(super) connection: Option<RedisConnection>,
+    pub(super) tls: Option<RedisTls>,
+    pub(super) sentinel: Option<SentinelSection>,
+    pub(super) cluster: Option<ClusterSection>,
 }
 
 #[derive(Debug, Default, Deserialize)]

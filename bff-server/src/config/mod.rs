@@ -23,7 +23,10 @@ use url::{Origin, Url};
 pub use problem::{ConfigProblem, ConfigProblems};
 
 use crate::{
-    adapters::oidc::{Algorithm, ClientAuthentication},
+    adapters::{
+        oidc::{Algorithm, ClientAuthentication},
+        redis::RedisSettings,
+    },
     domain::session::Lifetimes,
     seal::KeyMaterial,
 };
@@ -225,6 +228,8 @@ pub enum StoreConfig {
     Memory,
     /// In a file of this process.
     File(PathBuf),
+    /// In Redis, for any number of processes.
+    Redis(Box<RedisSettings>),
 }
 
 /// Why there is no configuration.

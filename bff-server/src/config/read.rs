@@ -194,6 +194,10 @@ const KNOWN: &[&str] = &[
     "prefix",
     "upstream",
     "timeoutSecs",
+    "sentinel",
+    "cluster",
+    "nodes",
+    "primary",
 ];
 
 /// The known name that `key`'s last part most likely was meant to be.

@@ -10,7 +10,10 @@ use aws_lc_rs::{constant_time, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::{credential::AccessToken, time::UnixSeconds};
+use super::{
+    credential::{AccessToken, AuthorizationCode},
+    time::UnixSeconds,
+};
 
 /// How much the provider's clock and ours may differ.
 pub const LEEWAY: Duration = Duration::from_mins(1);
@@ -37,7 +40,7 @@ pub enum IdTokenRefusal {
     #[error("its `azp` is not this client")]
     AuthorizedParty,
     /// Section 2.
-    #[error("its `sub` is missing, empty, longer than {MAX_SUBJECT} characters or not ASCII")]
+    #[error("its `sub` is missing, empty, longer than {MAX_SUBJECT} characters or not printable ASCII")]
     Subject,
     /// Rule 9.
     #[error("its `exp` is missing, not a number, or has passed")]
@@ -54,6 +57,9 @@ pub enum IdTokenRefusal {
     /// Section 3.1.3.8.
     #[error("its `at_hash` does not belong to the access token")]
     AccessTokenHash,
+    /// Section 3.3.2.11; not expected in the code flow, but never wrong.
+    #[error("its `c_hash` does not belong to the code")]
+    CodeHash,
     /// Rule 13.
     #[error("its `auth_time` is missing or the login is older than `max_age` allows")]
     AuthTime,
@@ -106,6 +112,8 @@ pub struct Expected<'a> {
     pub client_id: &'a str,
     /// The nonce of this flow.
     pub nonce: &'a str,
+    /// The code that was exchanged.
+    pub code: &'a AuthorizationCode,
     /// `max_age` in seconds, if it was sent.
     pub max_age: Option<u64>,
 }
@@ -129,7 +137,8 @@ impl SignedClaims {
                 return Err(IdTokenRefusal::AuthTime);
             }
         }
-        self.check_access_token(access_token)?;
+        self.check_hash("c_hash", expected.code.expose(), IdTokenRefusal::CodeHash)?;
+        self.check_hash("at_hash", access_token.expose(), IdTokenRefusal::AccessTokenHash)?;
         Ok(identity)
     }
 
@@ -153,7 +162,7 @@ impl SignedClaims {
         if self.claims.contains_key("nonce") && !self.text("nonce").is_some_and(|it| same(it, nonce)) {
             return Err(IdTokenRefusal::Nonce);
         }
-        self.check_access_token(access_token)?;
+        self.check_hash("at_hash", access_token.expose(), IdTokenRefusal::AccessTokenHash)?;
         Ok(Identity {
             provider_session: identity.provider_session.or_else(|| login.provider_session.clone()),
             auth_time: identity.auth_time.or(login.auth_time),
@@ -194,7 +203,8 @@ impl SignedClaims {
         }
         let subject = self
             .text("sub")
-            .filter(|sub| (1..=MAX_SUBJECT).contains(&sub.len()) && sub.is_ascii())
+            .filter(|sub| (1..=MAX_SUBJECT).contains(&sub.len()))
+            .filter(|sub| sub.bytes().all(|byte| (0x20..=0x7e).contains(&byte)))
             .ok_or(IdTokenRefusal::Subject)?;
         match self.date("exp") {
             NumericDate::At(exp) if now < exp.plus(LEEWAY) => {}
@@ -222,18 +232,19 @@ impl SignedClaims {
         })
     }
 
-    fn check_access_token(&self, access_token: &AccessToken) -> Result<(), IdTokenRefusal> {
-        let Some(claim) = self.claims.get("at_hash") else { return Ok(()) };
+    /// The left half of a value's hash (section 3.1.3.6), where the claim is present.
+    fn check_hash(&self, claim: &str, value: &str, refusal: IdTokenRefusal) -> Result<(), IdTokenRefusal> {
+        let Some(claim) = self.claims.get(claim) else { return Ok(()) };
         let algorithm = match self.hash {
             SignatureHash::Sha256 => &digest::SHA256,
             SignatureHash::Sha384 => &digest::SHA384,
             SignatureHash::Sha512 => &digest::SHA512,
         };
-        let hash = digest::digest(algorithm, access_token.expose().as_bytes());
+        let hash = digest::digest(algorithm, value.as_bytes());
         let left_half = hash.as_ref().get(..hash.as_ref().len() / 2).unwrap_or_default();
         match claim.as_str() {
             Some(claim) if same(claim, &URL_SAFE_NO_PAD.encode(left_half)) => Ok(()),
-            _ => Err(IdTokenRefusal::AccessTokenHash),
+            _ => Err(refusal),
         }
     }
 
@@ -280,12 +291,17 @@ fn same(a: &str, b: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use serde_json::json;
 
     const NOW: UnixSeconds = UnixSeconds::new(1_800_000_000);
-    const EXPECTED: Expected<'_> =
-        Expected { issuer: "https://op.example", client_id: "app", nonce: "n-1", max_age: None };
+    static CODE: LazyLock<AuthorizationCode> = LazyLock::new(|| AuthorizationCode::parse("code").unwrap());
+
+    fn expected() -> Expected<'static> {
+        Expected { issuer: "https://op.example", client_id: "app", nonce: "n-1", code: &CODE, max_age: None }
+    }
 
     fn good() -> Value {
         json!({
@@ -313,7 +329,7 @@ mod tests {
     }
 
     fn check(token: &SignedClaims) -> Result<Identity, IdTokenRefusal> {
-        token.validate(&EXPECTED, &AccessToken::parse("at").unwrap(), NOW)
+        token.validate(&expected(), &AccessToken::parse("at").unwrap(), NOW)
     }
 
     #[track_caller]
@@ -432,6 +448,7 @@ mod tests {
                 json!({"sub": "REMOVED"}),
                 json!({"sub": 7}),
                 json!({"sub": "é"}),
+                json!({"sub": "a\u{0}b"}),
                 json!({"sub": "x".repeat(256)}),
             ],
         );
@@ -444,6 +461,16 @@ mod tests {
         refuses(
             IdTokenRefusal::AccessTokenHash,
             &[json!({"at_hash": "x"}), json!({"at_hash": null}), json!({"at_hash": 1})],
+        );
+    }
+
+    #[test]
+    fn sec_045_a_code_hash_must_fit() {
+        let fitting = URL_SAFE_NO_PAD.encode(&digest::digest(&digest::SHA256, b"code").as_ref()[..16]);
+        accepts(&[json!({"c_hash": fitting})]);
+        refuses(
+            IdTokenRefusal::CodeHash,
+            &[json!({"c_hash": "x"}), json!({"c_hash": ""}), json!({"c_hash": 7})],
         );
     }
 
@@ -472,7 +499,7 @@ mod tests {
 
     #[test]
     fn sec_016_a_login_older_than_max_age_is_refused() {
-        let expected = Expected { max_age: Some(60), ..EXPECTED };
+        let expected = Expected { max_age: Some(60), ..expected() };
         let check = |auth_time: Value| {
             with(json!({"auth_time": auth_time})).validate(&expected, &AccessToken::parse("at").unwrap(), NOW)
         };

@@ -233,8 +233,10 @@ impl Live {
 }
 
 fn access_token_expiry(tokens: &TokenResponse, now: UnixSeconds) -> UnixSeconds {
+    // A token that never lived would be refreshed on every request: zero says nothing.
     let lifetime = tokens
         .expires_in
+        .filter(|seconds| *seconds > 0)
         .or_else(|| expiry_claim(&tokens.access_token).map(|exp| now.until(exp).as_secs()))
         .unwrap_or(ASSUMED_LIFETIME_SECS);
     now.plus(Duration::from_secs(lifetime))
@@ -342,6 +344,7 @@ mod tests {
     fn sec_096_a_missing_lifetime_is_the_jwts_own_or_a_short_assumption() {
         let expires_in = |session: &Session| NOW.until(session.live.access_expires_at).as_secs();
         assert_eq!(expires_in(&begin(json!({"expires_in": null}))), ASSUMED_LIFETIME_SECS);
+        assert_eq!(expires_in(&begin(json!({"expires_in": 0}))), ASSUMED_LIFETIME_SECS);
         let payload = URL_SAFE_NO_PAD.encode(json!({"exp": NOW.get() + 90}).to_string());
         let jwt = format!("e30.{payload}.x");
         assert_eq!(expires_in(&begin(json!({"expires_in": null, "access_token": jwt}))), 90);

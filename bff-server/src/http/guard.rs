@@ -48,7 +48,14 @@ pub(crate) enum LogoutVerdict {
 impl<'a> Provenance<'a> {
     /// Reads the headers; `app_origin` is the serialised origin that counts as ours.
     pub(crate) fn of(headers: &'a HeaderMap, app_origin: &str) -> Self {
-        let one = |name: &str| headers.get(name).map(http::HeaderValue::as_bytes);
+        // A header that comes twice says nothing that could be relied on: it matches no value.
+        let one = |name: &str| {
+            let mut values = headers.get_all(name).iter().map(http::HeaderValue::as_bytes);
+            match (values.next(), values.next()) {
+                (Some(_), Some(_)) => Some(&b""[..]),
+                (value, _) => value,
+            }
+        };
         let mut origins = headers.get_all(header::ORIGIN).iter();
         let origin = match (origins.next(), origins.next()) {
             (None, _) => Origin::Absent,
@@ -249,6 +256,17 @@ mod tests {
             by_post(&[("sec-fetch-site", "same-site"), ("sec-fetch-mode", "navigate")]),
             LogoutVerdict::Refuse
         );
+    }
+
+    #[test]
+    fn sec_122_a_doubled_header_is_no_proof() {
+        for sites in
+            [["same-origin", "cross-site"], ["cross-site", "same-origin"], ["same-origin", "same-origin"]]
+        {
+            let headers = sites.map(|site| ("sec-fetch-site", site));
+            assert!(!provenance(&headers, |it| it.is_own_fetch()), "{sites:?}");
+            assert_eq!(provenance(&headers, |it| it.logout_by_post()), LogoutVerdict::Refuse, "{sites:?}");
+        }
     }
 
     #[test]

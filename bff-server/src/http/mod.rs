@@ -28,6 +28,7 @@ use axum::{
     routing::{MethodFilter, MethodRouter, any, on},
 };
 use http::{HeaderMap, Method};
+use hyper::body::Body as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use url::Url;
 
@@ -48,6 +49,8 @@ use crate::{
 
 /// The longest request target we answer.
 const MAX_URI_BYTES: usize = 8 * 1024;
+/// The longest body that our own endpoints take; none of them needs one.
+const MAX_BODY_BYTES: u64 = 32 * 1024;
 /// All header names and values of a request together.
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 
@@ -165,7 +168,10 @@ pub(crate) fn public_router(app: &Arc<App>, config: &ServerConfig) -> Router {
             own = own.route(&format!("{}{rest}", config.api_prefix), any(not_found));
         }
     }
-    let own = own.layer(middleware::from_fn(headers::protect)).with_state(Arc::clone(app));
+    let own = own
+        .layer(middleware::from_fn(limit_body))
+        .layer(middleware::from_fn(headers::protect))
+        .with_state(Arc::clone(app));
     let mut router = own;
     for route in &config.proxy {
         router = router.merge(proxy::router(app, route));
@@ -230,6 +236,16 @@ async fn limit(id: CorrelationId, request: Request, next: middleware::Next) -> R
         request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if header_bytes > MAX_HEADER_BYTES {
         return problem(ProblemCode::HeadersTooLarge, &id);
+    }
+    next.run(request).await
+}
+
+/// Refuses a large body before anything is done for the request. Bodies are not read at all, so one of
+/// unannounced length costs nothing.
+async fn limit_body(id: CorrelationId, request: Request, next: middleware::Next) -> Response {
+    let announced = request.body().size_hint().lower();
+    if announced > MAX_BODY_BYTES {
+        return problem(ProblemCode::ContentTooLarge, &id);
     }
     next.run(request).await
 }

@@ -65,6 +65,10 @@ pub(crate) fn router(app: &Arc<App>, route: &ProxyRoute) -> Router {
 
 /// Lets the request through with the session's token, or says why not.
 async fn authorize(app: &App, mut request: Request, id: &CorrelationId) -> Result<Request, Response> {
+    if has_dot_segments(request.uri().path()) {
+        let detail = "the path has segments that lead elsewhere (`.` or `..`)";
+        return Err(problem_in_detail(ProblemCode::InvalidRequest, Some(detail), id));
+    }
     let upgrades = request.headers().contains_key(header::UPGRADE);
     if !Provenance::of(request.headers(), &app.app_origin).may_call_api(request.method(), upgrades) {
         let detail = "an API call that changes something, or reads across origins, must come from the app's own origin";
@@ -87,6 +91,15 @@ async fn authorize(app: &App, mut request: Request, id: &CorrelationId) -> Resul
     }
     headers.insert(header::AUTHORIZATION, bearer);
     Ok(request)
+}
+
+/// Whether an upstream could resolve the path to something outside the prefix: dots in any spelling, also
+/// behind encoded slashes, backslashes or path parameters.
+fn has_dot_segments(path: &str) -> bool {
+    percent_encoding::percent_decode_str(path)
+        .decode_utf8_lossy()
+        .split(['/', '\\'])
+        .any(|segment| matches!(segment.split(';').next().unwrap_or(segment), "." | ".."))
 }
 
 /// Leaves the app's cookies and takes ours out.
@@ -134,4 +147,27 @@ fn guarded_answer(policy: &CookiePolicy, mut response: Response, id: &Correlatio
         }
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sec_164_dots_are_seen_in_every_spelling() {
+        for path in [
+            "/api/../x",
+            "/api/./x",
+            "/api/%2e%2E/x",
+            "/api/..%2fx",
+            "/api/..;a=b/x",
+            "/api/..%5cx",
+            "/api/x/..",
+        ] {
+            assert!(has_dot_segments(path), "{path}");
+        }
+        for path in ["/api/x", "/api/..x", "/api/x..", "/api/a%2fb", "/api/.well-known/x", "/api/v1.0/x"] {
+            assert!(!has_dot_segments(path), "{path}");
+        }
+    }
 }

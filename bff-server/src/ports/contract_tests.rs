@@ -1,4 +1,8 @@
-//! What every session store must do, run on each of them.
+//! What every session store must do, run on each of them: ours, and yours if you write one (feature
+//! `store-contract`).
+//!
+//! A broken promise is a panic that says which one.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::{
     sync::{
@@ -15,7 +19,7 @@ use crate::domain::{
 };
 
 /// A clock that a test moves.
-pub(crate) struct ManualClock(AtomicU64);
+pub struct ManualClock(AtomicU64);
 
 impl Default for ManualClock {
     fn default() -> Self {
@@ -24,7 +28,8 @@ impl Default for ManualClock {
 }
 
 impl ManualClock {
-    pub(crate) fn advance(&self, seconds: u64) {
+    /// Lets time pass.
+    pub fn advance(&self, seconds: u64) {
         self.0.fetch_add(seconds, Ordering::SeqCst);
     }
 }
@@ -36,32 +41,64 @@ impl Clock for ManualClock {
 }
 
 /// A session key, different for each seed.
-pub(crate) fn key(seed: u8) -> SessionKey {
+pub fn key(seed: u8) -> SessionKey {
     let cookie = SessionCookie::new("s".into(), CookieKey::new(&[1; 32], &[2; 32]), Vec::new());
     cookie.issue(&SessionId::from_random([seed; 32])).1
 }
 
-const MINUTE: Duration = Duration::from_mins(1);
+/// How a store under test experiences time.
+pub trait Time {
+    /// Times to live used by the contract: short where the time is real.
+    fn to_live(&self) -> Duration;
 
-/// Runs the contract on fresh stores made by `make`.
-pub(crate) async fn run(make: impl Fn(Arc<dyn Clock>) -> Box<dyn SessionStore>) {
-    let clock = Arc::new(ManualClock::default());
-    let store: Arc<dyn SessionStore> = make(clock.clone()).into();
-    store.ping().await.unwrap();
-    records(&*store, &clock).await;
-    markers(&store, &clock).await;
-    leases(&store, &clock).await;
+    /// Lets just more than [`to_live`](Self::to_live) pass.
+    fn outlive(&self) -> impl Future<Output = ()>;
 }
 
-async fn records(store: &dyn SessionStore, clock: &ManualClock) {
+impl Time for Arc<ManualClock> {
+    fn to_live(&self) -> Duration {
+        Duration::from_mins(1)
+    }
+
+    async fn outlive(&self) {
+        self.advance(61);
+    }
+}
+
+/// The time of a store that has a clock of its own.
+pub struct RealTime;
+
+impl Time for RealTime {
+    fn to_live(&self) -> Duration {
+        Duration::from_millis(500)
+    }
+
+    async fn outlive(&self) {
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    }
+}
+
+/// A time to live that no test outlives.
+const LONG: Duration = Duration::from_mins(10);
+
+/// Runs the contract on an empty store.
+pub async fn run(store: Arc<dyn SessionStore>, time: impl Time) {
+    store.ping().await.unwrap();
+    records(&*store, &time).await;
+    markers(&store, &time).await;
+    leases(&*store, &time).await;
+}
+
+async fn records(store: &dyn SessionStore, time: &impl Time) {
     let (a, b) = (key(1), key(2));
     assert!(store.read(&a).await.unwrap().is_none(), "nothing is there before it is written");
-    store.insert(&a, b"one", MINUTE).await.unwrap();
-    store.insert(&b, b"other", MINUTE).await.unwrap();
+    store.insert(&a, b"one", LONG).await.unwrap();
+    let binary: Vec<u8> = (0..=255).collect();
+    store.insert(&b, &binary, LONG).await.unwrap();
     let first = store.read(&a).await.unwrap().unwrap();
     assert_eq!(first.value, "one");
 
-    let replace = |version, value: &'static [u8]| store.replace(&a, version, value, MINUTE);
+    let replace = |version, value: &'static [u8]| store.replace(&a, version, value, LONG);
     assert_eq!(replace(first.version, b"two").await.unwrap(), ReplaceOutcome::Replaced);
     assert_eq!(
         replace(first.version, b"late").await.unwrap(),
@@ -81,40 +118,53 @@ async fn records(store: &dyn SessionStore, clock: &ManualClock) {
         "SEC-92: no resurrection"
     );
     assert!(store.read(&a).await.unwrap().is_none());
-    assert_eq!(store.read(&b).await.unwrap().unwrap().value, "other", "a neighbour is untouched");
+    assert_eq!(
+        store.read(&b).await.unwrap().unwrap().value,
+        binary,
+        "a neighbour is untouched, byte for byte"
+    );
 
-    clock.advance(61);
-    assert!(store.read(&b).await.unwrap().is_none(), "SEC-55: every record has an end");
-    assert_eq!(store.replace(&b, Version(1), b"ghost", MINUTE).await.unwrap(), ReplaceOutcome::Gone);
+    store.insert(&a, b"short", time.to_live()).await.unwrap();
+    let short = store.read(&a).await.unwrap().unwrap();
+    time.outlive().await;
+    assert!(store.read(&a).await.unwrap().is_none(), "SEC-55: every record has an end");
+    assert_eq!(replace(short.version, b"ghost").await.unwrap(), ReplaceOutcome::Gone);
+    assert_eq!(
+        store.replace(&b, Version(1), b"short", time.to_live()).await.unwrap(),
+        ReplaceOutcome::Replaced
+    );
+    time.outlive().await;
+    assert!(store.read(&b).await.unwrap().is_none(), "SEC-55: a rewrite brings its own end");
 }
 
-async fn markers(store: &Arc<dyn SessionStore>, clock: &ManualClock) {
+async fn markers(store: &Arc<dyn SessionStore>, time: &impl Time) {
     let attempts = (0..16).map(|_| {
         let store = Arc::clone(store);
-        tokio::spawn(async move { store.spend(&Marker("flow".into()), MINUTE).await.unwrap() })
+        tokio::spawn(async move { store.spend(&Marker("flow".into()), LONG).await.unwrap() })
     });
     let mut first = 0;
     for attempt in attempts.collect::<Vec<_>>() {
         first += usize::from(attempt.await.unwrap());
     }
     assert_eq!(first, 1, "SEC-18: of many at once, one is the first");
-    assert!(store.spend(&Marker("another".into()), MINUTE).await.unwrap());
-    clock.advance(61);
-    assert!(store.spend(&Marker("flow".into()), MINUTE).await.unwrap(), "a marker has an end");
+    let another = Marker("another".into());
+    assert!(store.spend(&another, time.to_live()).await.unwrap());
+    time.outlive().await;
+    assert!(store.spend(&another, LONG).await.unwrap(), "a marker has an end");
 }
 
-async fn leases(store: &Arc<dyn SessionStore>, clock: &ManualClock) {
+async fn leases(store: &dyn SessionStore, time: &impl Time) {
     let (mine, theirs) = (LeaseOwner([1; 16]), LeaseOwner([2; 16]));
     let session = key(3);
-    assert!(store.acquire(&session, &mine, MINUTE).await.unwrap());
-    assert!(!store.acquire(&session, &theirs, MINUTE).await.unwrap());
-    assert!(store.acquire(&key(4), &theirs, MINUTE).await.unwrap(), "another session's lease is free");
+    assert!(store.acquire(&session, &mine, time.to_live()).await.unwrap());
+    assert!(!store.acquire(&session, &theirs, LONG).await.unwrap());
+    assert!(store.acquire(&key(4), &theirs, LONG).await.unwrap(), "another session's lease is free");
     store.release(&session, &theirs).await.unwrap();
-    assert!(!store.acquire(&session, &theirs, MINUTE).await.unwrap(), "SEC-88: only the owner releases");
-    clock.advance(61);
-    assert!(store.acquire(&session, &theirs, MINUTE).await.unwrap(), "a lease has an end");
+    assert!(!store.acquire(&session, &theirs, LONG).await.unwrap(), "SEC-88: only the owner releases");
+    time.outlive().await;
+    assert!(store.acquire(&session, &theirs, LONG).await.unwrap(), "a lease has an end");
     store.release(&session, &mine).await.unwrap();
-    assert!(!store.acquire(&session, &mine, MINUTE).await.unwrap(), "the late owner releases nothing");
+    assert!(!store.acquire(&session, &mine, LONG).await.unwrap(), "the late owner releases nothing");
     store.release(&session, &theirs).await.unwrap();
-    assert!(store.acquire(&session, &mine, MINUTE).await.unwrap());
+    assert!(store.acquire(&session, &mine, LONG).await.unwrap());
 }

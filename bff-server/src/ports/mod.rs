@@ -2,8 +2,8 @@
 
 mod authorization_server;
 mod clock;
-#[cfg(test)]
-pub(crate) mod contract_tests;
+#[cfg(any(test, feature = "store-contract"))]
+pub mod contract_tests;
 mod entropy;
 mod session_store;
 

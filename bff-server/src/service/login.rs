@@ -239,7 +239,7 @@ impl Logins {
             .accept(&flow.return_to)
             .unwrap_or_else(|_| self.return_urls.default_page().clone());
         let tokens = self.exchange(flow, &code).await?;
-        let session = self.validate(flow, client, tokens).await?;
+        let session = self.validate(flow, client, &code, tokens).await?;
         let cookie_value = match self.sessions.begin(&session).await {
             Ok(cookie_value) => cookie_value,
             Err(error) => {
@@ -283,6 +283,7 @@ impl Logins {
         &self,
         flow: &LoginFlow,
         client: &LoginClient,
+        code: &AuthorizationCode,
         tokens: TokenResponse,
     ) -> Result<Session, FinishError> {
         let now = self.clock.now();
@@ -308,6 +309,7 @@ impl Logins {
                             issuer: &client.id_token_issuer,
                             client_id: &client.client_id,
                             nonce: &flow.nonce(),
+                            code,
                             max_age: client.max_age,
                         },
                         &tokens.access_token,

@@ -79,8 +79,14 @@ impl OidcProvider {
         if answer.status != StatusCode::OK {
             return Err(ProviderError::new(format!("{url} answered {}", answer.status)));
         }
-        ProviderMetadata::parse(&answer.body, &self.settings.issuer, self.settings.transport)
-            .map_err(|error| ProviderError::new(format!("{url}: {error}")))
+        let metadata = ProviderMetadata::parse(&answer.body, &self.settings.issuer, self.settings.transport)
+            .map_err(|error| ProviderError::new(format!("{url}: {error}")))?;
+        if self.settings.issues_id_tokens && metadata.jwks_uri.is_none() {
+            return Err(ProviderError::new(format!(
+                "{url}: the metadata has no jwks_uri, so ID tokens cannot be checked"
+            )));
+        }
+        Ok(metadata)
     }
 
     /// Up to a quarter more, so that replicas do not ask in step.

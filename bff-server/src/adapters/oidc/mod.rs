@@ -49,6 +49,8 @@ pub struct ProviderSettings {
     pub issuer: String,
     /// Where its metadata is.
     pub metadata_url: Url,
+    /// Whether logins need its keys: some client asks for `openid`.
+    pub issues_id_tokens: bool,
     /// Whether its endpoints must be encrypted.
     pub transport: Transport,
     /// The `alg`s accepted for ID tokens. Configured, never taken from the provider.

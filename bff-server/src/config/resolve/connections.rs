@@ -2,15 +2,61 @@
 
 use std::collections::BTreeMap;
 
-use super::Notes;
-use crate::config::{
-    StoreConfig,
-    file::{ConnectionSection, FlowCacheSection},
+use super::{
+    Notes,
+    values::{secret_bytes, text_secret},
+};
+use crate::{
+    adapters::redis::{Credentials, Endpoint, Protocol, RedisSettings, Tls, Topology},
+    config::{
+        StoreConfig,
+        file::{ConnectionConfig, ConnectionSection, FlowCacheSection, RedisConnection},
+    },
 };
 
+const DEFAULT_NAMESPACE: &str = "authtool_bff";
+const DEFAULT_REDIS_PORT: u16 = 6379;
+const DEFAULT_SENTINEL_PORT: u16 = 26379;
+
+/// Every connection is checked, whether it is used or not.
+pub(super) fn all(
+    sections: BTreeMap<String, ConnectionSection>,
+    notes: &mut Notes,
+) -> BTreeMap<String, Option<StoreConfig>> {
+    let mut connections = BTreeMap::new();
+    for (name, section) in sections {
+        let key = format!("connections.{name}");
+        let noted = notes.has(&format!("{key}.type"));
+        let store = match section.kind.as_deref() {
+            Some("embedded") => Some(embedded(&format!("{key}.config"), &section.config, notes)),
+            Some("redis") => redis(&format!("{key}.config"), section.config, notes),
+            Some(other) => {
+                notes.problem(
+                    &format!("{key}.type"),
+                    format!("{other:?} is not a kind of connection"),
+                    "use \"redis\", or \"embedded\" for a single process",
+                );
+                None
+            }
+            None => {
+                if !noted {
+                    notes.missing(
+                        &format!("{key}.type"),
+                        "use \"redis\", or \"embedded\" for a single process",
+                    );
+                }
+                None
+            }
+        };
+        connections.insert(name, store);
+    }
+    connections
+}
+
+/// The store that the sessions live in.
 pub(super) fn session_store(
     section: Option<FlowCacheSection>,
-    connections: &BTreeMap<String, ConnectionSection>,
+    connections: &BTreeMap<String, Option<StoreConfig>>,
     notes: &mut Notes,
 ) -> StoreConfig {
     let key = "session.authorizationFlowCache";
@@ -20,71 +66,213 @@ pub(super) fn session_store(
         ));
         return StoreConfig::Memory;
     };
-    match (section.connection_name, section.host) {
-        (Some(name), None) => {
-            if let Some(connection) = connections.get(&name) {
-                match connection.kind.as_deref() {
-                    Some("embedded") => connection
-                        .config
-                        .path
-                        .as_ref()
-                        .map_or(StoreConfig::Memory, |path| StoreConfig::File(path.into())),
-                    _ => StoreConfig::Memory,
-                }
-            } else {
-                let known = connections.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-                notes.problem(
+    let name = section.connection_name.clone();
+    let inline = ConnectionConfig {
+        path: None,
+        host: section.host,
+        port: section.port,
+        namespace: section.namespace,
+        connection: section.connection,
+        tls: section.tls,
+        sentinel: section.sentinel,
+        cluster: section.cluster,
+    };
+    let is_inline = inline.host.is_some() || inline.sentinel.is_some() || inline.cluster.is_some();
+    let store = match (name, is_inline) {
+        (Some(name), false) => {
+            match connections.get(&name) {
+                Some(store) => store.clone(),
+                None => {
+                    let known = connections.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+                    notes.problem(
                     &format!("{key}.connectionName"),
                     format!("there is no connection {name:?}"),
                     if known.is_empty() {
-                        format!(
-                            "add it under `connections`, such as {{\"{name}\": {{\"type\": \"embedded\"}}}}"
-                        )
+                        format!("add it under `connections`, such as {{\"{name}\": {{\"type\": \"embedded\"}}}}")
                     } else {
                         format!("add it under `connections`, or name one of: {known}")
                     },
                 );
-                StoreConfig::Memory
+                    None
+                }
             }
         }
-        (None, Some(_)) => {
-            redis_is_coming(key, notes);
-            StoreConfig::Memory
+        (None, true) => redis(key, inline, notes),
+        (Some(_), true) => {
+            notes.problem(key, "there are both a connectionName and an inline Redis", "leave one of them");
+            None
+        }
+        (None, false) => {
+            if !notes.has(key) {
+                notes.problem(
+                    key,
+                    "it names no store",
+                    "give `connectionName`, or leave the key out to keep sessions in memory",
+                );
+            }
+            None
+        }
+    };
+    store.unwrap_or(StoreConfig::Memory)
+}
+
+fn embedded(key: &str, config: &ConnectionConfig, notes: &mut Notes) -> StoreConfig {
+    let of_redis = [
+        ("host", config.host.is_some()),
+        ("port", config.port.is_some()),
+        ("namespace", config.namespace.is_some()),
+        ("connection", config.connection.is_some()),
+        ("tls", config.tls.is_some()),
+        ("sentinel", config.sentinel.is_some()),
+        ("cluster", config.cluster.is_some()),
+    ];
+    for (name, _) in of_redis.into_iter().filter(|(_, set)| *set) {
+        notes.problem(
+            &format!("{key}.{name}"),
+            "an embedded store has only `path`",
+            "remove it, or set the connection's type to \"redis\"",
+        );
+    }
+    if config.path.as_deref() == Some("") {
+        notes.problem(
+            &format!("{key}.path"),
+            "it is empty",
+            "give a file, or leave it out to keep sessions in memory",
+        );
+    }
+    config.path.as_ref().map_or(StoreConfig::Memory, |path| StoreConfig::File(path.into()))
+}
+
+fn redis(key: &str, config: ConnectionConfig, notes: &mut Notes) -> Option<StoreConfig> {
+    let at = |name: &str| format!("{key}.{name}");
+    if config.path.is_some() {
+        notes.problem(
+            &at("path"),
+            "a Redis connection has no path",
+            "give `host`, or set the type to \"embedded\"",
+        );
+    }
+    let namespace = config.namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"{}*?[]".contains(&byte);
+    if namespace.is_empty() || !namespace.bytes().all(plain) {
+        notes.problem(
+            &at("namespace"),
+            "it is empty, or has spaces or one of { } * ? [ ]",
+            format!("use letters, digits, - _ and :, such as {DEFAULT_NAMESPACE}"),
+        );
+    }
+    let RedisConnection { db, username, password, protocol } = config.connection.unwrap_or_default();
+    let protocol = match protocol.as_deref() {
+        None | Some("RESP3") => Protocol::Resp3,
+        Some("RESP2") => Protocol::Resp2,
+        Some(other) => {
+            notes.problem(
+                &at("connection.protocol"),
+                format!("{other:?} is not a protocol"),
+                "use RESP3, or RESP2 for a Redis before version 6",
+            );
+            Protocol::Resp3
+        }
+    };
+    let password = password.and_then(|source| text_secret(&at("connection.password"), &source, notes));
+    let tls = config.tls.map(|section| Tls {
+        ca: section.ca.and_then(|source| {
+            let pem = secret_bytes(&at("tls.ca"), &source, notes)?;
+            if !pem.windows(b"-----BEGIN CERTIFICATE".len()).any(|it| it == b"-----BEGIN CERTIFICATE") {
+                notes.problem(
+                    &at("tls.ca"),
+                    "it is not a PEM certificate",
+                    "give a file that begins with -----BEGIN CERTIFICATE-----",
+                );
+            }
+            Some(pem)
+        }),
+    });
+    let topology = match (config.host, config.sentinel, config.cluster) {
+        (Some(host), None, None) => {
+            let port = config.port.unwrap_or(DEFAULT_REDIS_PORT);
+            host_name(&at("host"), &host, notes).map(|host| Topology::Standalone(Endpoint { host, port }))
+        }
+        (None, Some(section), None) => {
+            let primary = section.primary.unwrap_or_default();
+            if primary.is_empty() {
+                notes.missing(
+                    &at("sentinel.primary"),
+                    "give the name under which the Sentinels watch the primary",
+                );
+            }
+            let password = section.password.and_then(|it| text_secret(&at("sentinel.password"), &it, notes));
+            Some(Topology::Sentinel {
+                nodes: endpoints(&at("sentinel.nodes"), &section.nodes, DEFAULT_SENTINEL_PORT, notes),
+                primary,
+                credentials: Credentials { username: section.username, password: password.map(Into::into) },
+            })
+        }
+        (None, None, Some(section)) => {
+            if db.is_some_and(|db| db != 0) {
+                notes.problem(&at("connection.db"), "a Redis Cluster has only database 0", "remove it");
+            }
+            Some(Topology::Cluster(endpoints(
+                &at("cluster.nodes"),
+                &section.nodes,
+                DEFAULT_REDIS_PORT,
+                notes,
+            )))
+        }
+        (None, None, None) => {
+            if !notes.has(&at("host")) {
+                notes.missing(&at("host"), "give Redis's host, or `sentinel` or `cluster` with their nodes");
+            }
+            None
         }
         _ => {
-            notes.problem(
-                key,
-                "it names no store",
-                "give `connectionName`, or leave the key out to keep sessions in memory",
-            );
-            StoreConfig::Memory
+            notes.problem(key, "it has more than one of host, sentinel and cluster", "leave one of them");
+            None
         }
-    }
+    };
+    Some(StoreConfig::Redis(Box::new(RedisSettings {
+        topology: topology?,
+        namespace,
+        db: db.unwrap_or(0).into(),
+        credentials: Credentials { username, password: password.map(Into::into) },
+        protocol,
+        tls,
+    })))
 }
 
-pub(super) fn check(name: &str, connection: &ConnectionSection, notes: &mut Notes) {
-    let key = format!("connections.{name}");
-    match connection.kind.as_deref() {
-        Some("embedded") => {
-            if connection.config.host.is_some() {
-                notes.problem(&format!("{key}.config.host"), "an embedded store has no host", "remove it");
-            }
-        }
-        Some("redis") => redis_is_coming(&key, notes),
-        Some(other) => notes.problem(
-            &format!("{key}.type"),
-            format!("{other:?} is not a kind of connection"),
-            "use \"embedded\" or \"redis\"",
-        ),
-        None if notes.problems.0.iter().any(|it| it.key.starts_with(&key)) => {}
-        None => notes.missing(&format!("{key}.type"), "use \"embedded\" or \"redis\""),
+fn endpoints(key: &str, nodes: &[String], default_port: u16, notes: &mut Notes) -> Vec<Endpoint> {
+    if nodes.is_empty() && !notes.has(key) {
+        notes.missing(key, "list some nodes, such as [\"redis-1:6379\", \"redis-2:6379\"]");
     }
+    let mut endpoints = Vec::new();
+    for (i, node) in nodes.iter().enumerate() {
+        let key = format!("{key}[{i}]");
+        let (host, port) = match node.rsplit_once(':') {
+            // A bare IPv6 address has several colons.
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => match port.parse() {
+                Ok(port) => (host, port),
+                Err(_) => {
+                    notes.problem(&key, "its port is not a number", format!("write host:{default_port}"));
+                    continue;
+                }
+            },
+            _ => (node.as_str(), default_port),
+        };
+        endpoints.extend(host_name(&key, host, notes).map(|host| Endpoint { host, port }));
+    }
+    endpoints
 }
 
-fn redis_is_coming(key: &str, notes: &mut Notes) {
-    notes.problem(
-        key,
-        "this version has no Redis store yet",
-        "use a connection of type \"embedded\" (one process; give `path` to keep sessions over restarts)",
-    );
+fn host_name(key: &str, host: &str, notes: &mut Notes) -> Option<String> {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
+    if host.is_empty() || !host.bytes().all(plain) {
+        notes.problem(
+            key,
+            "it is not a host name or address",
+            "write the name alone, without redis:// and port",
+        );
+        return None;
+    }
+    Some(host.to_owned())
 }

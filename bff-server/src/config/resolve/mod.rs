@@ -23,24 +23,26 @@ impl Notes {
         self.problems.add(key, problem, fix);
     }
 
+    /// Whether something is wrong with this very key already.
+    fn has(&self, key: &str) -> bool {
+        self.problems.0.iter().any(|it| it.key == key)
+    }
+
     fn missing(&mut self, key: &str, fix: &str) {
         self.problem(key, "it is required, but missing", fix);
     }
 }
 
 pub(super) fn config(file: ConfigFile, problems: ConfigProblems) -> Result<Config, ConfigProblems> {
-    // A section that could not be read has been noted already; so has one that was read in part.
-    let seen = |section: &str| problems.0.iter().any(|it| it.key == section);
-    let (client_noted, session_noted, whole_noted) =
-        (seen("client"), seen("session"), seen(read::WHOLE_FILE));
     let mut notes = Notes { problems, warnings: Vec::new() };
-    if whole_noted {
+    if notes.has(read::WHOLE_FILE) {
         return Err(notes.problems);
     }
-    if file.client.is_none() && !client_noted {
+    // A section that could not be read is not missing.
+    if file.client.is_none() && !notes.has("client") {
         notes.missing("client", "describe your authorization server and client there: issuer, clientId, …");
     }
-    if file.session.is_none() && !session_noted {
+    if file.session.is_none() && !notes.has("session") {
         notes.missing("session", "set session.signingKey and session.encryptionKey there");
     }
     let provider = file.client.map(|section| client::provider(section, &mut notes));
@@ -48,18 +50,12 @@ pub(super) fn config(file: ConfigFile, problems: ConfigProblems) -> Result<Confi
         .as_ref()
         .and_then(|it| it.clients.get(it.default_client))
         .and_then(|client| client.redirect_uri.join("/").ok());
+    let connections = connections::all(file.connections, &mut notes);
     let mut store = StoreConfig::Memory;
     let session = file.session.map(|mut section| {
-        store = connections::session_store(
-            section.authorization_flow_cache.take(),
-            &file.connections,
-            &mut notes,
-        );
+        store = connections::session_store(section.authorization_flow_cache.take(), &connections, &mut notes);
         session::session(section, &mut notes)
     });
-    for (name, connection) in &file.connections {
-        connections::check(name, connection, &mut notes);
-    }
     let server = server::server(file.server, app, &mut notes);
     if let (Some(provider), Some(session), true) = (&provider, &session, notes.problems.is_empty()) {
         look_twice(provider, session, &server, &mut notes);

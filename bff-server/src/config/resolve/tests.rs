@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    adapters::redis::{Endpoint, Topology},
     config::{Mode, SameSite},
     domain::authorization_request::PROTOCOL_PARAMETERS,
 };
@@ -183,6 +184,9 @@ fn urls_prefixes_and_addresses_are_checked() {
             "session.authorizationFlowCache.connectionName",
         ),
         ("/connections/here", json!({"type": "etcd"}), "connections.here.type"),
+        ("/connections/here", json!({"config": {}}), "connections.here.type"),
+        ("/connections/here/config", json!({"host": "redis"}), "connections.here.config.host"),
+        ("/connections/here/config", json!({"path": ""}), "connections.here.config.path"),
         ("/session/userClaims", json!(["session"]), "session.userClaims"),
     ] {
         refuses(pointer, value, key);
@@ -210,5 +214,56 @@ fn sec_063_sec_140_a_configuration_does_not_print_its_secrets() {
     let printed = format!("{:?}", Config::from_json(&good().to_string()).unwrap());
     for secret in ["s3cret", "0123456789abcdef", "vutsrqpon"] {
         assert!(!printed.contains(secret), "{printed}");
+    }
+}
+
+#[test]
+fn a_redis_connection_is_the_originals_or_says_what_is_wrong() {
+    let redis = |config: Value| {
+        let mut file = good();
+        file["connections"]["here"] = json!({"type": "redis", "config": config});
+        Config::from_json(&file.to_string())
+    };
+    let StoreConfig::Redis(settings) = redis(json!({"host": "redis"})).unwrap().store else {
+        panic!("a connection of type redis is Redis")
+    };
+    assert_eq!(settings.namespace, "authtool_bff");
+    assert_eq!(settings.db, 0);
+    assert_eq!(settings.topology, Topology::Standalone(Endpoint { host: "redis".into(), port: 6379 }));
+    let full = json!({
+        "host": "redis.example", "port": 6380, "namespace": "mine",
+        "connection": {"db": 3, "username": "bff", "password": "s3cret", "protocol": "RESP2"},
+        "tls": {},
+    });
+    let full = redis(full).unwrap();
+    assert!(!format!("{full:?}").contains("s3cret"), "SEC-61");
+    for topology in [
+        json!({"sentinel": {"nodes": ["a", "b:26380"], "primary": "main"}}),
+        json!({"cluster": {"nodes": ["a:7000", "[::1]:7001", "::1"]}}),
+    ] {
+        assert!(redis(topology.clone()).is_ok(), "{topology}");
+    }
+    for (config, key) in [
+        (json!({}), "host"),
+        (json!({"host": "redis://redis"}), "host"),
+        (json!({"host": "a", "cluster": {"nodes": ["b"]}}), ""),
+        (json!({"host": "a", "path": "x"}), "path"),
+        (json!({"host": "a", "namespace": "a b"}), "namespace"),
+        (json!({"host": "a", "port": 70_000}), "port"),
+        (json!({"host": "a", "connection": {"protocol": "HTTP"}}), "connection.protocol"),
+        (json!({"host": "a", "connection": {"db": -1}}), "connection.db"),
+        (
+            json!({"host": "a", "connection": {"password": {"type": "env", "key": "AUTHTOOL_SURELY_UNSET"}}}),
+            "connection.password",
+        ),
+        (json!({"host": "a", "tls": {"ca": "not a certificate"}}), "tls.ca"),
+        (json!({"cluster": {"nodes": []}}), "cluster.nodes"),
+        (json!({"cluster": {"nodes": ["a:port"]}}), "cluster.nodes[0]"),
+        (json!({"cluster": {"nodes": ["a"]}, "connection": {"db": 1}}), "connection.db"),
+        (json!({"sentinel": {"nodes": ["a"]}}), "sentinel.primary"),
+    ] {
+        let problems = redis(config.clone()).expect_err(&config.to_string());
+        let key = format!("connections.here.config.{key}");
+        assert!(problems.0.iter().any(|it| it.key == key.trim_end_matches('.')), "{config}: {problems}");
     }
 }

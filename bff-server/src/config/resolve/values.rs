@@ -58,6 +58,16 @@ pub(super) fn ip(key: &str, text: &str, notes: &mut Notes) -> IpAddr {
     })
 }
 
+pub(super) fn secret_bytes(key: &str, source: &SecretSource, notes: &mut Notes) -> Option<Vec<u8>> {
+    match source.resolve() {
+        Ok(bytes) => Some(bytes.to_vec()),
+        Err(error) => {
+            notes.problem(key, error.to_string(), "set it, or correct where it is to be found");
+            None
+        }
+    }
+}
+
 pub(super) fn text_secret(key: &str, source: &SecretSource, notes: &mut Notes) -> Option<String> {
     match source.resolve_text() {
         Ok(text) => Some(text.as_str().to_owned()),

@@ -1,0 +1,225 @@
+//! The Redis session store: many replicas of the server, one Redis (or Valkey), standalone, behind Sentinel
+//! or as a Cluster.
+//!
+//! | key | type | holds |
+//! |---|---|---|
+//! | `{namespace}:session:{key}` | string | eight bytes of version, then the sealed record |
+//! | `{namespace}:marker:{name}` | string | that something has happened once |
+//! | `{namespace}:lease:{key}` | string | who is refreshing a session |
+//!
+//! Each key has a time to live from the command that creates it. No operation touches more than one key,
+//! so all of them are atomic on a Cluster too.
+
+mod link;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Script, ServerErrorKind, Value, cmd};
+
+use self::link::{Connection, Link};
+pub use self::link::{Credentials, Endpoint, Protocol, RedisSettings, Tls, Topology};
+use crate::{
+    domain::session_id::SessionKey,
+    ports::{LeaseOwner, Marker, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version},
+};
+
+/// Longer than any answer of a healthy Redis takes; nobody waits longer for an unhealthy one.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(3);
+
+const VERSION_BYTES: usize = 8;
+
+/// Writes a record anew if its version is the expected one.
+const REPLACE: &str = r"
+local found = redis.call('GETRANGE', KEYS[1], 0, 7)
+if found == '' then return 'gone' end
+if found ~= ARGV[1] then return 'stale' end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 'replaced'
+";
+
+/// Deletes a lease if it is still the owner's.
+const RELEASE: &str = r"
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+";
+
+/// See the [module](self).
+pub struct RedisStore {
+    link: Link,
+    namespace: String,
+    replace: Script,
+    release: Script,
+}
+
+impl RedisStore {
+    /// Connects on first use: a Redis that is down at start does not keep the server down.
+    pub fn new(settings: RedisSettings) -> Result<Self, StoreError> {
+        let namespace = settings.namespace.clone();
+        Ok(Self {
+            link: Link::new(settings).map_err(described)?,
+            namespace,
+            replace: Script::new(REPLACE),
+            release: Script::new(RELEASE),
+        })
+    }
+
+    fn session_key(&self, key: &SessionKey) -> String {
+        format!("{}:session:{}", self.namespace, key.as_str())
+    }
+
+    fn lease_key(&self, key: &SessionKey) -> String {
+        format!("{}:lease:{}", self.namespace, key.as_str())
+    }
+
+    async fn run<T: FromRedisValue>(&self, command: Cmd) -> Result<T, StoreError> {
+        self.bounded(async |connection| command.query_async(connection).await).await
+    }
+
+    /// Runs one operation in bounded time, and lets go of a connection that turned out to be no good.
+    async fn bounded<T>(
+        &self,
+        operation: impl AsyncFnOnce(&mut Connection) -> Result<T, RedisError>,
+    ) -> Result<T, StoreError> {
+        let attempt = async {
+            let (mut connection, generation) = self.link.get().await?;
+            let outcome = operation(&mut connection).await;
+            if let Err(error) = &outcome {
+                self.link.judge(error, generation);
+            }
+            outcome
+        };
+        match tokio::time::timeout(OPERATION_TIMEOUT, attempt).await {
+            Ok(outcome) => outcome.map_err(described),
+            Err(_) => {
+                Err(StoreError::new(format!("Redis did not answer within {} s", OPERATION_TIMEOUT.as_secs())))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl SessionStore for RedisStore {
+    async fn read(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
+        let mut get = cmd("GET");
+        get.arg(self.session_key(key));
+        let answer: Result<Value, RedisError> =
+            self.bounded(async |connection| Ok(get.query_async(connection).await)).await?;
+        match answer {
+            Ok(Value::Nil) => Ok(None),
+            Ok(Value::BulkString(stored)) => Ok(Some(record(stored))),
+            // Somebody put another type there: unreadable, like any other garbage.
+            Err(error) if is_wrong_type(&error) => Ok(Some(record(Vec::new()))),
+            Ok(_) => Ok(Some(record(Vec::new()))),
+            Err(error) => Err(described(error)),
+        }
+    }
+
+    async fn insert(&self, key: &SessionKey, value: &[u8], ttl: Duration) -> Result<(), StoreError> {
+        let mut set = cmd("SET");
+        set.arg(self.session_key(key)).arg(versioned(Version(1), value)).arg("PX").arg(milliseconds(ttl));
+        self.run(set).await
+    }
+
+    async fn replace(
+        &self,
+        key: &SessionKey,
+        expected: Version,
+        value: &[u8],
+        ttl: Duration,
+    ) -> Result<ReplaceOutcome, StoreError> {
+        let mut call = self.replace.key(self.session_key(key));
+        call.arg(expected.0.to_be_bytes().as_slice())
+            .arg(versioned(Version(expected.0.wrapping_add(1)), value))
+            .arg(milliseconds(ttl));
+        let outcome: String = self.bounded(async |connection| call.invoke_async(connection).await).await?;
+        match outcome.as_str() {
+            "replaced" => Ok(ReplaceOutcome::Replaced),
+            "stale" => Ok(ReplaceOutcome::Stale),
+            _ => Ok(ReplaceOutcome::Gone),
+        }
+    }
+
+    async fn remove(&self, key: &SessionKey) -> Result<(), StoreError> {
+        let mut delete = cmd("DEL");
+        delete.arg(self.session_key(key));
+        self.run(delete).await
+    }
+
+    async fn spend(&self, marker: &Marker, ttl: Duration) -> Result<bool, StoreError> {
+        let mut set = cmd("SET");
+        set.arg(format!("{}:marker:{}", self.namespace, marker.0))
+            .arg(1)
+            .arg("NX")
+            .arg("PX")
+            .arg(milliseconds(ttl));
+        self.run::<Value>(set).await.map(|answer| answer != Value::Nil)
+    }
+
+    async fn acquire(
+        &self,
+        key: &SessionKey,
+        owner: &LeaseOwner,
+        lease: Duration,
+    ) -> Result<bool, StoreError> {
+        let mut set = cmd("SET");
+        set.arg(self.lease_key(key)).arg(owner.0.as_slice()).arg("NX").arg("PX").arg(milliseconds(lease));
+        self.run::<Value>(set).await.map(|answer| answer != Value::Nil)
+    }
+
+    async fn release(&self, key: &SessionKey, owner: &LeaseOwner) -> Result<(), StoreError> {
+        let mut call = self.release.key(self.lease_key(key));
+        call.arg(owner.0.as_slice());
+        self.bounded(async |connection| call.invoke_async(connection).await).await
+    }
+
+    /// Also notices a Redis that answers but would not store: a replica, or one that is out of memory.
+    async fn ping(&self) -> Result<(), StoreError> {
+        let mut set = cmd("SET");
+        set.arg(format!("{}:ping", self.namespace)).arg(1).arg("PX").arg(1_000);
+        self.run(set).await
+    }
+}
+
+fn versioned(version: Version, value: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(VERSION_BYTES + value.len());
+    bytes.extend_from_slice(&version.0.to_be_bytes());
+    bytes.extend_from_slice(value);
+    bytes
+}
+
+/// A value too short for a version is read as an empty record, which nothing can open.
+fn record(stored: Vec<u8>) -> StoredRecord {
+    let version = stored.first_chunk::<VERSION_BYTES>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+    let stored = Bytes::from(stored);
+    let value = if stored.len() > VERSION_BYTES { stored.slice(VERSION_BYTES..) } else { Bytes::new() };
+    StoredRecord { version: Version(version), value }
+}
+
+fn milliseconds(ttl: Duration) -> u64 {
+    // Redis refuses zero, and anything near the end of its clock.
+    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).clamp(1, 100 * 366 * 24 * 3_600_000)
+}
+
+fn is_wrong_type(error: &RedisError) -> bool {
+    error.code() == Some("WRONGTYPE")
+}
+
+/// Redis's own words, which name the problem (`OOM`, `READONLY`, `LOADING`, `CLUSTERDOWN`, `NOAUTH`, …) and no
+/// secret, with what to do where that is known.
+fn described(error: RedisError) -> StoreError {
+    let advice = match (error.kind(), error.code()) {
+        (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS" | "NOAUTH")) => {
+            "; check connection.username and connection.password"
+        }
+        (_, Some("NOPERM")) => {
+            "; the ACL user needs GET, SET, DEL, EVAL, EVALSHA and SCRIPT LOAD on its namespace"
+        }
+        (_, Some("OOM")) => "; Redis is full: raise maxmemory",
+        (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => "; it is a replica: connect to the primary",
+        (ErrorKind::RESP3NotSupported, _) => "; set connection.protocol to RESP2",
+        _ => "",
+    };
+    StoreError::new(format!("Redis: {error}{advice}"))
+}
