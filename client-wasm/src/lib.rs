@@ -18,7 +18,6 @@ extern crate alloc;
 
 #[cfg(target_family = "wasm")]
 pub mod browser;
-mod contract;
 #[cfg(all(feature = "js", target_family = "wasm"))]
 mod js;
 pub mod manager;

@@ -1,7 +1,6 @@
 //! The session manager: lets the [rules](crate::rules) decide what a signal means, and has the
 //! [ports](crate::ports) do it.
 
-use crate::contract::{LOGIN, LOGOUT, SESSION};
 use crate::ports::{Host, News, Signal};
 use crate::rules::answer::{self, Answer, Outcome};
 use crate::rules::state::{Failure, FailureKind, Occurrence, State, Status};
@@ -10,6 +9,7 @@ use crate::slot::Slot;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
+use authtool_contract::endpoint::{LOGIN, LOGOUT, SESSION};
 use core::cell::Cell;
 
 /// A look at the session within this time is recent enough when the page is seen again: switching between

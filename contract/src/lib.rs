@@ -14,6 +14,8 @@
 //!
 //! Without the `serde` feature only the names remain, which is what the WebAssembly client links.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// The npm build has no standard library, and linking one crate that uses it would bring it back.
+#![cfg_attr(not(feature = "serde"), no_std)]
 
 pub mod endpoint;
 pub mod header;

@@ -2,12 +2,13 @@
 
 use super::imports::{self, Blob, Callback, Chunk, Chunks, Json, Promise, Reader, Response};
 use super::signals::callback;
-use crate::contract::{CORRELATION_ID, CSRF, CSRF_VALUE, SESSION_MEMBER};
 use crate::ports::{Signal, Sink};
 use crate::rules::answer::{Answer, Body, Head, LONGEST_BODY};
 use crate::rules::concat;
 use alloc::rc::{Rc, Weak};
 use alloc::string::String;
+use authtool_contract::SESSION_MEMBER;
+use authtool_contract::header::{CORRELATION_ID, CSRF, CSRF_VALUE};
 use core::cell::Cell;
 use wasm_bindgen::prelude::*;
 

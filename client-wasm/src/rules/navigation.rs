@@ -1,8 +1,8 @@
 //! The addresses the browser is sent to, and asked at.
 
 use super::concat;
-use crate::contract::REDIRECT_URI;
 use alloc::string::String;
+use authtool_contract::endpoint::param::REDIRECT_URI;
 
 /// The address of an endpoint below a [normalised](super::base_url::normalise) base URL.
 ///
