@@ -238,7 +238,7 @@ mod tests {
             partitioned: false,
             max_age: None,
         });
-        let set = policy.set_session("v", Duration::from_secs(60)).unwrap();
+        let set = policy.set_session("v", Duration::from_mins(1)).unwrap();
         let clear = policy.clear_session().unwrap();
         assert_eq!(set.to_str().unwrap(), "__Host-session_id=v; Path=/; Secure; HttpOnly; SameSite=Strict");
         assert_eq!(
