@@ -27,11 +27,13 @@ use crate::{
         return_url::ReturnUrls,
         scope,
         session_id::{CookieKey, SessionCookie},
+        session_index::SessionIndexes,
     },
     http::{self, App, CookiePolicy, session_cookie_name},
     ports::{AuthorizationServer, Clock, Entropy, ProviderError, SessionStore, StoreError},
     seal::{KeyMaterial, RecordCodec, Sealer},
     service::{
+        back_channel::BackChannelLogouts,
         login::{LoginClient, Logins},
         logout::Logouts,
         sessions::{Sessions, SessionsParts},
@@ -262,13 +264,18 @@ fn assemble(
         lifetimes: config.session.lifetimes.clone(),
         user_claims: config.session.user_claims.clone(),
         cookie: session_cookie(config),
+        indexes: SessionIndexes::new(
+            config.session.encryption_keys.iter().map(|key| *key.derive("session-indexes")),
+        ),
+        max_sessions_per_user: config.session.max_sessions_per_user,
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
         tasks: tasks.clone(),
     }));
+    let clients: Vec<_> = config.provider.clients.iter().map(|client| login_client(config, client)).collect();
     let logins = Logins::new(
         config.provider.issuer.clone(),
-        config.provider.clients.iter().map(|client| login_client(config, client)).collect(),
+        clients.clone(),
         config.provider.default_client,
         return_urls.clone(),
         Arc::clone(&sessions),
@@ -284,6 +291,10 @@ fn assemble(
         mode: config.session.mode,
         logins: Arc::new(logins),
         logouts: Logouts::new(Arc::clone(&sessions), post_logout),
+        back_channel: BackChannelLogouts::new(
+            Arc::clone(&sessions),
+            clients.iter().map(|it| (it.client_id.clone(), it.id_token_issuer.clone())).collect(),
+        ),
         sessions,
         sealer: Sealer::new(&config.session.encryption_keys),
         cookies: CookiePolicy::new(&config.session.cookie),

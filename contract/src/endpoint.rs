@@ -16,6 +16,10 @@ pub const LOGOUT: &str = "/logout";
 /// (OpenID Connect RP-Initiated Logout 1.0 §3).
 pub const LOGOUT_CALLBACK: &str = "/oidc/logout/callback";
 
+/// Where the OpenID Provider itself reports that a user logged out
+/// (OpenID Connect Back-Channel Logout 1.0 §2.5). A `POST` from server to server.
+pub const BACK_CHANNEL_LOGOUT: &str = "/oidc/logout/backchannel";
+
 /// The session's access token: for a gateway, and in `tokenExchange` mode for the app.
 pub const TOKEN: &str = "/token";
 
@@ -25,6 +29,9 @@ pub const HEALTHZ: &str = "/-/healthz";
 /// On the internal listener: the process can log users in. Not below `apiPrefix`.
 pub const READY: &str = "/-/ready";
 
+/// On the internal listener: ends all sessions of a user. Not below `apiPrefix`.
+pub const END_SESSIONS: &str = "/-/sessions/end";
+
 /// Names of query parameters.
 pub mod param {
     /// On `/login` and `/logout`: where in the app to return to. A URL of an allowed origin.
@@ -32,4 +39,10 @@ pub mod param {
 
     /// On `/login`: the `clientId` to log in with, when the server has several clients.
     pub const CLIENT: &str = "client";
+
+    /// On `/-/sessions/end`: whose sessions, by `sub`.
+    pub const SUBJECT: &str = "subject";
+
+    /// On `/oidc/logout/backchannel`: the signed report.
+    pub const LOGOUT_TOKEN: &str = "logout_token";
 }

@@ -16,7 +16,7 @@ use redb::{
 };
 
 use crate::{
-    domain::{session_id::SessionKey, time::UnixSeconds},
+    domain::{session_id::SessionKey, session_index::IndexName, time::UnixSeconds},
     ports::{Clock, LeaseOwner, Marker, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version},
 };
 
@@ -25,8 +25,16 @@ const SESSIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("session
 const MARKERS: TableDefinition<'_, &str, u64> = TableDefinition::new("markers");
 /// What expires when, so that sweeping does not read every session.
 const EXPIRY: TableDefinition<'_, (u64, u8, &str), ()> = TableDefinition::new("expiry");
+/// Which sessions an index has, and until when.
+const MEMBERS: TableDefinition<'_, (&str, &str), u64> = TableDefinition::new("members");
 const KIND_SESSION: u8 = 0;
 const KIND_MARKER: u8 = 1;
+const KIND_MEMBER: u8 = 2;
+
+/// In neither index names nor session keys.
+const SEPARATOR: char = '\n';
+/// After every session key, which are base64url.
+const LAST: &str = "\u{7f}";
 
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 const SWEEP_BATCH: usize = 10_000;
@@ -262,6 +270,93 @@ impl Shared {
         self.with(|database| self.spend_in(database, marker, ttl))
     }
 
+    fn is_spent(&self, marker: &str) -> Result<bool, redb::Error> {
+        self.with(|database| {
+            let table = match database.begin_read()?.open_table(MARKERS) {
+                Err(TableError::TableDoesNotExist(_)) => return Ok(false),
+                table => table?,
+            };
+            let until = table.get(marker)?.map(|it| it.value());
+            Ok(until.is_some_and(|until| until > self.clock.now().get()))
+        })
+    }
+
+    fn enlist(
+        &self,
+        index: &str,
+        key: &str,
+        ttl: Duration,
+        limit: usize,
+    ) -> Result<Vec<SessionKey>, redb::Error> {
+        let now = self.clock.now();
+        let until = now.plus(ttl).get();
+        self.with(|database| {
+            let transaction = database.begin_write()?;
+            let evicted = {
+                let mut members = transaction.open_table(MEMBERS)?;
+                let mut expiry = transaction.open_table(EXPIRY)?;
+                let previous = members.insert((index, key), until)?.map(|it| it.value());
+                if let Some(previous) = previous {
+                    expiry.remove((previous, KIND_MEMBER, member(index, key).as_str()))?;
+                }
+                expiry.insert((until, KIND_MEMBER, member(index, key).as_str()), ())?;
+                let mut all = Vec::new();
+                for entry in members.range((index, "")..=(index, LAST))? {
+                    let (name, until) = entry?;
+                    all.push((until.value(), name.value().1.to_owned()));
+                }
+                all.sort();
+                let (over, mut alive): (Vec<_>, Vec<_>) =
+                    all.into_iter().partition(|(until, _)| *until <= now.get());
+                alive.truncate(alive.len().saturating_sub(limit));
+                for (until, key) in over.iter().chain(&alive) {
+                    members.remove((index, key.as_str()))?;
+                    expiry.remove((*until, KIND_MEMBER, member(index, key).as_str()))?;
+                }
+                alive
+            };
+            transaction.commit()?;
+            Ok(evicted.iter().filter_map(|(_, key)| SessionKey::from_store(key)).collect())
+        })
+    }
+
+    fn delist(&self, index: &str, key: &str) -> Result<(), redb::Error> {
+        self.with(|database| {
+            let transaction = database.begin_write()?;
+            {
+                let mut members = transaction.open_table(MEMBERS)?;
+                let removed = members.remove((index, key))?.map(|it| it.value());
+                if let Some(until) = removed {
+                    transaction.open_table(EXPIRY)?.remove((
+                        until,
+                        KIND_MEMBER,
+                        member(index, key).as_str(),
+                    ))?;
+                }
+            }
+            transaction.commit()?;
+            Ok(())
+        })
+    }
+
+    fn enlisted(&self, index: &str) -> Result<Vec<SessionKey>, redb::Error> {
+        let now = self.clock.now().get();
+        self.with(|database| {
+            let table = match database.begin_read()?.open_table(MEMBERS) {
+                Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                table => table?,
+            };
+            let mut sessions = Vec::new();
+            for entry in table.range((index, "")..=(index, LAST))? {
+                let (name, until) = entry?;
+                if until.value() > now {
+                    sessions.extend(SessionKey::from_store(name.value().1));
+                }
+            }
+            Ok(sessions)
+        })
+    }
+
     fn sweep(&self) -> Result<usize, redb::Error> {
         let now = self.clock.now();
         self.leases
@@ -306,6 +401,11 @@ fn remove_in(database: &Database, key: &str) -> Result<(), redb::Error> {
     Ok(())
 }
 
+/// An index and a member as one key of the expiry table.
+fn member(index: &str, key: &str) -> String {
+    format!("{index}{SEPARATOR}{key}")
+}
+
 fn sweep_in(database: &Database, now: UnixSeconds) -> Result<usize, redb::Error> {
     let transaction = database.begin_write()?;
     let swept = {
@@ -321,12 +421,17 @@ fn sweep_in(database: &Database, now: UnixSeconds) -> Result<usize, redb::Error>
             .collect::<Result<_, redb::StorageError>>()?;
         let mut sessions = transaction.open_table(SESSIONS)?;
         let mut markers = transaction.open_table(MARKERS)?;
+        let mut members = transaction.open_table(MEMBERS)?;
         for (at, kind, key) in &due {
             expiry.remove((*at, *kind, key.as_str()))?;
-            if *kind == KIND_SESSION {
-                sessions.remove(key.as_str())?;
-            } else {
-                markers.remove(key.as_str())?;
+            match *kind {
+                KIND_SESSION => drop(sessions.remove(key.as_str())?),
+                KIND_MARKER => drop(markers.remove(key.as_str())?),
+                _ => {
+                    if let Some(member) = key.split_once(SEPARATOR) {
+                        members.remove(member)?;
+                    }
+                }
             }
         }
         due.len()
@@ -366,6 +471,31 @@ impl SessionStore for EmbeddedStore {
     async fn spend(&self, marker: &Marker, ttl: Duration) -> Result<bool, StoreError> {
         let marker = marker.0.clone();
         self.blocking(move |it| it.spend(&marker, ttl)).await
+    }
+
+    async fn is_spent(&self, marker: &Marker) -> Result<bool, StoreError> {
+        self.shared.is_spent(&marker.0).map_err(StoreError::new)
+    }
+
+    async fn enlist(
+        &self,
+        index: &IndexName,
+        key: &SessionKey,
+        ttl: Duration,
+        limit: usize,
+    ) -> Result<Vec<SessionKey>, StoreError> {
+        let (index, key) = (index.0.clone(), key.clone());
+        self.blocking(move |it| it.enlist(&index, key.as_str(), ttl, limit)).await
+    }
+
+    async fn delist(&self, index: &IndexName, key: &SessionKey) -> Result<(), StoreError> {
+        let (index, key) = (index.0.clone(), key.clone());
+        self.blocking(move |it| it.delist(&index, key.as_str())).await
+    }
+
+    async fn enlisted(&self, index: &IndexName) -> Result<Vec<SessionKey>, StoreError> {
+        let index = index.0.clone();
+        self.blocking(move |it| it.enlisted(&index)).await
     }
 
     async fn acquire(

@@ -128,6 +128,8 @@ pub(super) struct SessionSection {
     pub(super) encrypt_access_token: Option<bool>,
     pub(super) authorization_flow_cache: Option<FlowCacheSection>,
     pub(super) absolute_lifetime_secs: Option<u64>,
+    pub(super) idle_timeout_secs: Option<u64>,
+    pub(super) max_sessions_per_user: Option<u32>,
     pub(super) refresh_token_expiration_secs: Option<u64>,
     #[serde(rename = "refreshTokenRotation")]
     pub(super) _refresh_token_rotation: Option<bool>,

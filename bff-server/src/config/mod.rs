@@ -96,6 +96,8 @@ pub struct SessionConfig {
     /// `absoluteLifetimeSecs`, `refreshTokenExpirationSecs`, `refreshTokenExpirationPayloadField`,
     /// `sessionJitterSecs`.
     pub lifetimes: Lifetimes,
+    /// `maxSessionsPerUser`.
+    pub max_sessions_per_user: usize,
     /// `userClaims`.
     pub user_claims: Vec<String>,
     /// `errorRedirects`.

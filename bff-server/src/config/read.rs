@@ -194,6 +194,8 @@ const KNOWN: &[&str] = &[
     "prefix",
     "upstream",
     "timeoutSecs",
+    "idleTimeoutSecs",
+    "maxSessionsPerUser",
     "sentinel",
     "cluster",
     "nodes",

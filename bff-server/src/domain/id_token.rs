@@ -248,18 +248,18 @@ impl SignedClaims {
         }
     }
 
-    fn text(&self, claim: &str) -> Option<&str> {
+    pub(super) fn text(&self, claim: &str) -> Option<&str> {
         self.claims.get(claim).and_then(Value::as_str)
     }
 
-    fn date(&self, claim: &str) -> NumericDate {
+    pub(super) fn date(&self, claim: &str) -> NumericDate {
         self.claims.get(claim).map_or(NumericDate::Absent, NumericDate::of)
     }
 }
 
 /// A `NumericDate` (RFC 7519 §2). A value that is no date is not the same as no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum NumericDate {
+pub(super) enum NumericDate {
     Absent,
     Malformed,
     At(UnixSeconds),

@@ -25,6 +25,8 @@ pub struct Lifetimes {
     /// The member of the token response that holds the refresh token's lifetime in seconds
     /// (Keycloak: `refresh_expires_in`). Zero means "does not expire".
     pub refresh_token_field: Option<String>,
+    /// A session that is not used for this long ends.
+    pub idle: Option<Duration>,
     /// An access token is refreshed this long before it expires.
     pub jitter: Duration,
 }
@@ -40,6 +42,8 @@ pub struct Live {
     pub refreshed_at: UnixSeconds,
     /// When the session ends unless a refresh extends it.
     pub ends_at: UnixSeconds,
+    /// When the session was last used, as far as it was noted.
+    pub used_at: UnixSeconds,
     /// Whether there is a refresh token.
     pub can_refresh: bool,
     /// The selected claims, as a JSON object.
@@ -199,6 +203,7 @@ impl Session {
             access_expires_at,
             refreshed_at: now,
             ends_at: end.unwrap_or(absolute_end).min(absolute_end),
+            used_at: now,
             can_refresh: kept.refresh_token.is_some(),
             claims_json,
         };
@@ -207,14 +212,25 @@ impl Session {
 }
 
 impl Live {
+    /// When the session ends if it is neither used nor refreshed again.
+    pub fn end(&self, idle: Option<Duration>) -> UnixSeconds {
+        idle.map_or(self.ends_at, |idle| self.ends_at.min(self.used_at.plus(idle)))
+    }
+
+    /// Whether its use at `now` should be noted: every tenth of the idle time, so that a session in use costs
+    /// one write now and then, and not one per request.
+    pub fn should_note_use(&self, idle: Option<Duration>, now: UnixSeconds) -> bool {
+        idle.is_some_and(|idle| now.since(self.used_at) >= (idle / 10).max(Duration::from_secs(1)))
+    }
+
     /// What may be done with the access token at `now`.
-    pub fn freshness(&self, jitter: Duration, now: UnixSeconds) -> Freshness {
-        if now >= self.ends_at {
+    pub fn freshness(&self, lifetimes: &Lifetimes, now: UnixSeconds) -> Freshness {
+        if now >= self.end(lifetimes.idle) {
             return Freshness::Over;
         }
         let expired = now >= self.access_expires_at;
         if !expired {
-            let within_jitter = now.plus(jitter) >= self.access_expires_at;
+            let within_jitter = now.plus(lifetimes.jitter) >= self.access_expires_at;
             let just_refreshed = now < self.refreshed_at.plus(REFRESH_FLOOR);
             if !within_jitter || just_refreshed || !self.can_refresh {
                 return Freshness::Fresh;
@@ -226,9 +242,9 @@ impl Live {
 
     /// Seconds for which the access token may be used from `now`: less the jitter, but at least one
     /// while it is valid, and never beyond the session.
-    pub fn usable_secs(&self, jitter: Duration, now: UnixSeconds) -> u64 {
-        let until_expiry = now.until(self.access_expires_at.minus(jitter)).as_secs().max(1);
-        until_expiry.min(now.until(self.ends_at).as_secs())
+    pub fn usable_secs(&self, lifetimes: &Lifetimes, now: UnixSeconds) -> u64 {
+        let until_expiry = now.until(self.access_expires_at.minus(lifetimes.jitter)).as_secs().max(1);
+        until_expiry.min(now.until(self.end(lifetimes.idle)).as_secs())
     }
 }
 
@@ -272,6 +288,7 @@ mod tests {
             absolute: Duration::from_secs(1_000),
             refresh_token: Duration::from_secs(400),
             refresh_token_field: Some("refresh_expires_in".into()),
+            idle: None,
             jitter: Duration::from_secs(7),
         }
     }
@@ -309,7 +326,7 @@ mod tests {
             session = session.refreshed(tokens(json!({})), None, &lifetimes(), now);
             assert!(session.live.ends_at <= NOW.plus(Duration::from_secs(1_000)));
         }
-        assert_eq!(session.live.freshness(Duration::ZERO, now), Freshness::Over);
+        assert_eq!(session.live.freshness(&lifetimes(), now), Freshness::Over);
     }
 
     #[test]
@@ -356,7 +373,7 @@ mod tests {
         let live = begin(json!({})).live;
         let at = |seconds, can_refresh| {
             let live = Live { can_refresh, ..live.clone() };
-            live.freshness(Duration::from_secs(7), NOW.plus(Duration::from_secs(seconds)))
+            live.freshness(&lifetimes(), NOW.plus(Duration::from_secs(seconds)))
         };
         assert_eq!(at(0, true), Freshness::Fresh);
         assert_eq!(at(52, true), Freshness::Fresh);
@@ -370,16 +387,31 @@ mod tests {
     #[test]
     fn sec_072_tokens_shorter_than_the_jitter_are_not_refreshed_on_every_call() {
         let live = begin(json!({"expires_in": 5})).live;
-        let at = |seconds| live.freshness(Duration::from_secs(7), NOW.plus(Duration::from_secs(seconds)));
+        let at = |seconds| live.freshness(&lifetimes(), NOW.plus(Duration::from_secs(seconds)));
         assert_eq!((at(0), at(1), at(2)), (Freshness::Fresh, Freshness::Fresh, Freshness::Stale));
-        assert_eq!(live.usable_secs(Duration::from_secs(7), NOW), 1);
+        assert_eq!(live.usable_secs(&lifetimes(), NOW), 1);
     }
 
     #[test]
     fn sec_071_the_usable_time_is_less_the_jitter_and_within_the_session() {
         let live = begin(json!({})).live;
-        assert_eq!(live.usable_secs(Duration::from_secs(7), NOW), 53);
+        assert_eq!(live.usable_secs(&lifetimes(), NOW), 53);
         let unending = begin(json!({"expires_in": u64::MAX})).live;
-        assert_eq!(unending.usable_secs(Duration::from_secs(7), NOW), 400);
+        assert_eq!(unending.usable_secs(&lifetimes(), NOW), 400);
+    }
+
+    #[test]
+    fn a_session_that_is_not_used_ends_early() {
+        let lifetimes = Lifetimes { idle: Some(Duration::from_secs(50)), ..lifetimes() };
+        let mut live = begin(json!({})).live;
+        let at = |live: &Live, seconds| live.freshness(&lifetimes, NOW.plus(Duration::from_secs(seconds)));
+        assert_eq!((at(&live, 49), at(&live, 50)), (Freshness::Fresh, Freshness::Over));
+        assert!(!live.should_note_use(lifetimes.idle, NOW.plus(Duration::from_secs(4))));
+        assert!(live.should_note_use(lifetimes.idle, NOW.plus(Duration::from_secs(5))));
+        assert!(!live.should_note_use(None, NOW.plus(Duration::from_secs(999))));
+        live.used_at = NOW.plus(Duration::from_secs(40));
+        assert_eq!(at(&live, 52), Freshness::Fresh, "use extends it");
+        live.used_at = NOW.plus(Duration::from_secs(390));
+        assert_eq!(at(&live, 400), Freshness::Over, "but not beyond its end");
     }
 }

@@ -36,6 +36,11 @@ impl fmt::Debug for SessionId {
 pub struct SessionKey(String);
 
 impl SessionKey {
+    /// A key that a store gives back.
+    pub fn from_store(text: &str) -> Option<Self> {
+        decode_256(text).map(|_| Self(text.to_owned()))
+    }
+
     /// 43 characters of base64url.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -61,7 +61,7 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, id: CorrelationId, req
     let mut answer = match app.logins.finish(flow, response, presented.clone()).await {
         Ok(finished) => match see_other(finished.return_to.as_str()) {
             Some(mut answer) => {
-                with_cookie(&mut answer, app.cookies.set_session(&finished.cookie_value));
+                with_cookie(&mut answer, app.cookies.set_session(&finished.cookie_value, finished.ends_in));
                 answer
             }
             None => app.page(PageCode::Internal, &id),

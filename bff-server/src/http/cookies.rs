@@ -122,10 +122,20 @@ impl CookiePolicy {
             .collect()
     }
 
-    pub(crate) fn set_session(&self, value: &str) -> Option<HeaderValue> {
-        let max_age =
-            self.session_max_age.map(|it| format!("; Max-Age={}", it.as_secs())).unwrap_or_default();
+    /// Sets the cookie; where it has a lifetime, never a longer one than the session has left.
+    pub(crate) fn set_session(&self, value: &str, session_ends_in: Duration) -> Option<HeaderValue> {
+        let max_age = self
+            .session_max_age
+            .map(|it| format!("; Max-Age={}", it.min(session_ends_in).as_secs().max(1)))
+            .unwrap_or_default();
         sensitive(format!("{}={value}{}{max_age}", self.session_name, self.session_attributes))
+    }
+
+    /// Sets the cookie again, so that a session in use does not lose it; `None` where it lasts as long as the
+    /// browser does.
+    pub(crate) fn renew_session(&self, value: &[u8], session_ends_in: Duration) -> Option<HeaderValue> {
+        self.session_max_age?;
+        self.set_session(std::str::from_utf8(value).ok()?, session_ends_in)
     }
 
     /// Deletes the session cookie: the same attributes, or browsers ignore it.
@@ -228,7 +238,7 @@ mod tests {
             partitioned: false,
             max_age: None,
         });
-        let set = policy.set_session("v").unwrap();
+        let set = policy.set_session("v", Duration::from_mins(1)).unwrap();
         let clear = policy.clear_session().unwrap();
         assert_eq!(set.to_str().unwrap(), "__Host-session_id=v; Path=/; Secure; HttpOnly; SameSite=Strict");
         assert_eq!(
@@ -240,6 +250,25 @@ mod tests {
             flow.to_str().unwrap(),
             "__Host-authtool_login_x=v; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600"
         );
+    }
+
+    #[test]
+    fn sec_086_a_cookie_does_not_outlive_its_session() {
+        let policy = CookiePolicy::new(&CookieSettings {
+            hardening: Hardening::None,
+            same_site: SameSite::Lax,
+            secure: false,
+            http_only: true,
+            path: "/".into(),
+            domain: Some("example.com".into()),
+            partitioned: false,
+            max_age: Some(Duration::from_mins(10)),
+        });
+        let max_age = |secs| {
+            let cookie = policy.renew_session(b"v", Duration::from_secs(secs)).unwrap();
+            cookie.to_str().unwrap().rsplit_once("Max-Age=").unwrap().1.to_owned()
+        };
+        assert_eq!((max_age(3600), max_age(60), max_age(0)), ("600".into(), "60".into(), "1".into()));
     }
 
     proptest::proptest! {

@@ -2,6 +2,7 @@
 //! by `guard` and the domain, the acting by `service`.
 
 mod answer;
+mod back_channel;
 mod callback;
 mod cookies;
 mod correlation;
@@ -44,7 +45,7 @@ use crate::{
     domain::{parameters::MalformedQuery, return_url::ReturnUrls, session_id::SessionKey},
     ports::{AuthorizationServer, Clock, Entropy, SessionStore},
     seal::Sealer,
-    service::{login::Logins, logout::Logouts, sessions::Sessions},
+    service::{back_channel::BackChannelLogouts, login::Logins, logout::Logouts, sessions::Sessions},
 };
 
 /// The longest request target we answer.
@@ -60,6 +61,7 @@ pub(crate) struct App {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) logins: Arc<Logins>,
     pub(crate) logouts: Logouts,
+    pub(crate) back_channel: BackChannelLogouts,
     pub(crate) sealer: Sealer,
     pub(crate) cookies: CookiePolicy,
     pub(crate) return_urls: ReturnUrls,
@@ -150,6 +152,7 @@ pub(crate) fn public_router(app: &Arc<App>, config: &ServerConfig) -> Router {
         (endpoint::OAUTH_CALLBACK, get(on(MethodFilter::GET, callback::callback))),
         (endpoint::LOGOUT_CALLBACK, get(on(MethodFilter::GET, logout::callback))),
         (endpoint::TOKEN, get(on(MethodFilter::GET, token::public_token))),
+        (endpoint::BACK_CHANNEL_LOGOUT, refuse_others(on(MethodFilter::POST, back_channel::logout), "POST")),
         (
             endpoint::LOGOUT,
             refuse_others(
@@ -191,6 +194,10 @@ pub(crate) fn internal_router(app: &Arc<App>, config: &ServerConfig) -> Router {
     let mut router = Router::new()
         .route(endpoint::HEALTHZ, get(on(MethodFilter::GET, health::healthz)))
         .route(endpoint::READY, get(on(MethodFilter::GET, health::ready)))
+        .route(
+            endpoint::END_SESSIONS,
+            refuse_others(on(MethodFilter::POST, back_channel::end_sessions), "POST"),
+        )
         .route(endpoint::TOKEN, token())
         .route(&format!("{}/", endpoint::TOKEN), token());
     if !config.api_prefix.is_empty() {

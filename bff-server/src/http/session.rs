@@ -1,6 +1,6 @@
 //! `GET {apiPrefix}/session`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use authtool_contract::{ProblemCode, SESSION_MEMBER};
 use axum::{
@@ -10,7 +10,8 @@ use axum::{
 
 use super::{
     App,
-    answer::{json, problem, session_problem},
+    answer::{json, problem, session_problem, with_cookie},
+    cookies::{self, Presented},
     correlation::CorrelationId,
     guard::Provenance,
 };
@@ -26,7 +27,14 @@ pub(crate) async fn session(State(app): State<Arc<App>>, id: CorrelationId, requ
         Err(refusal) => return refusal,
     };
     match app.sessions.show(&credential).await {
-        Ok(session) => json(body(&session)),
+        Ok(session) => {
+            let mut response = json(body(&session));
+            if let Presented::One(value) = cookies::find(request.headers(), app.cookies.session_name()) {
+                let ends_in = Duration::from_secs(session.expires_in);
+                with_cookie(&mut response, app.cookies.renew_session(value, ends_in));
+            }
+            response
+        }
         Err(error) => session_problem(&error, &id),
     }
 }

@@ -15,6 +15,7 @@ use std::{
 use super::{Clock, LeaseOwner, Marker, ReplaceOutcome, SessionStore, Version};
 use crate::domain::{
     session_id::{CookieKey, SessionCookie, SessionId, SessionKey},
+    session_index::IndexName,
     time::UnixSeconds,
 };
 
@@ -87,6 +88,7 @@ pub async fn run(store: Arc<dyn SessionStore>, time: impl Time) {
     records(&*store, &time).await;
     markers(&store, &time).await;
     leases(&*store, &time).await;
+    indexes(&*store, &time).await;
 }
 
 async fn records(store: &dyn SessionStore, time: &impl Time) {
@@ -147,7 +149,9 @@ async fn markers(store: &Arc<dyn SessionStore>, time: &impl Time) {
         first += usize::from(attempt.await.unwrap());
     }
     assert_eq!(first, 1, "SEC-18: of many at once, one is the first");
+    assert!(store.is_spent(&Marker("flow".into())).await.unwrap());
     let another = Marker("another".into());
+    assert!(!store.is_spent(&another).await.unwrap());
     assert!(store.spend(&another, time.to_live()).await.unwrap());
     time.outlive().await;
     assert!(store.spend(&another, LONG).await.unwrap(), "a marker has an end");
@@ -167,4 +171,34 @@ async fn leases(store: &dyn SessionStore, time: &impl Time) {
     assert!(!store.acquire(&session, &mine, LONG).await.unwrap(), "the late owner releases nothing");
     store.release(&session, &theirs).await.unwrap();
     assert!(store.acquire(&session, &mine, LONG).await.unwrap());
+}
+
+async fn indexes(store: &dyn SessionStore, time: &impl Time) {
+    let (ada, eve) = (IndexName("ada".into()), IndexName("eve".into()));
+    let members = async |index: &IndexName| {
+        let mut members = store.enlisted(index).await.unwrap();
+        members.sort();
+        members
+    };
+    let sorted = |seeds: &[u8]| {
+        let mut keys: Vec<_> = seeds.iter().copied().map(key).collect();
+        keys.sort();
+        keys
+    };
+    assert!(members(&ada).await.is_empty());
+    for seed in [1, 2, 2] {
+        assert!(store.enlist(&ada, &key(seed), LONG, 10).await.unwrap().is_empty());
+    }
+    store.enlist(&eve, &key(3), LONG, 10).await.unwrap();
+    assert_eq!(members(&ada).await, sorted(&[1, 2]), "each member once, and nobody else's");
+    store.delist(&ada, &key(1)).await.unwrap();
+    store.delist(&ada, &key(1)).await.unwrap();
+    assert_eq!(members(&ada).await, sorted(&[2]), "SEC-115: taking one out leaves the others");
+    store.enlist(&ada, &key(4), time.to_live(), 10).await.unwrap();
+    time.outlive().await;
+    assert_eq!(members(&ada).await, sorted(&[2]), "a member leaves with its time");
+    let evicted = store.enlist(&ada, &key(5), LONG + LONG, 1).await.unwrap();
+    assert_eq!(evicted, [key(2)], "SEC-192: the one that would leave first makes room");
+    assert_eq!(members(&ada).await, sorted(&[5]));
+    assert_eq!(members(&eve).await, sorted(&[3]));
 }

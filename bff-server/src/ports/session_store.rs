@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::domain::session_id::SessionKey;
+use crate::domain::{session_id::SessionKey, session_index::IndexName};
 
 /// Counts the writes of a record, so that a slow writer cannot overwrite a newer one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +83,25 @@ pub trait SessionStore: Send + Sync {
 
     /// Marks something as done; `true` for exactly one caller within `ttl`, across all replicas.
     async fn spend(&self, marker: &Marker, ttl: Duration) -> Result<bool, StoreError>;
+
+    /// Whether [`spend`](Self::spend) was called for the marker within its time to live.
+    async fn is_spent(&self, marker: &Marker) -> Result<bool, StoreError>;
+
+    /// Adds a session to an index, for `ttl`, or extends its stay. An index has at most `limit` members:
+    /// those that would leave first are taken out to make room, and returned.
+    async fn enlist(
+        &self,
+        index: &IndexName,
+        key: &SessionKey,
+        ttl: Duration,
+        limit: usize,
+    ) -> Result<Vec<SessionKey>, StoreError>;
+
+    /// Takes a session out of an index.
+    async fn delist(&self, index: &IndexName, key: &SessionKey) -> Result<(), StoreError>;
+
+    /// The sessions of an index. Some may have ended without being taken out.
+    async fn enlisted(&self, index: &IndexName) -> Result<Vec<SessionKey>, StoreError>;
 
     /// Takes the refresh lease of a session for at most `lease`; `false` if another holds it.
     async fn acquire(

@@ -126,6 +126,7 @@ mod tests {
             absolute: Duration::from_secs(100),
             refresh_token: Duration::from_secs(100),
             refresh_token_field: None,
+            idle: None,
             jitter: Duration::ZERO,
         };
         Session::begin(login, TokenResponse::parse(body).unwrap(), &lifetimes, UnixSeconds::new(0))

@@ -1,6 +1,6 @@
 //! Logging in: to the authorization server and back (RFC 6749 §4.1, OpenID Connect Core 1.0 §3.1).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -101,7 +101,7 @@ impl From<SessionError> for FinishError {
             SessionError::Store(error) => Self::Store(error),
             SessionError::Provider(error) => Self::Provider(error),
             SessionError::Internal(error) => Self::Internal(error),
-            SessionError::NoSession => Self::Internal("a new session was not stored".into()),
+            SessionError::NoSession => Self::Tokens("the user logged out at the provider meanwhile".into()),
         }
     }
 }
@@ -118,6 +118,8 @@ pub struct Begun {
 pub struct Finished {
     /// The new session cookie's value.
     pub cookie_value: String,
+    /// The most that the session can last.
+    pub ends_in: Duration,
     /// Where the app wanted to go.
     pub return_to: Url,
 }
@@ -252,7 +254,7 @@ impl Logins {
                 tracing::warn!(session = %old, %error, "the session before this login could not be ended");
             }
         }
-        Ok(Finished { cookie_value, return_to })
+        Ok(Finished { cookie_value, ends_in: self.sessions.lifetimes.absolute, return_to })
     }
 
     /// Sent once: a second use of a code makes a good server revoke what the first one brought.

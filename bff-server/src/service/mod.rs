@@ -1,6 +1,7 @@
 //! The use cases: what happens, in order, when a browser or a gateway asks for something. They call the
 //! rules and the ports; HTTP calls them.
 
+pub mod back_channel;
 pub mod login;
 pub mod logout;
 mod refresh;

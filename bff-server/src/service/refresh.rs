@@ -161,7 +161,8 @@ impl Sessions {
                     "the authorization server answered a refresh with something that is no token");
                 let error = ProviderError::new(answer.to_string());
                 if let Some(refresh_token) = answer.refresh_token {
-                    self.write(key, record.version, &session.with_refresh_token(refresh_token)).await?;
+                    let salvaged = session.with_refresh_token(refresh_token);
+                    self.write(key, record.version, &session, &salvaged).await?;
                 }
                 Err(error.into())
             }
@@ -238,9 +239,12 @@ impl Sessions {
             }
         }
         let renewed = session.refreshed(tokens, claims, &self.lifetimes, self.clock.now());
-        match self.write(key, version, &renewed).await? {
+        match self.write(key, version, session, &renewed).await? {
             ReplaceOutcome::Replaced => {
                 tracing::debug!(session = %key, event = "session_refreshed", "a session was refreshed");
+                if let Err(error) = self.enlist(key, &renewed).await {
+                    tracing::warn!(session = %key, %error, "a refreshed session's stay in its indexes was not extended");
+                }
                 Ok(self.usable(&renewed.live))
             }
             ReplaceOutcome::Gone => {
@@ -261,21 +265,32 @@ impl Sessions {
     }
 
     /// The one write whose loss rotation cannot hide: tried again before giving up, and logged.
+    ///
+    /// A record that was written in between without a new refresh token (activity was noted) is no reason to
+    /// give up: the tokens go on top of it.
     async fn write(
         &self,
         key: &SessionKey,
-        version: Version,
-        session: &Session,
+        mut version: Version,
+        before: &Session,
+        after: &Session,
     ) -> Result<ReplaceOutcome, SessionError> {
-        let record = self.codec.encode(key, session, &*self.entropy)?;
+        let record = self.codec.encode(key, after, &*self.entropy)?;
         let mut pause = Duration::from_millis(20);
-        for attempt in 1.. {
-            match self.store.replace(key, version, &record, self.time_to_live(session)).await {
-                Ok(ReplaceOutcome::Stale) if attempt > 1 => {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match self.store.replace(key, version, &record, self.time_to_live(after)).await {
+                Ok(ReplaceOutcome::Stale) if attempt <= STORE_ATTEMPTS => {
+                    let (stored, found) = self.read(key).await?;
                     // An earlier attempt may have been written although its answer was lost.
-                    let (_, stored) = self.read(key).await?;
-                    let ours = stored.live.access_token == session.live.access_token;
-                    return Ok(if ours { ReplaceOutcome::Replaced } else { ReplaceOutcome::Stale });
+                    if found.live.access_token == after.live.access_token {
+                        return Ok(ReplaceOutcome::Replaced);
+                    }
+                    if found.kept.refresh_token != before.kept.refresh_token {
+                        return Ok(ReplaceOutcome::Stale);
+                    }
+                    version = stored.version;
                 }
                 Ok(outcome) => return Ok(outcome),
                 Err(error) if attempt < STORE_ATTEMPTS => {
@@ -290,11 +305,10 @@ impl Sessions {
                 }
             }
         }
-        Err(SessionError::NoSession)
     }
 
     fn freshness(&self, session: &Session) -> Freshness {
-        session.live.freshness(self.lifetimes.jitter, self.clock.now())
+        session.live.freshness(&self.lifetimes, self.clock.now())
     }
 }
 

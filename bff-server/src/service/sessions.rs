@@ -4,17 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
-use super::refresh::Refreshes;
+use super::{back_channel::tombstone, refresh::Refreshes};
 use crate::{
     domain::{
         credential::AccessToken,
         session::{Freshness, Lifetimes, Live, Session},
         session_id::{SessionCookie, SessionId, SessionKey},
+        session_index::SessionIndexes,
         time::UnixSeconds,
     },
     ports::{
         AuthorizationServer, Clock, Entropy, EntropyFailure, ProviderError, RevocableToken, SessionStore,
-        StoreError, StoredRecord,
+        StoreError, StoredRecord, Version,
     },
     seal::RecordCodec,
 };
@@ -76,6 +77,8 @@ pub struct Sessions {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) refreshes: Refreshes,
+    pub(super) indexes: SessionIndexes,
+    max_sessions_per_user: usize,
     /// What must be finished before the process may end.
     pub(super) tasks: TaskTracker,
     cookie: SessionCookie,
@@ -95,6 +98,10 @@ pub struct SessionsParts {
     pub user_claims: Vec<String>,
     /// How their cookie is signed.
     pub cookie: SessionCookie,
+    /// How they are found by user.
+    pub indexes: SessionIndexes,
+    /// How many one user may have at once; the oldest make room.
+    pub max_sessions_per_user: usize,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -106,8 +113,19 @@ pub struct SessionsParts {
 impl Sessions {
     /// Puts the parts together.
     pub fn new(parts: SessionsParts) -> Self {
-        let SessionsParts { store, server, codec, lifetimes, user_claims, cookie, clock, entropy, tasks } =
-            parts;
+        let SessionsParts {
+            store,
+            server,
+            codec,
+            lifetimes,
+            user_claims,
+            cookie,
+            indexes,
+            max_sessions_per_user,
+            clock,
+            entropy,
+            tasks,
+        } = parts;
         Self {
             store,
             server,
@@ -117,6 +135,8 @@ impl Sessions {
             clock,
             entropy,
             refreshes: Refreshes::default(),
+            indexes,
+            max_sessions_per_user,
             tasks,
             cookie,
         }
@@ -128,16 +148,20 @@ impl Sessions {
     }
 
     /// The session, as it may be shown to the browser.
-    pub async fn show(&self, key: &SessionKey) -> Result<VisibleSession, SessionError> {
-        let live = self.read_live(key).await?;
-        let expires_in = self.clock.now().until(live.ends_at).as_secs();
+    pub async fn show(self: &Arc<Self>, key: &SessionKey) -> Result<VisibleSession, SessionError> {
+        let mut live = self.read_live(key).await?;
+        let now = self.clock.now();
+        if live.should_note_use(self.lifetimes.idle, now) {
+            live.used_at = now;
+        }
+        let expires_in = now.until(live.end(self.lifetimes.idle)).as_secs();
         Ok(VisibleSession { claims_json: live.claims_json, expires_in })
     }
 
     /// A currently valid access token; refreshed first if it is about to expire.
     pub async fn access_token(self: &Arc<Self>, key: &SessionKey) -> Result<UsableToken, SessionError> {
         let live = self.read_live(key).await?;
-        match live.freshness(self.lifetimes.jitter, self.clock.now()) {
+        match live.freshness(&self.lifetimes, self.clock.now()) {
             Freshness::Fresh => Ok(self.usable(&live)),
             Freshness::Over => Err(SessionError::NoSession),
             freshness @ (Freshness::Stale | Freshness::Expired) => match self.refresh(key).await {
@@ -155,9 +179,40 @@ impl Sessions {
         let id = SessionId::from_random(self.entropy.random_256()?);
         let (cookie_value, key) = self.cookie.issue(&id);
         let record = self.codec.encode(&key, session, &*self.entropy)?;
+        // Into the indexes first: a logout that comes in between finds it there.
+        self.enlist(&key, session).await?;
         self.store.insert(&key, &record, self.time_to_live(session)).await?;
+        if self.ended_at_provider(session).await? {
+            tracing::info!(session = %key, "a login was overtaken by a logout at the provider");
+            self.store.remove(&key).await?;
+            return Err(SessionError::NoSession);
+        }
         tracing::info!(session = %key, event = "session_begun", "a session has begun");
         Ok(cookie_value)
+    }
+
+    /// Puts a session into its indexes, or extends its stay. Where a user has too many, the oldest end.
+    pub(super) async fn enlist(&self, key: &SessionKey, session: &Session) -> Result<(), StoreError> {
+        for index in self.indexes.of_session(&session.kept) {
+            // Use may extend the session up to here without coming back to its indexes.
+            let ttl = self.clock.now().until(session.live.ends_at).max(Duration::from_secs(1));
+            for evicted in self.store.enlist(&index, key, ttl, self.max_sessions_per_user).await? {
+                tracing::info!(session = %evicted, event = "session_ended", reason = "too_many_sessions",
+                    "a user's oldest session ended to make room");
+                self.store.remove(&evicted).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn ended_at_provider(&self, session: &Session) -> Result<bool, StoreError> {
+        let Some(provider_session) = &session.kept.provider_session else { return Ok(false) };
+        for index in self.indexes.of_provider_session(&session.kept.issuer, provider_session) {
+            if self.store.is_spent(&tombstone(&index)).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Ends a session, here at once and at the authorization server's revocation endpoint soon. Returns
@@ -172,6 +227,12 @@ impl Sessions {
         if let Some(session) = &session {
             tracing::info!(session = %key, event = "session_ended", "a session has ended");
             self.revoke_soon(&session.kept.client_id, session);
+            for index in self.indexes.ever_of_session(&session.kept) {
+                // What stays behind names no session, and leaves with its time.
+                if let Err(error) = self.store.delist(&index, key).await {
+                    tracing::warn!(session = %key, %error, "an ended session is still in an index");
+                }
+            }
         }
         Ok(session)
     }
@@ -179,26 +240,52 @@ impl Sessions {
     pub(super) fn usable(&self, live: &Live) -> UsableToken {
         UsableToken {
             access_token: live.access_token.clone(),
-            expires_in: live.usable_secs(self.lifetimes.jitter, self.clock.now()),
+            expires_in: live.usable_secs(&self.lifetimes, self.clock.now()),
         }
     }
 
     pub(super) fn time_to_live(&self, session: &Session) -> Duration {
-        self.clock.now().until(session.live.ends_at).max(Duration::from_secs(1))
+        self.clock.now().until(session.live.end(self.lifetimes.idle)).max(Duration::from_secs(1))
     }
 
     pub(super) async fn read(&self, key: &SessionKey) -> Result<(StoredRecord, Session), SessionError> {
         let record = self.store.read(key).await?.ok_or(SessionError::NoSession)?;
         let session = self.codec.decode(key, &record.value).map_err(|error| unreadable(key, error))?;
-        still_running(session.live.ends_at, self.clock.now())?;
+        still_running(session.live.end(self.lifetimes.idle), self.clock.now())?;
         Ok((record, session))
     }
 
-    async fn read_live(&self, key: &SessionKey) -> Result<Live, SessionError> {
+    async fn read_live(self: &Arc<Self>, key: &SessionKey) -> Result<Live, SessionError> {
         let record = self.store.read(key).await?.ok_or(SessionError::NoSession)?;
         let live = self.codec.decode_live(key, &record.value).map_err(|error| unreadable(key, error))?;
-        still_running(live.ends_at, self.clock.now())?;
+        let now = self.clock.now();
+        still_running(live.end(self.lifetimes.idle), now)?;
+        if live.should_note_use(self.lifetimes.idle, now) {
+            self.note_use_soon(key, record.version);
+        }
         Ok(live)
+    }
+
+    /// Notes in the background that a session is in use. Of several at once one is written; one that comes
+    /// between a refresh's reading and writing does not cost the refresh its tokens.
+    fn note_use_soon(self: &Arc<Self>, key: &SessionKey, seen: Version) {
+        let (sessions, key) = (Arc::clone(self), key.clone());
+        self.tasks.spawn(async move {
+            let noted = async {
+                let (record, mut session) = sessions.read(&key).await?;
+                if record.version != seen {
+                    return Ok(());
+                }
+                session.live.used_at = sessions.clock.now();
+                let value = sessions.codec.encode(&key, &session, &*sessions.entropy)?;
+                sessions.store.replace(&key, seen, &value, sessions.time_to_live(&session)).await?;
+                Ok::<(), SessionError>(())
+            };
+            match noted.await {
+                Ok(()) | Err(SessionError::NoSession) => {}
+                Err(error) => tracing::warn!(session = %key, %error, "a session's use could not be noted"),
+            }
+        });
     }
 
     /// Revokes a session's tokens in the background (RFC 7009): whoever logs out does not wait for it.

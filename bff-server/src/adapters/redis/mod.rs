@@ -6,6 +6,7 @@
 //! | `{namespace}:session:{key}` | string | eight bytes of version, then the sealed record |
 //! | `{namespace}:marker:{name}` | string | that something has happened once |
 //! | `{namespace}:lease:{key}` | string | who is refreshing a session |
+//! | `{namespace}:index:{name}` | sorted set | a user's sessions, by when they end |
 //!
 //! Each key has a time to live from the command that creates it. No operation touches more than one key,
 //! so all of them are atomic on a Cluster too.
@@ -21,7 +22,7 @@ use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Script, ServerErrorKind,
 use self::link::{Connection, Link};
 pub use self::link::{Credentials, Endpoint, Protocol, RedisSettings, Tls, Topology};
 use crate::{
-    domain::session_id::SessionKey,
+    domain::{session_id::SessionKey, session_index::IndexName},
     ports::{LeaseOwner, Marker, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version},
 };
 
@@ -45,12 +46,37 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) 
 return 0
 ";
 
+/// Adds a session to an index, drops those whose time is up, and takes out what exceeds the limit.
+const ENLIST: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+local evicted = {}
+local excess = redis.call('ZCARD', KEYS[1]) - ARGV[3]
+if excess > 0 then
+  evicted = redis.call('ZRANGE', KEYS[1], 0, excess - 1)
+  redis.call('ZREMRANGEBYRANK', KEYS[1], 0, excess - 1)
+end
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return evicted
+";
+
+/// The members of an index whose time is not up.
+const ENLISTED: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+return redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')
+";
+
 /// See the [module](self).
 pub struct RedisStore {
     link: Link,
     namespace: String,
     replace: Script,
     release: Script,
+    enlist: Script,
+    enlisted: Script,
 }
 
 impl RedisStore {
@@ -62,6 +88,8 @@ impl RedisStore {
             namespace,
             replace: Script::new(REPLACE),
             release: Script::new(RELEASE),
+            enlist: Script::new(ENLIST),
+            enlisted: Script::new(ENLISTED),
         })
     }
 
@@ -71,6 +99,14 @@ impl RedisStore {
 
     fn lease_key(&self, key: &SessionKey) -> String {
         format!("{}:lease:{}", self.namespace, key.as_str())
+    }
+
+    fn marker_key(&self, marker: &Marker) -> String {
+        format!("{}:marker:{}", self.namespace, marker.0)
+    }
+
+    fn index_key(&self, index: &IndexName) -> String {
+        format!("{}:index:{}", self.namespace, index.0)
     }
 
     async fn run<T: FromRedisValue>(&self, command: Cmd) -> Result<T, StoreError> {
@@ -149,12 +185,41 @@ impl SessionStore for RedisStore {
 
     async fn spend(&self, marker: &Marker, ttl: Duration) -> Result<bool, StoreError> {
         let mut set = cmd("SET");
-        set.arg(format!("{}:marker:{}", self.namespace, marker.0))
-            .arg(1)
-            .arg("NX")
-            .arg("PX")
-            .arg(milliseconds(ttl));
+        set.arg(self.marker_key(marker)).arg(1).arg("NX").arg("PX").arg(milliseconds(ttl));
         self.run::<Value>(set).await.map(|answer| answer != Value::Nil)
+    }
+
+    async fn is_spent(&self, marker: &Marker) -> Result<bool, StoreError> {
+        let mut exists = cmd("EXISTS");
+        exists.arg(self.marker_key(marker));
+        self.run(exists).await
+    }
+
+    async fn enlist(
+        &self,
+        index: &IndexName,
+        key: &SessionKey,
+        ttl: Duration,
+        limit: usize,
+    ) -> Result<Vec<SessionKey>, StoreError> {
+        let mut call = self.enlist.key(self.index_key(index));
+        call.arg(key.as_str()).arg(milliseconds(ttl)).arg(limit);
+        let evicted: Vec<String> =
+            self.bounded(async |connection| call.invoke_async(connection).await).await?;
+        Ok(evicted.iter().filter_map(|key| SessionKey::from_store(key)).collect())
+    }
+
+    async fn delist(&self, index: &IndexName, key: &SessionKey) -> Result<(), StoreError> {
+        let mut remove = cmd("ZREM");
+        remove.arg(self.index_key(index)).arg(key.as_str());
+        self.run(remove).await
+    }
+
+    async fn enlisted(&self, index: &IndexName) -> Result<Vec<SessionKey>, StoreError> {
+        let call = self.enlisted.key(self.index_key(index));
+        let members: Vec<String> =
+            self.bounded(async |connection| call.invoke_async(connection).await).await?;
+        Ok(members.iter().filter_map(|key| SessionKey::from_store(key)).collect())
     }
 
     async fn acquire(

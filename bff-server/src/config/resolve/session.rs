@@ -22,6 +22,7 @@ const DEFAULT_JITTER_SECS: u64 = 7;
 /// Browsers cap cookies at 400 days (draft-ietf-httpbis-rfc6265bis §5.5).
 const MAX_COOKIE_SECS: u64 = 400 * 24 * 3600;
 const MAX_KEYS: usize = 8;
+const DEFAULT_MAX_SESSIONS_PER_USER: u32 = 1000;
 
 pub(super) fn session(section: SessionSection, notes: &mut Notes) -> SessionConfig {
     let mode = match section.mode.kind.as_deref() {
@@ -78,9 +79,16 @@ pub(super) fn session(section: SessionSection, notes: &mut Notes) -> SessionConf
             DEFAULT_REFRESH_TOKEN_SECS,
             notes,
         ),
+        idle: section
+            .idle_timeout_secs
+            .map(|seconds| lifetime("session.idleTimeoutSecs", Some(seconds), seconds, notes)),
         refresh_token_field: section.refresh_token_expiration_payload_field.filter(|it| !it.is_empty()),
         jitter: Duration::from_secs(jitter_secs),
     };
+    let max_sessions_per_user = section.max_sessions_per_user.unwrap_or(DEFAULT_MAX_SESSIONS_PER_USER);
+    if max_sessions_per_user == 0 {
+        notes.problem("session.maxSessionsPerUser", "it is zero: nobody could log in", "use at least 1");
+    }
     let error_redirect =
         section.error_redirects.as_deref().and_then(|text| web_url("session.errorRedirects", text, notes));
     SessionConfig {
@@ -89,6 +97,7 @@ pub(super) fn session(section: SessionSection, notes: &mut Notes) -> SessionConf
         signing_keys,
         encryption_keys,
         lifetimes,
+        max_sessions_per_user: usize::try_from(max_sessions_per_user).unwrap_or(usize::MAX),
         user_claims,
         error_redirect,
         logout_on_get: !section.disable_logout_on_get.unwrap_or(false),

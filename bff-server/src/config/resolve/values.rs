@@ -82,7 +82,11 @@ pub(super) fn text_secret(key: &str, source: &SecretSource, notes: &mut Notes) -
 pub(super) fn lifetime(key: &str, seconds: Option<u64>, default: u64, notes: &mut Notes) -> Duration {
     let seconds = seconds.unwrap_or(default);
     if seconds == 0 || seconds > MAX_LIFETIME_SECS {
-        notes.problem(key, "it is zero or more than a century", format!("give seconds, such as {default}"));
+        notes.problem(
+            key,
+            "it is zero or more than a century",
+            format!("give seconds, such as {}", default.clamp(1, 3600)),
+        );
     }
     Duration::from_secs(seconds)
 }

@@ -15,6 +15,7 @@ use crate::{
         metadata::ProviderMetadata,
         session::{Lifetimes, Login},
         session_id::{CookieKey, SessionCookie},
+        session_index::{IndexName, SessionIndexes},
     },
     ports::{
         AuthorizationServer, Clock as _, Marker, SessionStore, StoreError, StoredRecord,
@@ -131,6 +132,24 @@ impl SessionStore for FailingStore {
     async fn spend(&self, marker: &Marker, ttl: Duration) -> Result<bool, StoreError> {
         self.inner.spend(marker, ttl).await
     }
+    async fn is_spent(&self, marker: &Marker) -> Result<bool, StoreError> {
+        self.inner.is_spent(marker).await
+    }
+    async fn enlist(
+        &self,
+        index: &IndexName,
+        key: &SessionKey,
+        ttl: Duration,
+        limit: usize,
+    ) -> Result<Vec<SessionKey>, StoreError> {
+        self.inner.enlist(index, key, ttl, limit).await
+    }
+    async fn delist(&self, index: &IndexName, key: &SessionKey) -> Result<(), StoreError> {
+        self.inner.delist(index, key).await
+    }
+    async fn enlisted(&self, index: &IndexName) -> Result<Vec<SessionKey>, StoreError> {
+        self.inner.enlisted(index).await
+    }
     async fn acquire(
         &self,
         key: &SessionKey,
@@ -174,6 +193,8 @@ impl Stage {
             lifetimes: lifetimes(),
             user_claims: vec!["email".into()],
             cookie: SessionCookie::new("s".into(), CookieKey::new(&[1; 32], &[2; 32]), Vec::new()),
+            indexes: SessionIndexes::new([[3; 32]]),
+            max_sessions_per_user: 100,
             clock: self.clock.clone(),
             entropy: Arc::new(SystemEntropy),
             tasks: TaskTracker::new(),
@@ -201,6 +222,7 @@ fn lifetimes() -> Lifetimes {
         absolute: Duration::from_hours(1),
         refresh_token: Duration::from_mins(30),
         refresh_token_field: None,
+        idle: None,
         jitter: Duration::from_secs(7),
     }
 }
@@ -287,7 +309,10 @@ async fn sec_090_invalid_grant_for_a_token_that_was_replaced_meanwhile_does_not(
     let (record, session) = sessions.read(&key).await.unwrap();
     let newer = TokenResponse::parse(tokens(7).to_string().as_bytes()).unwrap();
     let newer = session.refreshed(newer, None, &lifetimes(), stage.clock.now());
-    assert_eq!(sessions.write(&key, record.version, &newer).await.unwrap(), ReplaceOutcome::Replaced);
+    assert_eq!(
+        sessions.write(&key, record.version, &session, &newer).await.unwrap(),
+        ReplaceOutcome::Replaced
+    );
     stage.server.gate.add_permits(1);
     assert_eq!(waiting.await.unwrap().unwrap().access_token.expose(), "at-7");
     assert!(stage.store.read(&key).await.unwrap().is_some());

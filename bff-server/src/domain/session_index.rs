@@ -1,0 +1,95 @@
+//! How sessions are found by who they belong to: for logouts that the provider reports, and for "log out
+//! everywhere".
+
+use aws_lc_rs::hmac;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::session::Kept;
+
+/// Names a set of sessions: those of one user, or of one session at the provider. A keyed hash, so that a
+/// dump of the store does not say who is logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexName(pub String);
+
+/// Makes index names. Written with the first key, looked up with all, so that a key can be rotated.
+pub struct SessionIndexes {
+    keys: Vec<hmac::Key>,
+}
+
+impl SessionIndexes {
+    /// From 256-bit keys, the current one first.
+    pub fn new<K: AsRef<[u8]>>(keys: impl IntoIterator<Item = K>) -> Self {
+        let keys = keys.into_iter().map(|key| hmac::Key::new(hmac::HMAC_SHA256, key.as_ref())).collect();
+        Self { keys }
+    }
+
+    /// The indexes that a session belongs to now.
+    pub fn of_session(&self, session: &Kept) -> Vec<IndexName> {
+        self.all_of_session(session).into_iter().flat_map(|names| names.into_iter().take(1)).collect()
+    }
+
+    /// The indexes that it may have been put into.
+    pub fn ever_of_session(&self, session: &Kept) -> Vec<IndexName> {
+        self.all_of_session(session).into_iter().flatten().collect()
+    }
+
+    /// Where the sessions of a user are: by issuer and `sub`, and by nothing else.
+    pub fn of_subject(&self, issuer: &str, subject: &str) -> Vec<IndexName> {
+        self.names("sub", issuer, subject)
+    }
+
+    /// Where the sessions that belong to one at the provider are: by issuer and `sid`.
+    pub fn of_provider_session(&self, issuer: &str, provider_session: &str) -> Vec<IndexName> {
+        self.names("sid", issuer, provider_session)
+    }
+
+    /// A name for a token that must not be accepted twice.
+    pub fn token_marker(&self, issuer: &str, token_id: &str) -> String {
+        // Any key will do as long as all replicas use it; the oldest is the one that all of them know.
+        self.names("jti", issuer, token_id).pop().map(|name| name.0).unwrap_or_default()
+    }
+
+    fn all_of_session(&self, session: &Kept) -> Vec<Vec<IndexName>> {
+        let subject = session.subject.as_ref().map(|it| self.of_subject(&session.issuer, it));
+        let provider_session =
+            session.provider_session.as_ref().map(|it| self.of_provider_session(&session.issuer, it));
+        subject.into_iter().chain(provider_session).collect()
+    }
+
+    fn names(&self, kind: &str, issuer: &str, value: &str) -> Vec<IndexName> {
+        let mut message = Vec::new();
+        for field in [kind, issuer, value] {
+            message.extend_from_slice(&u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
+            message.extend_from_slice(field.as_bytes());
+        }
+        self.keys
+            .iter()
+            .map(|key| IndexName(format!("{kind}:{}", URL_SAFE_NO_PAD.encode(hmac::sign(key, &message)))))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sec_049_a_user_is_issuer_and_subject_together() {
+        let indexes = SessionIndexes::new([[1; 32]]);
+        let of = |issuer, subject| indexes.of_subject(issuer, subject);
+        assert_eq!(of("https://a", "1"), of("https://a", "1"));
+        assert_ne!(of("https://a", "1"), of("https://b", "1"));
+        assert_ne!(of("https://a", "1"), of("https://a", "2"));
+        assert_ne!(of("https://a", "b1"), of("https://ab", "1"), "fields do not run into each other");
+        assert_ne!(of("https://a", "1"), indexes.of_provider_session("https://a", "1"));
+        assert!(!of("https://a", "ada@example.com")[0].0.contains("ada"));
+    }
+
+    #[test]
+    fn sec_139_names_of_a_retired_key_are_still_looked_up() {
+        let old = SessionIndexes::new([[1; 32]]).of_subject("i", "s");
+        let rotated = SessionIndexes::new([[2; 32], [1; 32]]).of_subject("i", "s");
+        assert_eq!(rotated.len(), 2);
+        assert_eq!(rotated.last(), old.first());
+    }
+}

@@ -1,0 +1,121 @@
+//! `POST {apiPrefix}/oidc/logout/backchannel`, and `POST /-/sessions/end` on the internal listener.
+
+use std::sync::Arc;
+
+use authtool_contract::{ProblemCode, endpoint::param};
+use axum::{
+    body::to_bytes,
+    extract::{Request, State},
+    response::Response,
+};
+use http::{HeaderMap, StatusCode, header};
+
+use super::{
+    App, MAX_BODY_BYTES,
+    answer::{json, problem, problem_in_detail, retry_after},
+    correlation::CorrelationId,
+    guard::Provenance,
+};
+use crate::{
+    domain::{
+        credential::{IdToken, MAX_TOKEN_BYTES},
+        parameters::Parameter,
+    },
+    service::back_channel::ReportError,
+};
+
+const LOGOUT_TOKEN: Parameter = Parameter::new(param::LOGOUT_TOKEN, MAX_TOKEN_BYTES);
+const SUBJECT: Parameter = Parameter::new(param::SUBJECT, 255);
+
+/// The provider reports a logout (OpenID Connect Back-Channel Logout 1.0 §2.5 to §2.8).
+pub(crate) async fn logout(State(app): State<Arc<App>>, id: CorrelationId, request: Request) -> Response {
+    let token = match form_value(&app, &id, request, LOGOUT_TOKEN).await {
+        Ok(token) => token,
+        Err(refusal) => return refusal,
+    };
+    let Ok(token) = IdToken::parse(token) else {
+        tracing::warn!(
+            event = "back_channel_logout_refused",
+            reason = "malformed",
+            "a logout token was refused"
+        );
+        return problem_in_detail(ProblemCode::InvalidRequest, Some("logout_token is not a signed JWT"), &id);
+    };
+    match app.back_channel.report(&token).await {
+        Ok(_) => {
+            let mut response = Response::default();
+            *response.status_mut() = StatusCode::OK;
+            response
+        }
+        Err(error) => failure(&error, &id),
+    }
+}
+
+/// An operator logs a user out everywhere.
+pub(crate) async fn end_sessions(
+    State(app): State<Arc<App>>,
+    id: CorrelationId,
+    request: Request,
+) -> Response {
+    let subject = match form_value(&app, &id, request, SUBJECT).await {
+        Ok(subject) => subject,
+        Err(refusal) => return refusal,
+    };
+    match app.back_channel.end_everywhere(&subject).await {
+        Ok(ended) => json(format!("{{\"ended\":{ended}}}")),
+        Err(error) => failure(&error, &id),
+    }
+}
+
+/// One value of a form that a server, not a browser, posts.
+#[allow(clippy::result_large_err)]
+async fn form_value(
+    app: &App,
+    id: &CorrelationId,
+    request: Request,
+    parameter: Parameter,
+) -> Result<String, Response> {
+    if Provenance::of(request.headers(), &app.app_origin).is_from_a_browser() {
+        let detail = "this endpoint is called by servers, not by browsers";
+        return Err(problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), id));
+    }
+    let malformed = |detail: &str| problem_in_detail(ProblemCode::InvalidRequest, Some(detail), id);
+    if !is_form(request.headers()) {
+        return Err(malformed("the content type must be application/x-www-form-urlencoded"));
+    }
+    let limit = usize::try_from(MAX_BODY_BYTES).unwrap_or(usize::MAX);
+    let body =
+        to_bytes(request.into_body(), limit).await.map_err(|_| problem(ProblemCode::ContentTooLarge, id))?;
+    let body = std::str::from_utf8(&body).map_err(|_| malformed("the form is not UTF-8"))?;
+    parameter.require(body).map_err(|error| malformed(&error.to_string()))
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+}
+
+fn failure(error: &ReportError, id: &CorrelationId) -> Response {
+    match error {
+        ReportError::Refused(reason) => {
+            tracing::warn!(reason, event = "back_channel_logout_refused", "a logout token was refused");
+            problem_in_detail(ProblemCode::InvalidRequest, Some(&error.to_string()), id)
+        }
+        // Never 200: the provider must know that sessions may still be alive.
+        ReportError::Provider(cause) => {
+            tracing::warn!(error = %cause, event = "back_channel_logout_failed", "a logout token could not be checked");
+            retry_after(problem(ProblemCode::ProviderUnavailable, id), cause.retry_after)
+        }
+        ReportError::Store(cause) => {
+            tracing::error!(error = %cause, event = "back_channel_logout_failed", "sessions could not be ended");
+            retry_after(problem(ProblemCode::StoreUnavailable, id), None)
+        }
+        ReportError::Internal(cause) => {
+            tracing::error!(error = %cause, event = "internal", "an internal operation failed");
+            problem(ProblemCode::Internal, id)
+        }
+    }
+}

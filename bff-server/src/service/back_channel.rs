@@ -1,0 +1,133 @@
+//! Logouts that somebody else reports: the OpenID Provider on the back channel
+//! (OpenID Connect Back-Channel Logout 1.0), or an operator who logs a user out everywhere.
+
+use std::{sync::Arc, time::Duration};
+
+use super::sessions::{SessionError, Sessions};
+use crate::{
+    domain::{credential::IdToken, logout_token::ReportedLogout, session_index::IndexName},
+    ports::{Marker, ProviderError, StoreError, TokenVerificationError},
+};
+
+/// A login that was under way when its provider session ended is refused for this long.
+const TOMBSTONE: Duration = Duration::from_mins(15);
+
+/// Why a report is not acted on.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The token is not acceptable; the provider is told so.
+    #[error("the logout token is refused: {0}")]
+    Refused(String),
+    /// The provider's keys cannot be had.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// The store is in trouble: some sessions may still be there, and the provider should report again.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
+    /// Our own trouble.
+    #[error("an internal operation failed: {0}")]
+    Internal(Arc<str>),
+}
+
+impl From<StoreError> for ReportError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+impl From<SessionError> for ReportError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Store(error) => Self::Store(error),
+            SessionError::Provider(error) => Self::Provider(error),
+            SessionError::Internal(error) => Self::Internal(error),
+            SessionError::NoSession => Self::Internal("a session vanished in an unexpected place".into()),
+        }
+    }
+}
+
+/// See the [module](self).
+pub struct BackChannelLogouts {
+    sessions: Arc<Sessions>,
+    /// `clientId`, and the issuer of its ID tokens.
+    clients: Vec<(String, String)>,
+}
+
+impl BackChannelLogouts {
+    /// `clients`: each `clientId` with the issuer of its ID tokens.
+    pub fn new(sessions: Arc<Sessions>, clients: Vec<(String, String)>) -> Self {
+        Self { sessions, clients }
+    }
+
+    /// Acts on a logout token. Returns how many sessions ended; none is a success too.
+    pub async fn report(&self, token: &IdToken) -> Result<usize, ReportError> {
+        let logout = self.verify(token).await?;
+        let store = &self.sessions.store;
+        let indexes = &self.sessions.indexes;
+        let replay = Marker(format!("jti:{}", indexes.token_marker(&logout.issuer, &logout.token_id)));
+        if store.is_spent(&replay).await? {
+            return Err(ReportError::Refused("its `jti` was reported before".into()));
+        }
+        let names = match (&logout.provider_session, &logout.subject) {
+            (Some(sid), _) => {
+                let names = indexes.of_provider_session(&logout.issuer, sid);
+                // Before the index is read: a login in flight either sees this, or is in the index.
+                for name in &names {
+                    store.spend(&tombstone(name), TOMBSTONE).await?;
+                }
+                names
+            }
+            (None, Some(subject)) => indexes.of_subject(&logout.issuer, subject),
+            (None, None) => Vec::new(),
+        };
+        let ended = self.end_all(&names).await?;
+        // Only now: a report that failed halfway may come again.
+        store.spend(&replay, logout.remember).await?;
+        tracing::info!(event = "back_channel_logout", ended, "the provider reported a logout");
+        Ok(ended)
+    }
+
+    /// Ends all sessions of a user. Returns how many there were.
+    pub async fn end_everywhere(&self, subject: &str) -> Result<usize, ReportError> {
+        let mut issuers: Vec<&str> = self.clients.iter().map(|(_, issuer)| issuer.as_str()).collect();
+        issuers.sort_unstable();
+        issuers.dedup();
+        let mut ended = 0;
+        for issuer in issuers {
+            ended += self.end_all(&self.sessions.indexes.of_subject(issuer, subject)).await?;
+        }
+        tracing::info!(event = "ended_everywhere", ended, "all sessions of a user were ended");
+        Ok(ended)
+    }
+
+    async fn verify(&self, token: &IdToken) -> Result<ReportedLogout, ReportError> {
+        let mut refusal = "there is no client it could be for".to_owned();
+        for (client_id, issuer) in &self.clients {
+            match self.sessions.server.verify(client_id, token).await {
+                Err(TokenVerificationError::Unavailable(error)) => return Err(error.into()),
+                Err(TokenVerificationError::Refused(why)) => refusal = why,
+                Ok(signed) => match signed.validate_logout(issuer, &[client_id], self.sessions.clock.now()) {
+                    Ok(logout) => return Ok(logout),
+                    Err(why) => refusal = why.to_string(),
+                },
+            }
+        }
+        Err(ReportError::Refused(refusal))
+    }
+
+    async fn end_all(&self, indexes: &[IndexName]) -> Result<usize, ReportError> {
+        let mut ended = 0;
+        for index in indexes {
+            for key in self.sessions.store.enlisted(index).await? {
+                ended += usize::from(self.sessions.end(&key).await?.is_some());
+                self.sessions.store.delist(index, &key).await?;
+            }
+        }
+        Ok(ended)
+    }
+}
+
+/// Marks a provider session as ended.
+pub(super) fn tombstone(index: &IndexName) -> Marker {
+    Marker(format!("ended:{}", index.0))
+}
