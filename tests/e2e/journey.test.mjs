@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { APP, PROVIDER, browserTests } from './browser.mjs';
-import { callApi, goToProvider, logIn, logOut, open, openLoggedIn, seesLoggedOut, seesUser, settled } from './steps.mjs';
+import { callApi, goThroughHistory, goToProvider, logIn, logOut, open, openLoggedIn, seesLoggedOut, seesUser, settled } from './steps.mjs';
 
 const inBrowser = browserTests();
 
@@ -116,10 +116,8 @@ test('going back after a logout shows no user', inBrowser(async (context) => {
   await page.evaluate(() => {
     window.beforeGoingBack = true;
   });
-  // Past the provider's page, which would only lead forward again, to the app as it was left. Playwright
-  // does not notice when a page comes back from the browser's memory, so it is not asked to wait for that.
-  await page.evaluate(() => history.go(-2));
-  await page.waitForFunction(() => window.beforeGoingBack === undefined);
+  // Past the provider's page, which would only lead forward again, to the app as it was left.
+  await goThroughHistory(page, -2, () => window.beforeGoingBack === undefined);
   await seesLoggedOut(page);
   assert.equal(page.url(), `${APP}/`);
   assert.doesNotMatch(await page.content(), /Ada Lovelace/);
@@ -132,8 +130,7 @@ test('a page that comes back from the browser\'s memory looks again who is logge
   });
   await page.goto(`${PROVIDER}/.well-known/openid-configuration`);
   await context.clearCookies();
-  await page.evaluate(() => history.back());
-  await page.waitForFunction(() => window.keptInMemory === true);
+  await goThroughHistory(page, -1, () => window.keptInMemory === true);
   await seesLoggedOut(page);
   assert.doesNotMatch(await page.content(), /Ada Lovelace/);
 }));

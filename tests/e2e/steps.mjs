@@ -76,3 +76,23 @@ export function fetchFromPage(page, path, init) {
     [path, init],
   );
 }
+
+/**
+ * Goes `steps` entries through the history, until the page for which `arrived` holds is there.
+ *
+ * Playwright follows no page that comes back from the browser's memory: what it asks while one page makes
+ * way for another may fail with a context that is gone, and is simply asked again.
+ */
+export async function goThroughHistory(page, steps, arrived) {
+  await page.evaluate((count) => {
+    setTimeout(() => history.go(count));
+  }, steps);
+  const deadline = Date.now() + 15_000;
+  for (;;) {
+    try {
+      return await page.waitForFunction(arrived, undefined, { timeout: deadline - Date.now() });
+    } catch (error) {
+      if (Date.now() >= deadline || !/context|navigation|detached/i.test(error.message)) throw error;
+    }
+  }
+}
