@@ -279,7 +279,7 @@ fn described(error: RedisError) -> StoreError {
             "; check connection.username and connection.password"
         }
         (_, Some("NOPERM")) => {
-            "; the ACL user needs GET, SET, DEL, EVAL, EVALSHA and SCRIPT LOAD on its namespace"
+            "; the ACL user needs, on the keys of its namespace: +@read +@write +@scripting -@dangerous +time"
         }
         (_, Some("OOM")) => "; Redis is full: raise maxmemory",
         (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => "; it is a replica: connect to the primary",
