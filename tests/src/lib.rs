@@ -7,6 +7,9 @@
 //! | [`hostile::HostileOp`] | an OpenID Provider that is correct until told which [`hostile::Lie`] to tell |
 //! | [`Upstream`] | a protected API that remembers what reached it |
 //! | [`browser::Browser`] | a client with a browser's cookie jar and Fetch Metadata, which shows every hop |
+//! | [`redis`] | real Redis: one server, Sentinels, a Cluster, TLS |
+//! | [`Replicas`] | several servers over one store, and [`load::Load`] on them |
+//! | [`Gateway`] | many requests at once, over few connections |
 //! | [`raw`] | requests that no well-behaved client sends |
 //! | [`Stage`] | a server in front of a hostile provider, ready for a test |
 //!
@@ -25,21 +28,27 @@
 mod answer;
 pub mod browser;
 pub mod catalogue;
+mod gateway;
 pub mod hostile;
+pub mod load;
 mod log;
 pub mod ports;
 mod process;
 mod provider;
 pub mod raw;
+pub mod redis;
+mod replicas;
 mod server;
 mod stage;
 mod upstream;
 pub mod wait;
 
 pub use answer::Answer;
+pub use gateway::Gateway;
 pub use log::Log;
 pub use process::Process;
 pub use provider::{Provider, ProviderOptions};
+pub use replicas::{LoggedIn, Replicas};
 pub use server::{Refusal, Server, ServerConfig, random_key};
 pub use stage::{SESSION, Stage};
 pub use upstream::Upstream;

@@ -110,6 +110,26 @@ impl ServerConfig {
         format!("http://localhost:{}", self.public_port)
     }
 
+    /// The file's text.
+    pub fn text(&self) -> String {
+        self.json.to_string()
+    }
+
+    /// The configuration of another replica behind the same gateway: other ports, the same users.
+    #[must_use]
+    pub fn replica(&self) -> Self {
+        let mut replica = Self::new("");
+        let mut json = self.json.clone();
+        for pointer in ["/server/port", "/server/internal/port", "/server/static/root"] {
+            if let (Some(place), Some(own)) = (json.pointer_mut(pointer), replica.json.pointer(pointer)) {
+                *place = own.clone();
+            }
+        }
+        replica.json = json;
+        replica.environment.clone_from(&self.environment);
+        replica
+    }
+
     /// What must not appear in a log.
     fn secrets(&self) -> Vec<String> {
         ["/session/signingKey", "/session/encryptionKey"]
@@ -121,9 +141,9 @@ impl ServerConfig {
     fn spawn(&self) -> Process {
         let path = self.file("authtool.json", self.json.to_string());
         Process::start("the server", BINARY.as_path(), |command| {
-            command.arg("--config").arg(path).envs(self.environment.clone());
             // The most talkative setting, so that every test also looks for secrets in the log.
-            command.env("AUTHTOOL_LOG", "trace").env_remove("RUST_BACKTRACE");
+            command.arg("--config").arg(path).env("AUTHTOOL_LOG", "trace").env_remove("RUST_BACKTRACE");
+            command.envs(self.environment.clone());
             for variable in
                 ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]
             {

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use url::{Url, form_urlencoded};
 
@@ -26,6 +27,7 @@ enum Draft {
 pub(super) async fn answer(state: &OpState, request: Request<Body>) -> Result<Response<Body>, Closed> {
     let received = receive(request).await;
     state.received.lock().unwrap().push(received.clone());
+    let mut abandoned = CountIfDropped(Some(&state.abandoned));
     let parts = take_lies(state, received.endpoint);
 
     // Held back before anything is decided: a gate stands for a provider that has not come to it yet.
@@ -52,7 +54,21 @@ pub(super) async fn answer(state: &OpState, request: Request<Body>) -> Result<Re
         }
         Endpoint::Elsewhere => Draft::Text(StatusCode::NOT_FOUND, "nothing here"),
     };
-    send(draft, &parts).await
+    let answer = send(draft, &parts).await;
+    abandoned.0 = None;
+    state.answered.fetch_add(1, Ordering::SeqCst);
+    answer
+}
+
+/// A connection that its client closes drops what was being done for it.
+struct CountIfDropped<'a>(Option<&'a AtomicUsize>);
+
+impl Drop for CountIfDropped<'_> {
+    fn drop(&mut self) {
+        if let Some(counter) = self.0 {
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+    }
 }
 
 async fn receive(request: Request<Body>) -> Received {
@@ -121,7 +137,7 @@ fn authorize(state: &OpState, request: &Received) -> Draft {
         redirect_uri: redirect_uri.clone(),
         code_challenge: request.query_value("code_challenge").unwrap_or_default(),
         nonce: request.query_value("nonce"),
-        user: state.policy.lock().unwrap().user.clone(),
+        user: state.policy.lock().unwrap().whoever_logs_in(),
         sid: canary("sid"),
         authenticated_at: now(),
     });
@@ -151,7 +167,7 @@ fn token(state: &OpState, request: &Received, parts: &[Part]) -> Draft {
     let mut body = json!({
         "access_token": access_token,
         "token_type": "Bearer",
-        "expires_in": policy.access_token_lifetime,
+        "expires_in": policy.access_tokens.expires_in(),
         "scope": "openid profile email offline_access",
         // An authorization server's own extensions: none of them may leave the server (SEC-71).
         "session_state": canary("session-state"),

@@ -17,6 +17,8 @@ pub(super) struct Grants {
     subjects: HashMap<String, String>,
     refresh_tokens: Vec<String>,
     id_tokens: Vec<String>,
+    spent: HashMap<String, String>,
+    reuses: usize,
 }
 
 /// What a user agreed to.
@@ -52,8 +54,23 @@ impl Grants {
         proven.then_some(authorization)
     }
 
+    /// With rotation, a token that comes back was stolen from somebody: its grant ends (RFC 9700 §4.14.2).
     pub(super) fn redeem_refresh_token(&mut self, token: &str, rotate: bool) -> Option<Authorization> {
-        if rotate { self.sessions.remove(token) } else { self.sessions.get(token).cloned() }
+        if !rotate {
+            return self.sessions.get(token).cloned();
+        }
+        if let Some(grant) = self.spent.get(token) {
+            self.reuses += 1;
+            self.sessions.retain(|_, authorization| authorization.sid != *grant);
+            return None;
+        }
+        let authorization = self.sessions.remove(token)?;
+        self.spent.insert(token.to_owned(), authorization.sid.clone());
+        Some(authorization)
+    }
+
+    pub(super) fn reuses(&self) -> usize {
+        self.reuses
     }
 
     pub(super) fn issue_access_token(&mut self, authorization: &Authorization) -> String {

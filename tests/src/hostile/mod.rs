@@ -27,6 +27,7 @@ pub use transport::Transport;
 use grants::Grants;
 use serde_json::{Map, Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -43,7 +44,7 @@ pub const CLIENT_SECRET: &str = "canary-secret:%+& é/=";
 /// The provider. It stops with the drop.
 pub struct HostileOp {
     state: Arc<OpState>,
-    task: JoinHandle<()>,
+    task: Mutex<JoinHandle<()>>,
 }
 
 pub(crate) struct OpState {
@@ -52,14 +53,44 @@ pub(crate) struct OpState {
     lies: Mutex<Vec<Lie>>,
     grants: Mutex<Grants>,
     policy: Mutex<Policy>,
+    abandoned: AtomicUsize,
+    answered: AtomicUsize,
 }
 
 /// What an honest answer contains.
 #[derive(Clone)]
 struct Policy {
-    access_token_lifetime: u64,
+    access_tokens: Validity,
     rotate_refresh_tokens: bool,
     user: Map<String, Value>,
+    new_users: Option<u64>,
+}
+
+impl Policy {
+    fn whoever_logs_in(&mut self) -> Map<String, Value> {
+        let mut user = self.user.clone();
+        if let Some(number) = &mut self.new_users {
+            *number += 1;
+            user.insert("sub".to_owned(), json!(format!("user-{number}")));
+        }
+        user
+    }
+}
+
+/// How long access tokens are good.
+#[derive(Clone, Copy)]
+enum Validity {
+    Seconds(u64),
+    Until(i64),
+}
+
+impl Validity {
+    fn expires_in(self) -> u64 {
+        match self {
+            Self::Seconds(seconds) => seconds,
+            Self::Until(moment) => u64::try_from(moment - now()).unwrap_or_default().max(1),
+        }
+    }
 }
 
 impl HostileOp {
@@ -78,12 +109,15 @@ impl HostileOp {
             lies: Mutex::default(),
             grants: Mutex::default(),
             policy: Mutex::new(Policy {
-                access_token_lifetime: 3600,
+                access_tokens: Validity::Seconds(3600),
                 rotate_refresh_tokens: true,
                 user: ada(),
+                new_users: None,
             }),
+            abandoned: AtomicUsize::new(0),
+            answered: AtomicUsize::new(0),
         });
-        let task = tokio::spawn(listener::run(listener, Arc::clone(&state)));
+        let task = Mutex::new(tokio::spawn(listener::run(listener, Arc::clone(&state))));
         Self { state, task }
     }
 
@@ -104,7 +138,26 @@ impl HostileOp {
 
     /// The lifetime of the access tokens issued from now on, in seconds.
     pub fn issues_access_tokens_for(&self, seconds: u64) {
-        self.state.policy.lock().unwrap().access_token_lifetime = seconds;
+        self.state.policy.lock().unwrap().access_tokens = Validity::Seconds(seconds);
+    }
+
+    /// The moment at which the access tokens issued from now on expire, all of them together.
+    pub fn issues_access_tokens_until(&self, unix_seconds: i64) {
+        self.state.policy.lock().unwrap().access_tokens = Validity::Until(unix_seconds);
+    }
+
+    /// Nobody listens any more, and who was being served is not answered: the provider is down.
+    pub async fn goes_down(&self) {
+        let task = std::mem::replace(&mut *self.task.lock().unwrap(), tokio::spawn(async {}));
+        task.abort();
+        task.await.ok();
+    }
+
+    /// It is back, and remembers everything.
+    pub async fn comes_back(&self) {
+        let address = self.state.issuer.trim_start_matches("http://");
+        let listener = TcpListener::bind(address).await.expect("the port is still free");
+        *self.task.lock().unwrap() = tokio::spawn(listener::run(listener, Arc::clone(&self.state)));
     }
 
     /// Whether a refresh spends the refresh token (on by default).
@@ -117,7 +170,14 @@ impl HostileOp {
         let mut user = ada();
         user.insert("sub".to_owned(), json!(sub));
         user.extend(claims.as_object().cloned().unwrap_or_default());
-        self.state.policy.lock().unwrap().user = user;
+        let mut policy = self.state.policy.lock().unwrap();
+        policy.user = user;
+        policy.new_users = None;
+    }
+
+    /// Everybody who logs in from now on is somebody else.
+    pub fn logs_in_a_new_user_each_time(&self) {
+        self.state.policy.lock().unwrap().new_users.get_or_insert(0);
     }
 
     /// Makes every refresh token issued so far invalid, as an administrator does who ends a user's sessions.
@@ -137,7 +197,25 @@ impl HostileOp {
 
     /// How many requests came to one endpoint so far.
     pub fn count(&self, endpoint: Endpoint) -> usize {
-        self.received_at(endpoint).len()
+        self.state.received.lock().unwrap().iter().filter(|request| request.endpoint == endpoint).count()
+    }
+
+    /// How many requests nobody waited for any more when they were to be answered. The provider has not
+    /// acted on them, unless its answer was already on the way.
+    pub fn abandoned(&self) -> usize {
+        self.state.abandoned.load(Ordering::SeqCst)
+    }
+
+    /// How many requests are being answered, or held back by a [`Gate`], right now.
+    pub fn pending(&self) -> usize {
+        let received = self.state.received.lock().unwrap().len();
+        received - self.state.answered.load(Ordering::SeqCst) - self.abandoned()
+    }
+
+    /// How often a refresh token was presented that had been spent. Each time, the grant with all its
+    /// tokens was revoked (RFC 9700 §4.14.2).
+    pub fn reuses(&self) -> usize {
+        self.state.grants.lock().unwrap().reuses()
     }
 
     /// Waits until an endpoint has received `count` requests.
@@ -189,7 +267,7 @@ impl HostileOp {
 
 impl Drop for HostileOp {
     fn drop(&mut self) {
-        self.task.abort();
+        self.task.lock().unwrap().abort();
         if std::thread::panicking() {
             eprintln!("---- requests at the hostile provider");
             for request in self.received() {

@@ -1,0 +1,12 @@
+//! Sessions in a real Redis: the store's contract on each kind of it, and what the server makes of it.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod contract;
+mod secrecy;
+mod trouble;

@@ -1,0 +1,230 @@
+//! Redis in trouble, and what users then see: a 503 that passes, never a logout.
+
+use authtool_tests::browser::Browser;
+use authtool_tests::hostile::Endpoint;
+use authtool_tests::redis::{Entry, RedisServer};
+use authtool_tests::{Answer, LoggedIn, Replicas, SESSION, wait};
+use futures_util::future::join_all;
+use std::time::Duration;
+
+async fn one_user() -> (RedisServer, Replicas, LoggedIn) {
+    let redis = RedisServer::with(|options| {
+        options.persistent();
+    })
+    .await;
+    let replicas = Replicas::start(1, &redis.connection()).await;
+    let user = replicas.log_in(1).await.remove(0);
+    (redis, replicas, user)
+}
+
+/// Of the only session.
+async fn record(redis: &RedisServer) -> Entry {
+    let mut entries = redis.dump().await;
+    entries.retain(|entry| entry.key.contains(":session:"));
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    entries.remove(0)
+}
+
+async fn overwrite(redis: &RedisServer, key: &str, value: &[u8]) {
+    let mut set = redis::cmd("SET");
+    set.arg(key).arg(value).arg("EX").arg(600);
+    redis.query::<()>(&set).await.unwrap();
+}
+
+#[track_caller]
+fn is_unavailable(answer: &Answer) {
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(!answer.header("retry-after").is_empty(), "{answer:?}");
+    assert!(answer.set_cookies().is_empty(), "the cookie was touched: {answer:?}");
+    assert_eq!(answer.problem_code(), "store_unavailable", "{answer:?}");
+}
+
+#[tokio::test]
+async fn sec_058_an_unreadable_record_is_no_session() {
+    let (redis, replicas, user) = one_user().await;
+    let good = record(&redis).await;
+    let truncated = |length: usize| good.value[..length].to_vec();
+    let mut flipped = good.value.clone();
+    flipped[40] ^= 1;
+    let cases = [
+        ("garbage", b"canary-garbage".repeat(50)),
+        ("nothing", Vec::new()),
+        ("one byte", vec![0]),
+        ("a version alone", truncated(8)),
+        ("a version and a byte", truncated(9)),
+        ("the beginning of it", truncated(100)),
+        ("one bit changed", flipped),
+    ];
+    for (what, value) in cases {
+        overwrite(&redis, &good.key, &value).await;
+        for answer in [replicas.token_at(0, &user.cookie).await, replicas.session_at(0, &user.cookie).await] {
+            assert_eq!(answer.status, 401, "{what}: {answer:?}");
+            assert_eq!(answer.problem_code(), "no_session", "{what}");
+        }
+        let log = replicas.servers[0].log().text();
+        assert!(log.contains("session_unreadable"), "{what}: nobody is told");
+        assert!(!log.contains("canary-garbage"), "{what}: the log shows the value");
+    }
+
+    redis.ask::<()>(&["DEL", &good.key]).await;
+    redis.ask::<()>(&["RPUSH", &good.key, "a", "list"]).await;
+    for answer in [replicas.token_at(0, &user.cookie).await, replicas.session_at(0, &user.cookie).await] {
+        assert_eq!(answer.status, 401, "another type: {answer:?}");
+    }
+    assert_eq!(replicas.log_in(1).await.len(), 1, "others can log in");
+
+    // Whatever it was, it did not spread.
+    redis.ask::<()>(&["DEL", &good.key]).await;
+    overwrite(&redis, &good.key, &good.value).await;
+    assert_eq!(replicas.token_at(0, &user.cookie).await.status, 200);
+}
+
+/// The refresh token is sealed for itself, so that the hot path need not open it.
+#[tokio::test]
+async fn sec_058_a_record_that_cannot_be_refreshed_ends_when_it_must_be() {
+    let (redis, replicas, _) = one_user().await;
+    redis.ask::<()>(&["FLUSHALL"]).await;
+    replicas.op.issues_access_tokens_for(2);
+    let user = replicas.log_in(1).await.remove(0);
+    let good = record(&redis).await;
+    let mut damaged = good.value.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    overwrite(&redis, &good.key, &damaged).await;
+    let answer = wait::until("the token has expired", async || {
+        let answer = replicas.token_at(0, &user.cookie).await;
+        (answer.status != 200).then_some(answer)
+    })
+    .await;
+    assert_eq!(answer.status, 401, "{answer:?}");
+    assert_eq!(replicas.op.count(Endpoint::Refresh), 0, "there was nothing to refresh with");
+    assert_eq!(replicas.token_at(0, &user.cookie).await.status, 401);
+}
+
+#[tokio::test]
+async fn sec_057_a_record_of_a_newer_version_is_left_alone() {
+    let (redis, replicas, user) = one_user().await;
+    let good = record(&redis).await;
+    let mut newer = good.value.clone();
+    newer[8] = 0xff;
+    overwrite(&redis, &good.key, &newer).await;
+    assert_eq!(replicas.token_at(0, &user.cookie).await.status, 401);
+    assert_eq!(replicas.session_at(0, &user.cookie).await.status, 401);
+    assert!(record(&redis).await.value == newer, "the newer replica's record was changed");
+}
+
+#[tokio::test]
+async fn sec_066_a_redis_that_is_down_is_503_and_no_logout() {
+    let (mut redis, replicas, user) = one_user().await;
+    redis.shut_down().await;
+    is_unavailable(&replicas.token_at(0, &user.cookie).await);
+    is_unavailable(&replicas.session_at(0, &user.cookie).await);
+    let ready = replicas.servers[0].readiness().await;
+    assert_eq!(ready.status, 503, "{ready:?}");
+    assert_eq!(ready.json()["store"]["status"], "unavailable", "{ready:?}");
+    assert_eq!(ready.json()["provider"]["status"], "ok", "the provider is blamed: {ready:?}");
+    let server = &replicas.servers[0];
+    let browser = Browser::new();
+    let page = browser.follow(&server.public, server.bff("/login")).go().await;
+    assert_eq!(page.status(), 503, "{page:#?}");
+    assert!(browser.cookie(SESSION).is_none(), "{page:#?}");
+
+    redis.start_again().await;
+    wait::within(Duration::from_secs(5), "the server has found Redis again", async || {
+        (replicas.token_at(0, &user.cookie).await.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(replicas.session_at(0, &user.cookie).await.status, 200);
+    assert_eq!(replicas.servers[0].readiness().await.status, 200);
+    assert_eq!(replicas.log_in(1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn sec_066_a_redis_that_hangs_is_503_in_bounded_time() {
+    let (redis, replicas, user) = one_user().await;
+    redis.hangs();
+    let started = std::time::Instant::now();
+    let answers = join_all((0..20).map(|_| replicas.token_at(0, &user.cookie))).await;
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(8), "everybody waited for {took:?}");
+    answers.iter().for_each(is_unavailable);
+    redis.goes_on();
+    wait::within(Duration::from_secs(5), "the server talks to Redis again", async || {
+        (replicas.token_at(0, &user.cookie).await.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sec_062_a_redis_that_is_full_keeps_those_who_are_in() {
+    let (redis, replicas, user) = one_user().await;
+    redis.ask::<()>(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
+    redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    let server = &replicas.servers[0];
+    let browser = Browser::new();
+    let page = browser.follow(&server.public, server.bff("/login")).go().await;
+    assert_eq!(page.status(), 503, "{page:#?}");
+    assert!(browser.cookie(SESSION).is_none(), "a session that was not stored: {page:#?}");
+    assert_eq!(replicas.token_at(0, &user.cookie).await.status, 200, "reading needs no room");
+    let ready = replicas.servers[0].readiness().await;
+    assert_eq!(ready.status, 503, "{ready:?}");
+    let reason = ready.json()["store"]["reason"].to_string();
+    assert!(reason.contains("OOM") && reason.contains("maxmemory"), "it does not say what to do: {reason}");
+
+    redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    assert_eq!(replicas.log_in(1).await.len(), 1);
+    assert_eq!(replicas.servers[0].readiness().await.status, 200);
+}
+
+#[tokio::test]
+async fn sec_062_a_replica_is_not_taken_for_a_store() {
+    let (redis, replicas, user) = one_user().await;
+    redis.ask::<()>(&["REPLICAOF", "127.0.0.1", "9"]).await;
+    let ready = replicas.servers[0].readiness().await;
+    assert_eq!(ready.status, 503, "{ready:?}");
+    let reason = ready.json()["store"]["reason"].to_string();
+    assert!(reason.contains("primary"), "it does not say what to do: {reason}");
+    redis.ask::<()>(&["REPLICAOF", "NO", "ONE"]).await;
+    wait::within(Duration::from_secs(5), "it is a store again", async || {
+        (replicas.servers[0].readiness().await.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(replicas.token_at(0, &user.cookie).await.status, 200);
+}
+
+#[tokio::test]
+async fn sec_081_a_forged_cookie_does_not_reach_redis() {
+    let (redis, replicas, user) = one_user().await;
+    let before = redis.info("total_commands_processed").await;
+    for place in 0..user.cookie.len() {
+        let mut forged = user.cookie.clone().into_bytes();
+        forged[place] = if forged[place] == b'A' { b'B' } else { b'A' };
+        let forged = String::from_utf8(forged).unwrap();
+        let answer = replicas.token_at(0, &forged).await;
+        assert_eq!(answer.status, 401, "{forged}: {answer:?}");
+    }
+    let commands = redis.info("total_commands_processed").await - before;
+    assert!(commands <= 1, "Redis was asked {} times about cookies that nobody issued", commands - 1);
+}
+
+#[tokio::test]
+async fn sec_059_requests_that_are_given_up_do_not_mix_up_answers() {
+    let redis = RedisServer::start().await;
+    let replicas = Replicas::start(1, &redis.connection()).await;
+    let users = replicas.log_in(8).await;
+    for turn in 0..60_u64 {
+        let asked =
+            users.iter().flat_map(|user| std::iter::repeat_n(user, 10)).enumerate().map(|(number, user)| {
+                let replicas = &replicas;
+                async move {
+                    // Every other caller gives up, sooner or later.
+                    let number = u64::try_from(number).unwrap();
+                    let patience = if number % 2 == 0 { 20_000 } else { turn * number % 17 };
+                    let asking = replicas.token_at(0, &user.cookie);
+                    if let Ok(answer) = tokio::time::timeout(Duration::from_millis(patience), asking).await {
+                        assert_eq!(replicas.subject_of(&answer).as_ref(), Some(&user.subject), "{answer:?}");
+                    }
+                }
+            });
+        join_all(asked).await;
+    }
+}
