@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 #[derive(Parser)]
 #[command(version, about, long_about = None)]
 struct Arguments {
-    /// The configuration file (JSON).
+    /// The configuration file (.json, .yaml or .toml).
     #[arg(
         short,
         long,
@@ -32,6 +32,8 @@ enum Command {
     Serve,
     /// Read the configuration and say everything that is wrong with it.
     Check,
+    /// Print the JSON Schema of the configuration file.
+    Schema,
     /// Make a pair of keys for session.signingKey and session.encryptionKey.
     Keys,
 }
@@ -41,6 +43,10 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         None | Some(Command::Serve) => serve(&arguments.config),
         Some(Command::Check) => check(&arguments.config),
+        Some(Command::Schema) => {
+            say(&mut std::io::stdout(), &Config::schema());
+            Ok(())
+        }
         Some(Command::Keys) => keys(),
     };
     match outcome {

@@ -1,207 +1,351 @@
 //! The configuration file as written: every key optional, nothing checked but types. The names are those
 //! of the original system; `resolve` turns this into values that are known to be good.
+//!
+//! The comments on the fields are the reference: `authtool-bff schema` prints them as JSON Schema, which
+//! editors show while one types.
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::secret::{SecretList, SecretSource};
 
-#[derive(Debug, Default, Deserialize)]
+/// The configuration of authtool-bff.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct ConfigFile {
-    /// For editors; ignored.
+    /// Where editors find this schema; the server ignores it.
     #[serde(rename = "$schema")]
     pub(super) _schema: Option<String>,
+    /// The authorization server, and our client or clients there. Required.
     pub(super) client: Option<ClientSection>,
+    /// Where data can be kept, by name.
     pub(super) connections: BTreeMap<String, ConnectionSection>,
+    /// Sessions, their cookie and their keys. Required.
     pub(super) session: Option<SessionSection>,
+    /// Addresses, paths, the app's files and its APIs.
     pub(super) server: ServerSection,
 }
 
 /// The authorization server, and one client inline or several in `clients`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct ClientSection {
+    /// The issuer, exactly as its metadata spells it, to the last slash. Required.
     pub(super) issuer: Option<String>,
+    /// What follows the issuer in the URL of its metadata. Default: `/.well-known/openid-configuration`.
     pub(super) issuer_metadata_segment: Option<String>,
+    /// The signature algorithms accepted for ID tokens. Default: `["RS256"]`.
     pub(super) id_token_signing_algorithms: Option<Vec<String>>,
+    /// Lets the issuer and its endpoints be plain http on other hosts than this one, for closed development
+    /// networks. Default: false.
     pub(super) allow_insecure_http: bool,
+    /// Several clients at the same authorization server; `/login?client=…` selects one.
     pub(super) clients: Option<Vec<ClientEntry>>,
 
+    /// The client id that the authorization server registered. Required.
     pub(super) client_id: Option<SecretSource>,
+    /// This server's public callback, `https://…{apiPrefix}/oauth/callback`, as registered. Required.
     #[serde(rename = "redirect_uri")]
     pub(super) redirect_uri: Option<String>,
+    /// How the client proves who it is. Required, unless the method is `none`.
     pub(super) credentials: Option<CredentialsSection>,
+    /// The scopes to ask for, separated by spaces; with `openid` for OpenID Connect. Default: none.
     pub(super) scope: Option<String>,
+    /// Further parameters of the authorization request, such as `audience`. Default: none.
     pub(super) extra: BTreeMap<String, Value>,
+    /// With several clients: the one that `/login` uses when it selects none. Default: false; the first.
     pub(super) default: Option<bool>,
+    /// The issuer of ID tokens, where it is not the metadata's.
     pub(super) id_token_validation_issuer: Option<String>,
+    /// Where the provider sends the browser after a logout, as registered; usually
+    /// `https://…{apiPrefix}/oidc/logout/callback`. Default: not sent.
     pub(super) post_logout_redirect_uri: Option<String>,
+    /// `client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `private_key_jwt` or `none`.
+    /// Default: the first that fits the credentials and that the provider supports.
     pub(super) preferred_token_endpoint_auth_method: Option<String>,
+    /// The algorithm of client assertions: HS, RS or PS with 256, 384 or 512, ES256, ES384 or `EdDSA`.
+    /// Default: RS256 with a private key, HS256 with a secret.
     pub(super) preferred_token_endpoint_signing_algorithm: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// One of several clients.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct ClientEntry {
+    /// The client id that the authorization server registered. Required.
     pub(super) client_id: Option<SecretSource>,
+    /// This server's public callback, `https://…{apiPrefix}/oauth/callback`, as registered. Required.
     #[serde(rename = "redirect_uri")]
     pub(super) redirect_uri: Option<String>,
+    /// How the client proves who it is. Required, unless the method is `none`.
     pub(super) credentials: Option<CredentialsSection>,
+    /// The scopes to ask for, separated by spaces; with `openid` for OpenID Connect. Default: none.
     pub(super) scope: Option<String>,
+    /// Further parameters of the authorization request, such as `audience`. Default: none.
     pub(super) extra: BTreeMap<String, Value>,
+    /// Whether `/login` uses this client when it selects none. Default: false; the first.
     pub(super) default: Option<bool>,
+    /// The issuer of ID tokens, where it is not the metadata's.
     pub(super) id_token_validation_issuer: Option<String>,
+    /// Where the provider sends the browser after a logout, as registered. Default: not sent.
     pub(super) post_logout_redirect_uri: Option<String>,
+    /// `client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `private_key_jwt` or `none`.
+    /// Default: the first that fits the credentials and that the provider supports.
     pub(super) preferred_token_endpoint_auth_method: Option<String>,
+    /// The algorithm of client assertions. Default: RS256 with a private key, HS256 with a secret.
     pub(super) preferred_token_endpoint_signing_algorithm: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// A shared secret or a private key.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct CredentialsSection {
+    /// The client secret.
     pub(super) secret: Option<SecretSource>,
+    /// A PEM private key, for `private_key_jwt`.
     pub(super) private_key: Option<SecretSource>,
+    /// The key's id at the provider. Default: none.
     pub(super) kid: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// A place where data can be kept.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct ConnectionSection {
+    /// `redis`, or `embedded` for a single process. Required.
     #[serde(rename = "type")]
     pub(super) kind: Option<String>,
+    /// Where and how.
     pub(super) config: ConnectionConfig,
 }
 
-/// `RedisConfig`, and for the embedded store `path`.
-#[derive(Debug, Default, Deserialize)]
+/// A Redis, or for the embedded store a file.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct ConnectionConfig {
+    /// `embedded` only: the file. Default: in memory, until the process ends.
     pub(super) path: Option<String>,
+    /// `redis` only: the host of a standalone server.
     pub(super) host: Option<String>,
+    /// The port. Default: 6379.
     pub(super) port: Option<u16>,
+    /// What every key begins with. Default: `authtool_bff`.
     pub(super) namespace: Option<String>,
+    /// How to log in, and what to speak.
     pub(super) connection: Option<RedisConnection>,
+    /// Encrypts the connection; certificate and host name are always verified. Default: plain.
     pub(super) tls: Option<RedisTls>,
+    /// Instead of `host`: Sentinels that know the primary.
     pub(super) sentinel: Option<SentinelSection>,
+    /// Instead of `host`: some nodes of a Redis Cluster.
     pub(super) cluster: Option<ClusterSection>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// How to log in at Redis, and what to speak.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct RedisConnection {
+    /// The database. Default: 0.
     pub(super) db: Option<u32>,
+    /// The ACL user. Default: none.
     pub(super) username: Option<String>,
+    /// The password. Default: none.
     pub(super) password: Option<SecretSource>,
+    /// `RESP3` or `RESP2`. Default: `RESP3`.
     pub(super) protocol: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Encryption.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct RedisTls {
+    /// A PEM certificate to trust. Default: the system's.
     pub(super) ca: Option<SecretSource>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Sentinels.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct SentinelSection {
+    /// The Sentinels, as `host` or `host:port`; the default port is 26379. Required.
     pub(super) nodes: Vec<String>,
+    /// The name under which they watch the primary. Required.
     pub(super) primary: Option<String>,
+    /// The ACL user at the Sentinels themselves. Default: none.
     pub(super) username: Option<String>,
+    /// The password at the Sentinels themselves. Default: none.
     pub(super) password: Option<SecretSource>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// A Redis Cluster.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct ClusterSection {
+    /// Some of its nodes, as `host` or `host:port`; the default port is 6379. Required.
     pub(super) nodes: Vec<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Sessions, their cookie and their keys.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct SessionSection {
+    /// Who may have an access token, and the session cookie's attributes.
     pub(super) mode: ModeSection,
+    /// Signs the cookie's value: at least 32 bytes, or a list of which the first signs and all verify.
+    /// Required.
     pub(super) signing_key: Option<SecretList>,
+    /// Encrypts what is stored: at least 32 bytes, or a list of which the first encrypts and all decrypt.
+    /// Required, and not the signing key.
     pub(super) encryption_key: Option<SecretList>,
+    /// Accepted for compatibility: access tokens are always encrypted.
     pub(super) encrypt_access_token: Option<bool>,
+    /// Where sessions and logins in progress live. Default: in memory, until the process ends.
     pub(super) authorization_flow_cache: Option<FlowCacheSection>,
+    /// Seconds after which a session ends, whatever happens. Default: 2592000 (30 days).
     pub(super) absolute_lifetime_secs: Option<u64>,
+    /// Seconds after which a session that is not used ends. Default: never before its other ends.
     pub(super) idle_timeout_secs: Option<u64>,
+    /// How many sessions one user may have; the oldest make room. Default: 1000.
     pub(super) max_sessions_per_user: Option<u32>,
+    /// Seconds that a refresh token lasts if the provider does not say. Default: 604800 (7 days).
     pub(super) refresh_token_expiration_secs: Option<u64>,
+    /// Accepted for compatibility: a refresh token that the provider rotates is always replaced, and one that
+    /// it does not is always kept.
     #[serde(rename = "refreshTokenRotation")]
     pub(super) _refresh_token_rotation: Option<bool>,
+    /// The member of the token answer that says how many seconds the refresh token lasts, such as Keycloak's
+    /// `refresh_expires_in`. Default: none.
     pub(super) refresh_token_expiration_payload_field: Option<String>,
+    /// Seconds before its expiry at which an access token is refreshed. Default: 7.
     pub(super) session_jitter_secs: Option<u64>,
+    /// The ID token's claims that `/session` shows. Default: `["email"]`.
     pub(super) user_claims: Option<Vec<String>>,
+    /// The page for logins that fail; it gets `error` and `correlation_id`. Default: a built-in page.
     pub(super) error_redirects: Option<String>,
+    /// Whether only `POST /logout` logs out. Default: false.
     pub(super) disable_logout_on_get: Option<bool>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Who may have an access token, and the session cookie's attributes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct ModeSection {
+    /// `bff`: no token reaches the browser. `tokenExchange` (also spelled `tokenMediation`): the app's own
+    /// JavaScript may fetch a short-lived one. Default: `tokenExchange`.
     #[serde(rename = "type")]
     pub(super) kind: Option<String>,
+    /// The cookie's name prefix: `host`, `secure`, or `none` for plain http on your own machine. Default: `host`.
     pub(super) session_id_hardening: Option<String>,
+    /// `strict`, `lax` or `none`. Default: `strict`.
     pub(super) same_site: Option<String>,
+    /// Whether the cookie is sent over https only. Default: true.
     pub(super) secure: Option<bool>,
+    /// Whether scripts cannot read the cookie. Default: true; false only in debug builds.
     #[serde(rename = "http_only")]
     pub(super) http_only: Option<bool>,
+    /// The cookie's path. Default: `/`.
     pub(super) path: Option<String>,
+    /// The cookie's domain. Default: this host alone.
     pub(super) domain: Option<String>,
+    /// Whether the cookie is partitioned by top-level site. Default: false.
     pub(super) partitioned: Option<bool>,
+    /// Seconds that the browser keeps the cookie. Default: until the browser ends.
     pub(super) expiration_secs: Option<u64>,
 }
 
-/// `{connectionName}` or an inline `RedisConfig`.
-#[derive(Debug, Default, Deserialize)]
+/// `connectionName`, or an inline Redis.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct FlowCacheSection {
+    /// One of `connections`.
     pub(super) connection_name: Option<String>,
+    /// The host of a standalone Redis.
     pub(super) host: Option<String>,
+    /// The port. Default: 6379.
     pub(super) port: Option<u16>,
+    /// What every key begins with. Default: `authtool_bff`.
     pub(super) namespace: Option<String>,
+    /// How to log in, and what to speak.
     pub(super) connection: Option<RedisConnection>,
+    /// Encrypts the connection. Default: plain.
     pub(super) tls: Option<RedisTls>,
+    /// Instead of `host`: Sentinels that know the primary.
     pub(super) sentinel: Option<SentinelSection>,
+    /// Instead of `host`: some nodes of a Redis Cluster.
     pub(super) cluster: Option<ClusterSection>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Addresses, paths, the app's files and its APIs.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct ServerSection {
+    /// What the browser's endpoints have in front, such as `/bff`. Default: `/`.
     pub(super) api_prefix: Option<String>,
+    /// The address for browsers. Default: 0.0.0.0.
     pub(super) ip: Option<String>,
+    /// The port for browsers. Default: 3000.
     pub(super) port: Option<u16>,
+    /// The listener for gateways, probes and metrics. Default: 127.0.0.1 and the next port.
     pub(super) internal: Option<InternalSection>,
+    /// Origins besides the app's own that `redirect_uri` of `/login` and `/logout` may name. Default: none.
     pub(super) allowed_return_origins: Vec<String>,
+    /// Serves the built app from the same origin. Default: not.
     #[serde(rename = "static")]
     pub(super) static_files: Option<StaticSection>,
+    /// Forwards APIs with the session's access token attached. Default: none.
     pub(super) proxy: Vec<ProxySection>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// The listener for gateways, probes and metrics.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct InternalSection {
+    /// The address. Default: 127.0.0.1.
     pub(super) ip: Option<String>,
+    /// The port. Default: the one after `server.port`.
     pub(super) port: Option<u16>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// The built app.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct StaticSection {
+    /// Its folder. Required.
     pub(super) root: Option<String>,
+    /// The file in it that answers navigations to paths without a file; `""` for none. Default: `index.html`.
     pub(super) fallback: Option<String>,
+    /// The `Content-Security-Policy` of every file. Default: own origin only, WebAssembly allowed.
     pub(super) content_security_policy: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// An API behind the server's own proxy.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct ProxySection {
+    /// The path it is under, such as `/api`; it stays in the path. Required.
     pub(super) prefix: Option<String>,
+    /// Its origin, such as `http://127.0.0.1:4000`. Required.
     pub(super) upstream: Option<String>,
+    /// Seconds it may take to begin its answer. Default: 60.
     pub(super) timeout_secs: Option<u64>,
 }

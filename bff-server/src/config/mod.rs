@@ -6,10 +6,12 @@
 //! # Ok(()) }
 //! ```
 
+mod environment;
 mod file;
 mod problem;
 mod read;
 mod resolve;
+mod schema;
 mod secret;
 
 use std::{
@@ -21,6 +23,7 @@ use std::{
 use url::{Origin, Url};
 
 pub use problem::{ConfigProblem, ConfigProblems};
+use read::Format;
 
 use crate::{
     adapters::{
@@ -245,6 +248,12 @@ pub enum LoadError {
         /// What the system says.
         reason: std::io::Error,
     },
+    /// The file's name does not say how it is written.
+    #[error("the configuration file {} must end in .json, .yaml, .yml or .toml", path.display())]
+    UnknownFormat {
+        /// Which file.
+        path: PathBuf,
+    },
     /// The file can be read, but not used.
     #[error("{}: {problems}", path.display())]
     Invalid {
@@ -256,22 +265,44 @@ pub enum LoadError {
 }
 
 impl Config {
-    /// Reads a file (JSON). Relative paths inside it are relative to the working directory.
+    /// Reads a file: JSON, YAML or TOML by its extension. Environment variables override its keys
+    /// (`AUTHTOOL__SESSION__SESSIONJITTERSECS` is `session.sessionJitterSecs`). Relative paths inside it are
+    /// relative to the working directory.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
+        let invalid = |problems| LoadError::Invalid { path: path.to_owned(), problems };
+        let format = Format::of(path).ok_or_else(|| LoadError::UnknownFormat { path: path.to_owned() })?;
         let text = std::fs::read_to_string(path)
             .map_err(|reason| LoadError::Unreadable { path: path.to_owned(), reason })?;
-        Self::from_json(&text).map_err(|problems| LoadError::Invalid { path: path.to_owned(), problems })
+        let value = format.parse(&text).map_err(invalid)?;
+        // A variable that is not UTF-8 cannot be one of ours.
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self::from_value(value, variables).map_err(invalid)
     }
 
-    /// Reads JSON text.
+    /// Reads JSON text. The environment has no say.
     ///
     /// ```
     /// let problems = authtool_bff::Config::from_json(r#"{ "client": { "isuer": "x" } }"#).unwrap_err();
     /// assert!(problems.to_string().contains("did you mean `issuer`?"));
     /// ```
     pub fn from_json(text: &str) -> Result<Self, ConfigProblems> {
-        let value = read::parse_json(text)?;
+        Self::from_value(Format::Json.parse(text)?, [])
+    }
+
+    /// The JSON Schema of the file, for editors and for the reference.
+    pub fn schema() -> String {
+        serde_json::to_string_pretty(&*schema::SCHEMA).unwrap_or_default()
+    }
+
+    fn from_value(
+        mut value: serde_json::Value,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigProblems> {
         let mut problems = ConfigProblems::default();
+        if value.is_object() {
+            environment::apply(&mut value, variables, &mut problems);
+        }
         let file = read::shape(value, &mut problems);
         resolve::config(file, problems)
     }

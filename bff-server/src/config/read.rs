@@ -1,23 +1,71 @@
 //! From text to the file's shape: all unknown keys and all values of the wrong type, not just the first.
 
+use std::{ffi::OsStr, path::Path};
+
 use serde_json::Value;
 
-use super::{file::ConfigFile, problem::ConfigProblems};
+use super::{file::ConfigFile, problem::ConfigProblems, schema::KEY_NAMES};
 
 /// The key of a problem that is nowhere in particular.
 pub(super) const WHOLE_FILE: &str = "(the whole file)";
 
-/// Reads JSON.
-pub(super) fn parse_json(text: &str) -> Result<Value, ConfigProblems> {
-    serde_json::from_str(text).map_err(|error| {
+/// How a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Yaml,
+    Toml,
+}
+
+impl Format {
+    /// By the file's extension; JSON if it has none.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        match path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase).as_deref() {
+            None | Some("json") => Some(Self::Json),
+            Some("yaml" | "yml") => Some(Self::Yaml),
+            Some("toml") => Some(Self::Toml),
+            Some(_) => None,
+        }
+    }
+
+    /// Reads text. The message says where the first mistake is, and quotes nothing of the text.
+    pub(super) fn parse(self, text: &str) -> Result<Value, ConfigProblems> {
+        let (name, place) = match self {
+            Self::Json => match serde_json::from_str(text) {
+                Ok(value) => return Ok(value),
+                Err(error) => ("JSON", Some((error.line(), error.column()))),
+            },
+            Self::Yaml => match serde_saphyr::from_str(text) {
+                Ok(value) => return Ok(value),
+                Err(error) => {
+                    let place = error.location().and_then(|it| {
+                        Some((usize::try_from(it.line()).ok()?, usize::try_from(it.column()).ok()?))
+                    });
+                    ("YAML", place)
+                }
+            },
+            Self::Toml => match toml::from_str(text) {
+                Ok(value) => return Ok(value),
+                Err(error) => ("TOML", error.span().map(|span| line_and_column(text, span.start))),
+            },
+        };
         let mut problems = ConfigProblems::default();
         problems.add(
-            format!("line {}, column {}", error.line(), error.column()),
-            "the file is not valid JSON here",
-            "look for a missing comma, quote or bracket at or just before this place",
+            place.map_or_else(
+                || WHOLE_FILE.to_owned(),
+                |(line, column)| format!("line {line}, column {column}"),
+            ),
+            format!("the file is not valid {name} here"),
+            "look for a mistake at or just before this place, such as a missing comma, quote or bracket",
         );
-        problems
-    })
+        Err(problems)
+    }
+}
+
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or_default();
+    let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count());
+    (before.matches('\n').count() + 1, column + 1)
 }
 
 /// Reads the shape. Each value that does not fit is noted and taken out, and the rest is read again.
@@ -124,93 +172,15 @@ fn without_values(message: &str) -> String {
     }
 }
 
-/// Every key of the file, by its last name.
-const KNOWN: &[&str] = &[
-    "client",
-    "connections",
-    "session",
-    "server",
-    "issuer",
-    "issuerMetadataSegment",
-    "idTokenSigningAlgorithms",
-    "allowInsecureHttp",
-    "clients",
-    "clientId",
-    "redirect_uri",
-    "credentials",
-    "scope",
-    "extra",
-    "default",
-    "idTokenValidationIssuer",
-    "postLogoutRedirectUri",
-    "preferredTokenEndpointAuthMethod",
-    "preferredTokenEndpointSigningAlgorithm",
-    "secret",
-    "privateKey",
-    "kid",
-    "type",
-    "config",
-    "path",
-    "host",
-    "port",
-    "namespace",
-    "connection",
-    "tls",
-    "db",
-    "username",
-    "password",
-    "protocol",
-    "ca",
-    "mode",
-    "signingKey",
-    "encryptionKey",
-    "encryptAccessToken",
-    "authorizationFlowCache",
-    "absoluteLifetimeSecs",
-    "refreshTokenExpirationSecs",
-    "refreshTokenRotation",
-    "refreshTokenExpirationPayloadField",
-    "sessionJitterSecs",
-    "userClaims",
-    "errorRedirects",
-    "disableLogoutOnGet",
-    "sessionIdHardening",
-    "sameSite",
-    "secure",
-    "http_only",
-    "domain",
-    "partitioned",
-    "expirationSecs",
-    "connectionName",
-    "apiPrefix",
-    "ip",
-    "internal",
-    "allowedReturnOrigins",
-    "static",
-    "proxy",
-    "root",
-    "fallback",
-    "contentSecurityPolicy",
-    "prefix",
-    "upstream",
-    "timeoutSecs",
-    "idleTimeoutSecs",
-    "maxSessionsPerUser",
-    "sentinel",
-    "cluster",
-    "nodes",
-    "primary",
-];
-
 /// The known name that `key`'s last part most likely was meant to be.
-fn similar(key: &str) -> Option<&'static str> {
+fn similar(key: &str) -> Option<&'static String> {
     let bare = |name: &str| {
         name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
     };
     let wanted = bare(key.rsplit(['.', ']']).next()?);
-    KNOWN
+    KEY_NAMES
         .iter()
-        .map(|known| (distance(&wanted, &bare(known)), *known))
+        .map(|known| (distance(&wanted, &bare(known)), known))
         .min()
         .filter(|(distance, known)| *distance <= 2 && *distance * 2 < known.len())
         .map(|(_, known)| known)
@@ -273,6 +243,31 @@ mod tests {
             problems(json!({"client": {"credentials": "canary \" with quotes"}, "session": "canary"}));
         assert_eq!(found.len(), 2, "{found:#?}");
         assert!(!format!("{found:?}").contains("canary"), "{found:#?}");
+    }
+
+    #[test]
+    fn the_same_file_reads_the_same_in_every_format() {
+        let json =
+            r#"{"server": {"port": 3000, "proxy": [{"prefix": "/api"}]}, "session": {"userClaims": ["a"]}}"#;
+        let yaml = "server:\n  port: 3000\n  proxy:\n    - prefix: /api\nsession:\n  userClaims: [a]\n";
+        let toml =
+            "[server]\nport = 3000\n[[server.proxy]]\nprefix = \"/api\"\n[session]\nuserClaims = [\"a\"]\n";
+        let value = Format::Json.parse(json).unwrap();
+        assert_eq!(Format::Yaml.parse(yaml).unwrap(), value);
+        assert_eq!(Format::Toml.parse(toml).unwrap(), value);
+    }
+
+    #[test]
+    fn a_mistake_is_found_by_line_and_column_and_not_quoted() {
+        for (format, text) in [
+            (Format::Json, "{\n  \"a\": canary\n}"),
+            (Format::Yaml, "a: b\nc: [canary\n"),
+            (Format::Toml, "a = 1\nb = canary\n"),
+        ] {
+            let problems = format.parse(text).unwrap_err();
+            assert!(problems.0[0].key.starts_with("line "), "{format:?}: {problems}");
+            assert!(!problems.to_string().contains("canary"), "{problems}");
+        }
     }
 
     #[test]

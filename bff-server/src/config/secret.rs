@@ -6,11 +6,12 @@
 //! { "type": "file", "path": "/run/secrets/keys.json", "key": "signing", "encoding": "base64" }
 //! ```
 
-use std::{fmt, path::PathBuf};
+use std::{borrow::Cow, fmt, path::PathBuf};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::Error as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 /// Where a secret is.
@@ -122,6 +123,64 @@ impl fmt::Debug for SecretSource {
     }
 }
 
+impl JsonSchema for SecretSource {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let encoding = json!({
+            "const": "base64",
+            "description": "The value found is base64. Default: it is the secret itself.",
+        });
+        json_schema!({
+            "description": "A secret: the text itself, or where to find it.",
+            "anyOf": [
+                { "type": "string" },
+                {
+                    "type": "object",
+                    "properties": {
+                        "type": { "const": "env" },
+                        "key": { "type": "string", "description": "The environment variable." },
+                        "encoding": encoding,
+                    },
+                    "required": ["type", "key"],
+                    "additionalProperties": false,
+                },
+                {
+                    "type": "object",
+                    "properties": {
+                        "type": { "const": "file" },
+                        "path": { "type": "string", "description": "The file; a final line break is ignored." },
+                        "key": {
+                            "type": "string",
+                            "description": "The entry, where the file is a JSON object or lines of KEY=value.",
+                        },
+                        "encoding": encoding,
+                    },
+                    "required": ["type", "path"],
+                    "additionalProperties": false,
+                },
+            ],
+        })
+    }
+}
+
+impl JsonSchema for SecretList {
+    fn schema_name() -> Cow<'static, str> {
+        "Secrets".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let secret = generator.subschema_for::<SecretSource>();
+        let text = json!({ "type": "string" });
+        json_schema!({
+            "description": "A secret, or a list of secrets: the first is current, the others are still accepted.",
+            "anyOf": [text, secret, { "type": "array", "items": secret, "minItems": 1 }],
+        })
+    }
+}
+
 /// By hand, so that no error message quotes what stands there.
 impl<'de> Deserialize<'de> for SecretSource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -188,7 +247,6 @@ impl<'de> Deserialize<'de> for SecretList {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn resolve(value: Value) -> Result<Vec<u8>, SecretError> {
         serde_json::from_value::<SecretSource>(value).unwrap().resolve().map(|it| it.to_vec())

@@ -1,0 +1,138 @@
+//! Overrides from the environment: `AUTHTOOL__SESSION__SESSIONJITTERSECS=10` sets `session.sessionJitterSecs`.
+//!
+//! Two underscores separate the names of a path; case does not matter, except in names of the user's own
+//! (connections, `extra`). Positions in lists are numbers. Values are text where the key takes text, and JSON
+//! otherwise.
+
+use serde_json::{Map, Value};
+
+use super::{problem::ConfigProblems, schema::Place};
+
+const PREFIX: &str = "AUTHTOOL__";
+
+/// Applies the variables, in the order of their names.
+pub(super) fn apply(
+    file: &mut Value,
+    variables: impl IntoIterator<Item = (String, String)>,
+    problems: &mut ConfigProblems,
+) {
+    let mut overrides: Vec<_> = variables.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    overrides.sort();
+    for (name, text) in overrides {
+        if let Err((problem, fix)) = set(file, &name, &text) {
+            problems.add(format!("environment variable {name}"), problem, fix);
+        }
+    }
+}
+
+fn set(file: &mut Value, name: &str, text: &str) -> Result<(), (String, String)> {
+    let reference = || "see `authtool-bff schema` for all keys; two underscores stand for a dot".to_owned();
+    let mut place = Place::root();
+    let mut target = file;
+    for segment in name.trim_start_matches(PREFIX).split("__") {
+        if place.is_list() {
+            let position: usize = segment.parse().map_err(|_| {
+                (format!("{segment:?} is not a position in a list"), "count from 0".to_owned())
+            })?;
+            let (_, inner) =
+                place.key(segment).ok_or_else(|| ("there is no such key".to_owned(), reference()))?;
+            if !target.is_array() {
+                *target = Value::Array(Vec::new());
+            }
+            let list = target.as_array_mut().ok_or_else(|| ("it is not a list".to_owned(), reference()))?;
+            if position > list.len() {
+                let fix = format!("the list has {} items so far; set the next one", list.len());
+                return Err((format!("position {position} would leave a gap"), fix));
+            }
+            if position == list.len() {
+                list.push(Value::Null);
+            }
+            target =
+                list.get_mut(position).ok_or_else(|| ("there is no such key".to_owned(), reference()))?;
+            place = inner;
+        } else {
+            let (key, inner) = place
+                .key(segment)
+                .ok_or_else(|| (format!("there is no key {segment:?} here"), reference()))?;
+            if !target.is_object() {
+                *target = Value::Object(Map::new());
+            }
+            let object =
+                target.as_object_mut().ok_or_else(|| ("it is not a section".to_owned(), reference()))?;
+            target = object.entry(key).or_insert(Value::Null);
+            place = inner;
+        }
+    }
+    // A secret may also be given as JSON: {"type": "file", …}.
+    let json = || serde_json::from_str::<Value>(text).ok();
+    *target = match json().filter(|value| !place.takes_text() || value.is_object() || value.is_array()) {
+        Some(value) => value,
+        None => Value::String(text.to_owned()),
+    };
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn applied(mut file: Value, variables: &[(&str, &str)]) -> (Value, ConfigProblems) {
+        let mut problems = ConfigProblems::default();
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        apply(&mut file, variables, &mut problems);
+        (file, problems)
+    }
+
+    #[test]
+    fn a_variable_sets_a_key_whatever_is_there() {
+        let (file, problems) = applied(
+            json!({"session": {"sessionJitterSecs": 7}, "server": {"proxy": [{"prefix": "/api"}]}}),
+            &[
+                ("AUTHTOOL__SESSION__SESSIONJITTERSECS", "10"),
+                ("AUTHTOOL__SESSION__MODE__TYPE", "bff"),
+                ("AUTHTOOL__CLIENT__CREDENTIALS__SECRET", "12345"),
+                ("AUTHTOOL__SESSION__SIGNINGKEY", r#"{"type": "file", "path": "/k"}"#),
+                ("AUTHTOOL__SESSION__USERCLAIMS", r#"["name"]"#),
+                ("AUTHTOOL__SERVER__PROXY__0__UPSTREAM", "http://127.0.0.1:1"),
+                ("AUTHTOOL__SERVER__PROXY__1__PREFIX", "/more"),
+                ("AUTHTOOL__CONNECTIONS__main__TYPE", "redis"),
+                ("AUTHTOOL_CONFIG", "not an override"),
+                ("PATH", "neither"),
+            ],
+        );
+        assert_eq!(problems.0, []);
+        assert_eq!(
+            file,
+            json!({
+                "session": {
+                    "sessionJitterSecs": 10, "mode": {"type": "bff"}, "userClaims": ["name"],
+                    "signingKey": {"type": "file", "path": "/k"},
+                },
+                "client": {"credentials": {"secret": "12345"}},
+                "server": {"proxy": [{"prefix": "/api", "upstream": "http://127.0.0.1:1"}, {"prefix": "/more"}]},
+                "connections": {"main": {"type": "redis"}},
+            })
+        );
+    }
+
+    #[test]
+    fn a_variable_that_names_no_key_is_a_problem_and_its_value_is_not_shown() {
+        let (file, problems) = applied(
+            json!({}),
+            &[
+                ("AUTHTOOL__SESION__SIGNINGKEY", "canary"),
+                ("AUTHTOOL__SERVER__PROXY__x__PREFIX", "canary"),
+                ("AUTHTOOL__SERVER__PROXY__5__PREFIX", "canary"),
+            ],
+        );
+        assert_eq!(problems.0.len(), 3, "{problems}");
+        assert!(!problems.to_string().contains("canary"), "{problems}");
+        assert!(
+            problems.0.iter().all(|it| it.key.starts_with("environment variable AUTHTOOL__")),
+            "{problems}"
+        );
+        assert!(!file.to_string().contains("canary"));
+    }
+}
