@@ -75,7 +75,7 @@ async fn form_value(
     request: Request,
     parameter: Parameter,
 ) -> Result<String, Response> {
-    if Provenance::of(request.headers(), &app.app_origin).is_from_a_browser() {
+    if Provenance::of(request.headers(), &app.app_origin).is_surely_a_browser() {
         let detail = "this endpoint is called by servers, not by browsers";
         return Err(problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), id));
     }

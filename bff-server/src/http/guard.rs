@@ -23,6 +23,7 @@ pub(crate) struct Provenance<'a> {
     origin: Origin,
     speculative: bool,
     from_a_browser: bool,
+    surely_a_browser: bool,
     own_header: bool,
 }
 
@@ -70,6 +71,9 @@ impl<'a> Provenance<'a> {
             origin,
             speculative: contains(purpose, b"prefetch") || contains(purpose, b"prerender"),
             from_a_browser: headers.keys().any(|name| is_browser_header(name.as_str())),
+            surely_a_browser: ["sec-fetch-site", "sec-fetch-dest", "origin"]
+                .iter()
+                .any(|name| headers.contains_key(*name)),
             own_header: one(CSRF) == Some(CSRF_VALUE.as_bytes()),
         }
     }
@@ -92,6 +96,12 @@ impl<'a> Provenance<'a> {
     /// Whether any header shows that a browser made the request. A page cannot remove them.
     pub(crate) fn is_from_a_browser(&self) -> bool {
         self.from_a_browser
+    }
+
+    /// The same, but for servers whose HTTP client resembles a browser's (Node's `fetch` sends
+    /// `Sec-Fetch-Mode`): for endpoints that servers call, and that browsers do not reach by design.
+    pub(crate) fn is_surely_a_browser(&self) -> bool {
+        self.surely_a_browser
     }
 
     /// A top-level navigation that is meant: not a frame, image or script, not a prefetch.
@@ -284,6 +294,14 @@ mod tests {
         }
         assert!(!provenance(&[("cookie", "a=b"), ("user-agent", "Mozilla/5.0"), ("accept", "*/*")], |it| it
             .is_from_a_browser()));
+    }
+
+    #[test]
+    fn a_server_that_uses_fetch_is_not_mistaken_for_a_browser() {
+        let surely = |headers: &[_]| provenance(headers, |it| it.is_surely_a_browser());
+        assert!(!surely(&[("sec-fetch-mode", "cors"), ("accept-language", "*")]), "Node's fetch");
+        assert!(surely(&[("sec-fetch-site", "same-origin")]));
+        assert!(surely(&[("origin", APP)]));
     }
 
     #[test]

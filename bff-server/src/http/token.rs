@@ -43,7 +43,7 @@ pub(crate) async fn internal_token(
     id: CorrelationId,
     request: Parts,
 ) -> Response {
-    if Provenance::of(&request.headers, &app.app_origin).is_from_a_browser() {
+    if Provenance::of(&request.headers, &app.app_origin).is_surely_a_browser() {
         let detail = "the internal listener does not answer browsers";
         return problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), &id);
     }

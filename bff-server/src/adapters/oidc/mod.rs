@@ -2,7 +2,7 @@
 //!
 //! | module | concern |
 //! |---|---|
-//! | [`http`](self::http) | one HTTP client with limits on everything |
+//! | `http` | one HTTP client with limits on everything |
 //! | `discovery` | metadata, kept fresh in the background |
 //! | `jwks` | the provider's keys, and how often they may be fetched |
 //! | `jws` | signatures of ID tokens |
