@@ -1,6 +1,6 @@
 //! The [ports](crate::ports), in a browser.
 //!
-//! The imports are declared by hand, and only those that are used; `npm/SIZE.md` has the bytes that
+//! The imports are declared by hand, and only those that are used; `npm/FIGURES.md` has the bytes that
 //! `web-sys`, `js-sys`, `gloo-net` and `serde-wasm-bindgen` were measured to cost instead.
 
 mod imports;
@@ -8,7 +8,7 @@ mod page;
 mod signals;
 mod transport;
 
-use crate::ports::{Clock, Entropy, Host, News, Sink, Tabs, Timer, Transport};
+use crate::ports::{Clock, Entropy, Host, News, Signal, Sink, Tabs, Timer, Transport};
 use crate::rules::concat;
 use crate::slot::Slot;
 use alloc::rc::Rc;
@@ -29,7 +29,9 @@ pub struct Browser {
 
 /// What exists between [`Host::open`] and [`Host::close`].
 struct Open {
-    signals: Subscription,
+    sink: Sink,
+    /// Empty until [`Host::watch`].
+    signals: Slot<Subscription>,
     fetch: Rc<Fetch>,
     on_timeout: Callback,
     timeout: Cell<JsValue>,
@@ -45,11 +47,21 @@ impl Browser {
 impl Host for Browser {
     fn open(&self, sink: Sink) {
         self.open.set(Open {
-            signals: Subscription::new(&self.channel, Rc::clone(&sink)),
+            signals: Slot::empty(),
             fetch: Fetch::new(Rc::clone(&sink)),
-            on_timeout: signals::callback(move |_| sink(crate::ports::Signal::Elapsed)),
+            on_timeout: {
+                let sink = Rc::clone(&sink);
+                signals::callback(move |_| sink(Signal::Elapsed))
+            },
             timeout: Cell::new(JsValue::UNDEFINED),
+            sink,
         });
+    }
+
+    fn watch(&self) {
+        if let Some(open) = self.open.get() {
+            open.signals.set(Subscription::new(&self.channel, Rc::clone(&open.sink)));
+        }
     }
 
     fn close(&self) {
@@ -83,8 +95,8 @@ impl Timer for Browser {
 
 impl Tabs for Browser {
     fn tell(&self, news: News) {
-        if let Some(open) = self.open.get() {
-            open.signals.tell(news);
+        if let Some(signals) = self.open.get().and_then(|open| open.signals.get()) {
+            signals.tell(news);
         }
     }
 }

@@ -121,7 +121,8 @@ impl<H: Host + 'static> Manager<H> {
     /// Looks for the session now. Does nothing while a look is under way: its result is the answer.
     pub fn check(&self) {
         let inner = &self.0;
-        if inner.life.get() == Life::New {
+        let first = inner.life.get() == Life::New;
+        if first {
             inner.life.set(Life::Started);
             let weak = Rc::downgrade(inner);
             inner.host.open(Rc::new(move |signal| {
@@ -131,9 +132,12 @@ impl<H: Host + 'static> Manager<H> {
             }));
         }
         if inner.life.get() == Life::Started && !inner.looking.replace(true) {
+            inner.host.request_session(&navigation::endpoint(&inner.base, SESSION));
             inner.look_when_shown.set(false);
             inner.host.clear();
-            inner.host.request_session(&navigation::endpoint(&inner.base, SESSION));
+        }
+        if first {
+            inner.host.watch();
         }
     }
 

@@ -65,8 +65,11 @@ pub trait Memory {
 
 /// All of it, and the way back.
 pub trait Host: Clock + Entropy + Transport + Timer + Page + Tabs + Memory {
-    /// Starts to deliver signals. Called once, before anything is requested.
+    /// Takes the way back for signals. Called once, before anything is requested.
     fn open(&self, sink: Sink);
+    /// Starts to listen to the page and to the other tabs. Called once, after the first request: the app waits
+    /// for that one, and in a browser this takes longer than everything before it.
+    fn watch(&self);
     /// Stops delivering signals, and lets go of everything.
     fn close(&self);
 }

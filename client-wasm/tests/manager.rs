@@ -16,6 +16,7 @@ use std::rc::Rc;
 #[derive(Clone, Debug, PartialEq)]
 enum Deed {
     Asked(String),
+    Watched,
     SetTimer(f64),
     Went(String),
     Posted(String),
@@ -129,6 +130,9 @@ impl Host for Handle {
     fn open(&self, sink: Sink) {
         self.0.sink.replace(Some(sink));
     }
+    fn watch(&self) {
+        self.0.did(Deed::Watched);
+    }
     fn close(&self) {
         self.0.did(Deed::Closed);
     }
@@ -174,7 +178,8 @@ fn nothing_happens_before_the_start_and_starting_twice_asks_once() {
     scene.manager.start();
     scene.manager.start();
     scene.manager.check();
-    assert_eq!(scene.world.deeds(), [Deed::Asked("/bff/session".into())]);
+    let deeds = [Deed::Asked("/bff/session".into()), Deed::Watched];
+    assert_eq!(scene.world.deeds(), deeds, "nothing else comes before the request");
     assert_eq!(scene.status(), Status::Initialising);
 }
 
@@ -187,7 +192,12 @@ fn a_session_is_announced_and_looked_at_again_when_it_ends() {
     assert_eq!(scene.notices.take(), [Notice::Changed, Notice::Occurred(Occurrence::Login), Notice::Settled]);
     assert_eq!(
         scene.world.deeds(),
-        [Deed::Asked("/bff/session".into()), Deed::SetTimer(3_600_000.0), Deed::Told(News::Login)]
+        [
+            Deed::Asked("/bff/session".into()),
+            Deed::Watched,
+            Deed::SetTimer(3_600_000.0),
+            Deed::Told(News::Login)
+        ]
     );
 
     scene.world.pass(3_600_000.0);

@@ -8,7 +8,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { bestShift, shifted, toLatin1Literal } from './latin1.mjs';
+import { toLatin1Literal } from './latin1.mjs';
 
 const npm = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const workspace = resolve(npm, '..');
@@ -125,13 +125,12 @@ function readModuleName() {
 function writeCore() {
   const { bytes, names } = buildWasm();
   mkdirSync(core, { recursive: true });
-  const shift = bestShift(bytes);
-  const literal = toLatin1Literal(shifted(bytes, shift));
+  const literal = toLatin1Literal(bytes);
   // The bytes are the program: make sure that they come back as they were.
-  const back = Uint8Array.from(new Function(`return ${literal}`)(), (character) => character.charCodeAt(0) - shift);
+  const back = Uint8Array.from(new Function(`return ${literal}`)(), (character) => character.charCodeAt(0));
   if (Buffer.compare(back, bytes) !== 0) fail('the inlined bytes do not decode to the module');
-  writeFileSync(join(core, 'bytes.js'), `export default ${literal};\nexport const shift = ${shift};\n`);
-  writeFileSync(join(core, 'bytes.d.ts'), 'declare const bytes: string;\nexport default bytes;\nexport declare const shift: number;\n');
+  writeFileSync(join(core, 'bytes.js'), `export default ${literal};\n`);
+  writeFileSync(join(core, 'bytes.d.ts'), 'declare const bytes: string;\nexport default bytes;\n');
   writeFileSync(join(core, 'glue.js'), shortenGlue(names));
   // Without `[Symbol.dispose]`, which the library of es2022 does not know.
   const declared = readFileSync(join(bindgenOut, 'core.d.ts'), 'utf8').replace(/^.*\[Symbol\.dispose\].*\n/m, '');
@@ -139,13 +138,13 @@ function writeCore() {
 export const imports: WebAssembly.Imports;
 export function setExports(exports: WebAssembly.Exports): void;
 `);
-  return { bytes, literal, shift };
+  return { bytes, literal };
 }
 
 /**
  * esbuild would escape some of the bytes, so the string is put in after it: the bundle imports a placeholder.
  */
-async function bundle(format, outfile, { literal, shift }) {
+async function bundle(format, outfile, { literal }) {
   const PLACEHOLDER = '@@authtool-core@@';
   const result = await build({
     entryPoints: [join(npm, 'src/index.ts')],
@@ -159,7 +158,7 @@ async function bundle(format, outfile, { literal, shift }) {
     plugins: [{
       name: 'bytes',
       setup({ onLoad }) {
-        onLoad({ filter: /[\\/]core[\\/]bytes\.js$/ }, () => ({ contents: `export default ${JSON.stringify(PLACEHOLDER)}; export const shift = ${shift};` }));
+        onLoad({ filter: /[\\/]core[\\/]bytes\.js$/ }, () => ({ contents: `export default ${JSON.stringify(PLACEHOLDER)};` }));
       },
     }],
   });

@@ -1,5 +1,3 @@
-import { brotliCompressSync, constants } from 'node:zlib';
-
 /**
  * Bytes as the source text of a JavaScript string: one character of U+0000 to U+00FF for each byte.
  *
@@ -24,25 +22,3 @@ export function toLatin1Literal(bytes) {
   }
   return `"${text}"`;
 }
-
-/**
- * What to add to each byte, modulo 256, before it is written as a literal: the number with which the literal
- * compresses best. It moves the frequent bytes away from the ones that need an escape or two bytes of UTF-8, and is
- * worth 2 % of the download.
- *
- * The candidates are sorted out with a quick compression, and the last eight of them with the best one.
- */
-export function bestShift(bytes) {
-  const size = (quality) => (shift) =>
-    brotliCompressSync(Buffer.from(toLatin1Literal(shifted(bytes, shift)), 'utf8'), {
-      params: { [constants.BROTLI_PARAM_QUALITY]: quality },
-    }).length;
-  const sorted = (shifts, quality) => {
-    const sizes = new Map(shifts.map((shift) => [shift, size(quality)(shift)]));
-    return shifts.sort((a, b) => sizes.get(a) - sizes.get(b));
-  };
-  const candidates = sorted([...Array(256).keys()], 9).slice(0, 8);
-  return sorted(candidates, 11)[0];
-}
-
-export const shifted = (bytes, shift) => Uint8Array.from(bytes, (byte) => byte + shift);
