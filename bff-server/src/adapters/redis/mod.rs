@@ -140,16 +140,15 @@ impl SessionStore for RedisStore {
     async fn read(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
         let mut get = cmd("GET");
         get.arg(self.session_key(key));
-        let answer: Result<Value, RedisError> =
-            self.bounded(async |connection| Ok(get.query_async(connection).await)).await?;
-        match answer {
+        self.bounded(async |connection| match get.query_async(connection).await {
             Ok(Value::Nil) => Ok(None),
             Ok(Value::BulkString(stored)) => Ok(Some(record(stored))),
             // Somebody put another type there: unreadable, like any other garbage.
-            Err(error) if is_wrong_type(&error) => Ok(Some(record(Vec::new()))),
             Ok(_) => Ok(Some(record(Vec::new()))),
-            Err(error) => Err(described(error)),
-        }
+            Err(error) if is_wrong_type(&error) => Ok(Some(record(Vec::new()))),
+            Err(error) => Err(error),
+        })
+        .await
     }
 
     async fn insert(&self, key: &SessionKey, value: &[u8], ttl: Duration) -> Result<(), StoreError> {
