@@ -24,6 +24,7 @@
 //! | [`adapters`] | the authorization server over HTTP, the embedded store, the system |
 //! | [`service`] | the use cases: log in, use a session, refresh, log out |
 //! | `http` | one file per endpoint, and the guards in front of them |
+//! | [`extract`] | the session and its token, for handlers of your own |
 //! | [`config`] | the configuration file, checked |
 //! | `server` | putting it together, and listening |
 
@@ -33,6 +34,7 @@
 pub mod adapters;
 pub mod config;
 pub mod domain;
+pub mod extract;
 mod http;
 pub mod ports;
 pub mod seal;

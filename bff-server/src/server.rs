@@ -125,6 +125,11 @@ impl Bff {
         http::public_router(&self.app, &self.config)
     }
 
+    /// A layer for routes of your own that use the [extractors](crate::extract).
+    pub fn extractors(&self) -> axum::Extension<crate::extract::Extractors> {
+        axum::Extension(crate::extract::Extractors(Arc::clone(&self.app)))
+    }
+
     /// `/token` for gateways, `/-/healthz`, `/-/ready`. Not for a listener that browsers reach.
     pub fn internal_router(&self) -> Router {
         http::internal_router(&self.app, &self.config)

@@ -12,6 +12,7 @@ use http::{HeaderName, HeaderValue, request::Parts};
 use tracing::Instrument as _;
 
 use super::App;
+use crate::{adapters::SystemEntropy, ports::Entropy};
 
 /// Names a request in the log. Made here, never taken from the client.
 #[derive(Clone, Debug)]
@@ -33,22 +34,34 @@ impl CorrelationId {
     }
 }
 
+impl CorrelationId {
+    /// The request's id. A handler of somebody else's router may run without our middleware; it gets one of
+    /// its own.
+    pub(crate) fn of(parts: &Parts) -> Self {
+        parts.extensions.get().cloned().unwrap_or_else(|| Self::fresh(&SystemEntropy))
+    }
+
+    fn fresh(entropy: &dyn Entropy) -> Self {
+        let mut random = [0; 8];
+        // An id is not a secret: without randomness it is merely less unique.
+        match entropy.fill(&mut random) {
+            Ok(()) | Err(_) => Self::new(random),
+        }
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for CorrelationId {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(parts.extensions.get().cloned().unwrap_or_else(|| Self::new([0; 8])))
+        Ok(Self::of(parts))
     }
 }
 
 /// Gives the request its id and its log span. The path is logged, the query never: it carries codes,
 /// states and ID tokens.
 pub(crate) async fn correlate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let mut random = [0; 8];
-    // An id is not a secret: without randomness it is merely less unique.
-    let id = match app.entropy.fill(&mut random) {
-        Ok(()) | Err(_) => CorrelationId::new(random),
-    };
+    let id = CorrelationId::fresh(&*app.entropy);
     request.extensions_mut().insert(id.clone());
     let span = tracing::info_span!(
         "request",

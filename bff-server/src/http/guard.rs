@@ -22,9 +22,17 @@ pub(crate) struct Provenance<'a> {
     destination: Option<&'a [u8]>,
     origin: Origin,
     speculative: bool,
-    from_a_browser: bool,
-    surely_a_browser: bool,
+    sender: Sender,
     own_header: bool,
+}
+
+/// Who sends such headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sender {
+    Browser,
+    /// A browser, or a server whose HTTP client resembles one: Node's `fetch` sends `Sec-Fetch-Mode`.
+    LikeABrowser,
+    Other,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,10 +78,16 @@ impl<'a> Provenance<'a> {
             destination: one("sec-fetch-dest"),
             origin,
             speculative: contains(purpose, b"prefetch") || contains(purpose, b"prerender"),
-            from_a_browser: headers.keys().any(|name| is_browser_header(name.as_str())),
-            surely_a_browser: ["sec-fetch-site", "sec-fetch-dest", "origin"]
+            sender: if ["sec-fetch-site", "sec-fetch-dest", "origin"]
                 .iter()
-                .any(|name| headers.contains_key(*name)),
+                .any(|it| headers.contains_key(*it))
+            {
+                Sender::Browser
+            } else if headers.keys().any(|name| is_browser_header(name.as_str())) {
+                Sender::LikeABrowser
+            } else {
+                Sender::Other
+            },
             own_header: one(CSRF) == Some(CSRF_VALUE.as_bytes()),
         }
     }
@@ -95,13 +109,13 @@ impl<'a> Provenance<'a> {
 
     /// Whether any header shows that a browser made the request. A page cannot remove them.
     pub(crate) fn is_from_a_browser(&self) -> bool {
-        self.from_a_browser
+        self.sender != Sender::Other
     }
 
-    /// The same, but for servers whose HTTP client resembles a browser's (Node's `fetch` sends
-    /// `Sec-Fetch-Mode`): for endpoints that servers call, and that browsers do not reach by design.
+    /// The same, but forgiving servers that resemble a browser: for endpoints that servers call, and that
+    /// browsers do not reach by design.
     pub(crate) fn is_surely_a_browser(&self) -> bool {
-        self.surely_a_browser
+        self.sender == Sender::Browser
     }
 
     /// A top-level navigation that is meant: not a frame, image or script, not a prefetch.

@@ -28,7 +28,7 @@ use axum::{
     response::Response,
     routing::{MethodFilter, MethodRouter, any, on},
 };
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, header, request::Parts};
 use hyper::body::Body as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use url::Url;
@@ -38,6 +38,7 @@ use self::{
     answer::{method_not_allowed, problem, see_other, with_cookie},
     cookies::Presented,
     correlation::CorrelationId,
+    guard::Provenance,
     page::PageCode,
 };
 use crate::{
@@ -45,7 +46,12 @@ use crate::{
     domain::{parameters::MalformedQuery, return_url::ReturnUrls, session_id::SessionKey},
     ports::{AuthorizationServer, Clock, Entropy, SessionStore},
     seal::Sealer,
-    service::{back_channel::BackChannelLogouts, login::Logins, logout::Logouts, sessions::Sessions},
+    service::{
+        back_channel::BackChannelLogouts,
+        login::Logins,
+        logout::Logouts,
+        sessions::{Sessions, UsableToken, VisibleSession},
+    },
 };
 
 /// The longest request target we answer.
@@ -255,4 +261,36 @@ async fn limit_body(id: CorrelationId, request: Request, next: middleware::Next)
         return problem(ProblemCode::ContentTooLarge, &id);
     }
     next.run(request).await
+}
+
+/// The session of a request to somebody else's handler.
+#[allow(clippy::result_large_err)]
+pub(crate) async fn session_of(app: &App, parts: &Parts) -> Result<VisibleSession, Response> {
+    let (key, id) = caller(app, parts)?;
+    app.sessions.show(&key).await.map_err(|error| answer::session_problem(&error, &id))
+}
+
+/// The access token of a request to somebody else's handler, or to a proxied API.
+#[allow(clippy::result_large_err)]
+pub(crate) async fn token_of(app: &App, parts: &Parts) -> Result<UsableToken, Response> {
+    let (key, id) = caller(app, parts)?;
+    app.sessions.access_token(&key).await.map_err(|error| answer::session_problem(&error, &id))
+}
+
+/// An answer of ours among somebody else's.
+pub(crate) fn own_headers(response: Response) -> Response {
+    headers::hardened(response)
+}
+
+/// Whose request it is, if it comes from where it may.
+#[allow(clippy::result_large_err)]
+fn caller(app: &App, parts: &Parts) -> Result<(SessionKey, CorrelationId), Response> {
+    let id = CorrelationId::of(parts);
+    let upgrades = parts.headers.contains_key(header::UPGRADE);
+    if !Provenance::of(&parts.headers, &app.app_origin).may_call_api(&parts.method, upgrades) {
+        let detail = "an API call that changes something, or reads across origins, must come from the app's own origin";
+        return Err(answer::problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), &id));
+    }
+    let key = app.credential(&parts.headers, &id)?;
+    Ok((key, id))
 }

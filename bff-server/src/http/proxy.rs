@@ -13,11 +13,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{
     App,
-    answer::{problem, problem_in_detail, session_problem},
+    answer::{problem, problem_in_detail},
     cookies::{self, CookiePolicy},
     correlation::CorrelationId,
-    guard::Provenance,
-    headers,
+    headers, token_of,
 };
 use crate::config::ProxyRoute;
 
@@ -64,18 +63,15 @@ pub(crate) fn router(app: &Arc<App>, route: &ProxyRoute) -> Router {
 }
 
 /// Lets the request through with the session's token, or says why not.
-async fn authorize(app: &App, mut request: Request, id: &CorrelationId) -> Result<Request, Response> {
+async fn authorize(app: &App, request: Request, id: &CorrelationId) -> Result<Request, Response> {
     if has_dot_segments(request.uri().path()) {
         let detail = "the path has segments that lead elsewhere (`.` or `..`)";
         return Err(problem_in_detail(ProblemCode::InvalidRequest, Some(detail), id));
     }
     let upgrades = request.headers().contains_key(header::UPGRADE);
-    if !Provenance::of(request.headers(), &app.app_origin).may_call_api(request.method(), upgrades) {
-        let detail = "an API call that changes something, or reads across origins, must come from the app's own origin";
-        return Err(problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), id));
-    }
-    let key = app.credential(request.headers(), id)?;
-    let token = app.sessions.access_token(&key).await.map_err(|error| session_problem(&error, id))?;
+    let (parts, body) = request.into_parts();
+    let token = token_of(app, &parts).await?;
+    let mut request = Request::from_parts(parts, body);
     let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.access_token.expose()))
         .map_err(|_| problem(ProblemCode::Internal, id))?;
     bearer.set_sensitive(true);
