@@ -106,11 +106,19 @@ function shortenGlue({ imports, exports }) {
     });
   const module = readModuleName();
   const members = imports.map(([, long, name]) => `${name}: ${long}`);
+  const start = short.get('__wbindgen_start') ?? fail('the module does not export __wbindgen_start');
+  // Importing the package must run on a server and in jsdom, which has no coders of text. (The whole glue as one function
+  // that is called later would do as well, but costs the start-up a millisecond: engines parse it twice.)
+  const coders = /^let cachedTextDecoder = (.*);\ncachedTextDecoder\.decode\(\);\n([^]*)^const cachedTextEncoder = (.*);\n\nif [^]*?^}\n/m;
+  if (!coders.test(glue)) fail('the glue does not make its text coders where it used to');
+  glue = glue.replace(coders, 'let cachedTextDecoder, cachedTextEncoder;\n$2');
   return `${glue}
 export const imports = { ${module}: { ${members.join(', ')} } };
 export function setExports(exports) {
+  cachedTextDecoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  cachedTextEncoder = new TextEncoder();
   __wbg_set_wasm(exports);
-  wasm.${short.get('__wbindgen_start') ?? fail('the module does not export __wbindgen_start')}();
+  wasm.${start}();
 }
 `;
 }

@@ -12,6 +12,15 @@
  */
 export type AuthtoolErrorCode = 'unauthorized' | 'network' | 'server' | 'protocol' | 'login_loop' | 'inactive';
 
+const MESSAGES: Record<AuthtoolErrorCode, string> = {
+  unauthorized: 'nobody is logged in',
+  network: 'no answer',
+  server: 'the server answered with an error',
+  protocol: 'the answer is no session; is baseUrl right?',
+  login_loop: 'logins keep coming back without a session',
+  inactive: 'the manager was disposed, or there is no page',
+};
+
 /** The one class of errors that this package makes, apart from `TypeError` for wrong arguments. */
 export class AuthtoolError extends Error {
   /** Why it failed. Branch on this, not on the message. */
@@ -21,9 +30,15 @@ export class AuthtoolError extends Error {
   /** Names the request in the server's log, when the server said so: quote it to the operator. */
   readonly correlationId: string | undefined;
 
-  /** @internal */
+  /**
+   * For tests of an app. The package makes its own.
+   *
+   * @param code - Why it failed.
+   * @param status - The HTTP status.
+   * @param correlationId - The request's name in the server's log.
+   */
   constructor(code: AuthtoolErrorCode, status?: number, correlationId?: string) {
-    super(`authtool: ${code}${status ? ` (${status})` : ''}`);
+    super(`authtool: ${MESSAGES[code]} (${code}${status ? ` ${status}` : ''})`);
     this.name = 'AuthtoolError';
     this.code = code;
     this.status = status;
@@ -45,5 +60,5 @@ export class AuthtoolError extends Error {
  *
  * @param error - Anything that was caught.
  */
-export const isUnauthorized = (error: unknown): error is AuthtoolError =>
+export const isUnauthorized = (error: unknown): error is AuthtoolError & { readonly code: 'unauthorized' } =>
   error instanceof Error && (error as Partial<AuthtoolError>).code === 'unauthorized';

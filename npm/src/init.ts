@@ -10,13 +10,13 @@ import { createInertManager } from './server.js';
  * Where there is no page (on a server, in a worker) the manager is inert: it stays `initialising`, asks nobody, and its
  * addresses have a placeholder origin. Nothing is compiled there, and importing the package never does anything.
  *
- * ```ts
+ * ```js
  * const manager = init({ baseUrl: '/bff' });
  * document.querySelector('a.login').href = manager.client.loginUrl().href;
  * ```
  *
  * @param options - See {@link InitOptions}.
- * @throws `TypeError` that names the option, when one cannot be used.
+ * @throws `TypeError` that names the option, when one cannot be used; `Error` where WebAssembly may not run.
  */
 export const init = (options?: InitOptions): UserManager => {
   const checked = checkOptions(options);

@@ -1,8 +1,6 @@
 import wasm from './core/bytes.js';
 import { Core, imports, setExports } from './core/glue.js';
 
-let ready = false;
-
 /**
  * The bytes that a string of the characters U+0000 to U+00FF stands for.
  *
@@ -18,10 +16,21 @@ const bytesOf = (text: string): Uint8Array<ArrayBuffer> => {
   return bytes;
 };
 
+const instantiate = (): WebAssembly.Exports => {
+  try {
+    return new WebAssembly.Instance(new WebAssembly.Module(bytesOf(wasm)), imports).exports;
+  } catch (cause) {
+    // Browsers' own words for it suggest 'unsafe-eval', which permits far more than is needed.
+    throw new Error("authtool: WebAssembly cannot run here; a Content-Security-Policy needs script-src 'wasm-unsafe-eval'", { cause });
+  }
+};
+
+let ready = false;
+
 /** A core. The first one compiles the WebAssembly, which is short enough to be done at once. */
 export const createCore = (baseUrl: string, observer: object): Core => {
   if (!ready) {
-    setExports(new WebAssembly.Instance(new WebAssembly.Module(bytesOf(wasm)), imports).exports);
+    setExports(instantiate());
     ready = true;
   }
   return new Core(baseUrl, observer);

@@ -21,7 +21,7 @@ export interface NavigationOptions {
    * Where to return to: a URL, or a path relative to the current page. The server accepts addresses of the origins
    * that it is configured for; by default, the app's own.
    */
-  readonly redirectUri?: string | URL;
+  readonly redirectUri?: string | URL | undefined;
 }
 
 /** The server's addresses, for links. */

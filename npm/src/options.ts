@@ -14,30 +14,34 @@ export interface InitOptions {
    *
    * @defaultValue `'/'`
    */
-  readonly baseUrl?: string;
+  readonly baseUrl?: string | undefined;
   /**
    * Must be the server's `session.mode`.
    *
    * @defaultValue `'bff'`
    */
-  readonly mode?: Mode | 'tokenMediation';
+  readonly mode?: Mode | 'tokenMediation' | undefined;
   /**
    * Whether to look for the session at once. With `false`, nothing is requested before
    * {@link UserManager.start} or {@link UserManager.check}.
    *
    * @defaultValue `true`
    */
-  readonly autostart?: boolean;
+  readonly autostart?: boolean | undefined;
   /**
    * In `tokenExchange` mode: the random time in milliseconds, at most, by which a token is renewed before its expiry,
    * so that many tabs do not ask at the same moment. There is nothing to renew in `bff` mode.
    *
    * @defaultValue `7000`
    */
-  readonly maxJitterMs?: number;
+  readonly maxJitterMs?: number | undefined;
 }
 
-/** {@link InitOptions}, checked and complete. */
+/**
+ * {@link InitOptions}, checked and complete.
+ *
+ * @internal
+ */
 export interface CheckedOptions {
   readonly baseUrl: string;
   readonly mode: Mode;
@@ -49,7 +53,11 @@ const demand = (holds: boolean, option: string, fix: string): void => {
   if (!holds) throw new TypeError(`authtool: option ${option} must be ${fix}`);
 };
 
-/** Checks what the type checker of a JavaScript app cannot. The rule for `baseUrl` itself is the core's. */
+/**
+ * Checks what the type checker of a JavaScript app cannot. The rule for `baseUrl` itself is the core's.
+ *
+ * @internal
+ */
 export const checkOptions = (options: InitOptions = {}): CheckedOptions => {
   const { baseUrl = '/', mode = 'bff', autostart = true, maxJitterMs = 7000 } = options;
   demand(typeof baseUrl == 'string', 'baseUrl', "a path such as '/bff'");

@@ -36,18 +36,29 @@ export interface Session {
   readonly expiresAt: number;
 }
 
-/** What is known, at one moment. Never changes; a change makes a new one. */
-export interface SessionState {
+interface StateOf<Status extends SessionStatus, Known extends Session | null, Failure extends AuthtoolError | null> {
   /** What is known. */
-  readonly status: SessionStatus;
+  readonly status: Status;
   /**
    * There whenever `status` is `authenticated`. While it is `unavailable`, the last session that was seen stays here
    * until its own end, so that an outage does not take the page away from a logged-in user.
    */
-  readonly session: Session | null;
+  readonly session: Known;
   /** Why `status` is `unavailable`; otherwise `null`. */
-  readonly error: AuthtoolError | null;
+  readonly error: Failure;
 }
+
+/**
+ * What is known, at one moment. Never changes; a change makes a new one.
+ *
+ * Comparing `status` tells the type checker about the rest: where it is `'authenticated'`, `session` is not `null`; where
+ * it is `'unavailable'`, `error` is not.
+ */
+export type SessionState =
+  | StateOf<'initialising', null, null>
+  | StateOf<'authenticated', Session, null>
+  | StateOf<'unauthenticated', null, null>
+  | StateOf<'unavailable', Session | null, AuthtoolError>;
 
 /** In the order of the discriminants in Rust. */
 const STATUS: readonly SessionStatus[] = ['initialising', 'authenticated', 'unauthenticated', 'unavailable'];
@@ -55,10 +66,18 @@ const STATUS: readonly SessionStatus[] = ['initialising', 'authenticated', 'unau
 /** In the order of the discriminants in Rust; 0 is no failure. */
 const FAILURE: readonly (AuthtoolErrorCode | undefined)[] = [, 'network', 'server', 'protocol', 'login_loop'];
 
-/** The state before the first answer. */
+/**
+ * The state before the first answer.
+ *
+ * @internal
+ */
 export const INITIAL: SessionState = Object.freeze({ status: 'initialising', session: null, error: null });
 
-/** The state that the core describes. */
+/**
+ * The state that the core describes.
+ *
+ * @internal
+ */
 export const stateOf = (
   status: number,
   claims: string | undefined,
@@ -72,5 +91,5 @@ export const stateOf = (
     status: STATUS[status]!,
     session: claims ? Object.freeze({ user: Object.freeze(JSON.parse(claims) as UserClaims), expiresAt }) : null,
     error: code ? new AuthtoolError(code, httpStatus || undefined, correlationId) : null,
-  });
+  }) as SessionState;
 };

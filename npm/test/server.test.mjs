@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { AuthtoolError, init, isUnauthorized } from '@authtool/client';
 
@@ -24,6 +25,23 @@ test('on a server links can be rendered', () => {
   assert.equal(client.loginUrl().pathname, '/bff/login');
   assert.equal(client.logoutUrl('/bye?x=1#y').search, '?redirect_uri=%2Fbye%3Fx%3D1%23y');
   assert.equal(init().client.loginUrl().pathname, '/login');
+});
+
+test('importing runs nothing: not even what jsdom lacks is missed', () => {
+  const script = `
+    for (const name of ['TextDecoder', 'TextEncoder', 'WebAssembly', 'fetch', 'BroadcastChannel', 'FinalizationRegistry']) delete globalThis[name];
+    const { init } = await import('@authtool/client');
+    console.log(init().state.status);`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
+    cwd: new URL('.', import.meta.url),
+    encoding: 'utf8',
+  });
+  assert.equal(stdout, 'initialising\n', stderr);
+});
+
+test('an error says what happened, with its code and status', () => {
+  assert.equal(new AuthtoolError('server', 503).message, 'authtool: the server answered with an error (server 503)');
+  assert.equal(new AuthtoolError('network').message, 'authtool: no answer (network)');
 });
 
 test('options that cannot be used are named', () => {

@@ -209,6 +209,36 @@ test('wrong arguments are refused with words that help', async () => {
   assert.match(messages[3], /^TypeError: authtool: redirectUri must be/);
 });
 
+test('the example in the README works as it is', async () => {
+  await page.goto(`${site.origin}/readme`);
+  await page.waitForFunction(() => document.getElementById('status').textContent === 'Hello Ada <b>');
+  assert.deepEqual(await page.evaluate(() => ['login', 'logout'].map((id) => document.getElementById(id).hidden)), [true, false]);
+  await Promise.all([page.waitForEvent('load'), page.click('#logout')]);
+  await page.goto(`${site.origin}/readme`);
+  await page.waitForFunction(() => document.getElementById('status').textContent === 'Please log in');
+  await Promise.all([page.waitForRequest(/\/bff\/login\?redirect_uri=%2Freadme$/), page.click('#login')]);
+});
+
+test('a Content-Security-Policy that forbids WebAssembly is named, and the least that permits it', async () => {
+  await page.goto(`${site.origin}/strict?bare`);
+  await page.waitForFunction(() => window.authtool);
+  const [message, cause] = await page.evaluate(() => {
+    try {
+      window.authtool.init();
+    } catch (error) {
+      return [error.message, error.cause.name];
+    }
+  });
+  assert.match(message, /Content-Security-Policy needs script-src 'wasm-unsafe-eval'/);
+  assert.equal(cause, 'CompileError');
+});
+
+test('without a native decoder of base64 the bytes are the same', async () => {
+  await context.addInitScript(() => void delete Uint8Array.fromBase64);
+  await page.goto(site.origin);
+  await until('authenticated');
+});
+
 test('an absolute baseUrl of this origin is its path', async () => {
   await page.goto(`${site.origin}/?bare`);
   await page.waitForFunction(() => window.authtool);

@@ -4,6 +4,13 @@ import { readFile } from 'node:fs/promises';
 
 const bundle = await readFile(new URL('../../dist/index.js', import.meta.url));
 
+/** The first example of the README, as somebody would paste it. */
+const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+const [html, script] = ['html', 'js'].map((language) => readme.split(`\`\`\`${language}\n`)[1].split('```')[0]);
+const README_PAGE = `<!doctype html><meta charset="utf-8"><title>README</title>
+<script type="importmap">{ "imports": { "@authtool/client": "/authtool.js" } }</script>
+${html}<script type="module">${script}</script>`;
+
 const PAGE = `<!doctype html><meta charset="utf-8"><title>test</title>
 <script type="module">
   import * as authtool from '/authtool.js';
@@ -47,9 +54,9 @@ export async function openSite() {
       response
         .writeHead(200, {
           'content-type': 'text/html; charset=utf-8',
-          'content-security-policy': "default-src 'none'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; connect-src 'self'; form-action 'self'",
+          'content-security-policy': `default-src 'none'; script-src 'self' 'unsafe-inline' ${path === '/strict' ? '' : "'wasm-unsafe-eval'"}; connect-src 'self'; form-action 'self'`,
         })
-        .end(PAGE);
+        .end(path === '/readme' ? README_PAGE : PAGE);
     }
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
