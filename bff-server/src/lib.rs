@@ -25,6 +25,7 @@
 //! | [`service`] | the use cases: log in, use a session, refresh, log out |
 //! | `http` | one file per endpoint, and the guards in front of them |
 //! | [`extract`] | the session and its token, for handlers of your own |
+//! | [`telemetry`] | what is counted |
 //! | [`config`] | the configuration file, checked |
 //! | `server` | putting it together, and listening |
 
@@ -40,6 +41,7 @@ pub mod ports;
 pub mod seal;
 mod server;
 pub mod service;
+pub mod telemetry;
 
 pub use config::Config;
 pub use server::{Bff, StartError, serve};

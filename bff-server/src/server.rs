@@ -8,6 +8,7 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -18,6 +19,7 @@ use crate::{
     adapters::{
         SystemClock, SystemEntropy,
         embedded::{EmbeddedStore, OpenError},
+        measured::MeasuredStore,
         oidc::{OidcProvider, ProviderSettings},
         redis::RedisStore,
     },
@@ -38,6 +40,7 @@ use crate::{
         logout::Logouts,
         sessions::{Sessions, SessionsParts},
     },
+    telemetry,
 };
 
 /// A client has this long to send its request's headers.
@@ -46,6 +49,9 @@ const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_STREAMS: u32 = 100;
 const MAX_CONNECTIONS: usize = 16_384;
+/// Upper ends of the latency histograms' buckets, in seconds.
+const LATENCY_BUCKETS: [f64; 12] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0, 10.0];
 /// What is in flight at a shutdown has this long to finish.
 const DRAIN: Duration = Duration::from_secs(20);
 
@@ -109,12 +115,13 @@ impl Bff {
             background(Box::pin(async move { sweeping.sweep_forever().await }));
             store
         };
-        let store = match &config.store {
+        let store: Arc<dyn SessionStore> = match &config.store {
             StoreConfig::Memory => embedded(EmbeddedStore::in_memory(Arc::clone(&clock))?),
             StoreConfig::File(path) => embedded(EmbeddedStore::open(path, Arc::clone(&clock))?),
             StoreConfig::Redis(settings) => Arc::new(RedisStore::new((**settings).clone())?),
         };
 
+        let store = Arc::new(MeasuredStore::new(store));
         let app = assemble(config, store, provider, clock, entropy, tasks.clone());
         Ok(Self { app: Arc::new(app), config: config.server.clone(), tasks, stop })
     }
@@ -164,7 +171,11 @@ pub async fn serve(config: &Config, shutdown: impl Future<Output = ()>) -> Resul
     listeners.spawn(accept(public, bff.public_router(), stop.clone()));
     if let Some(internal) = internal {
         tracing::info!(address = %config.server.internal, "serving gateways and probes");
-        listeners.spawn(accept(internal, bff.internal_router(), stop.clone()));
+        let router = match metrics_router() {
+            Some(metrics) => bff.internal_router().merge(metrics),
+            None => bff.internal_router(),
+        };
+        listeners.spawn(accept(internal, router, stop.clone()));
     }
     shutdown.await;
     tracing::info!("shutting down");
@@ -172,6 +183,19 @@ pub async fn serve(config: &Config, shutdown: impl Future<Output = ()>) -> Resul
     listeners.join_all().await;
     bff.drain().await;
     Ok(())
+}
+
+/// `/-/metrics`, if nobody else records metrics in this process.
+fn metrics_router() -> Option<Router> {
+    let recorder = PrometheusBuilder::new().set_buckets(&LATENCY_BUCKETS).ok()?.build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).ok()?;
+    telemetry::describe();
+    let render = move || {
+        let text = handle.render();
+        async move { ([(::http::header::CONTENT_TYPE, "text/plain; version=0.0.4")], text) }
+    };
+    Some(Router::new().route(authtool_contract::endpoint::METRICS, axum::routing::get(render)))
 }
 
 async fn listen(address: std::net::SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {

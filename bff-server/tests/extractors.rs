@@ -1,4 +1,5 @@
 //! The extractors in an app of somebody else's.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use authtool_bff::{
     Bff, Config,

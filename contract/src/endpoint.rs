@@ -29,6 +29,9 @@ pub const HEALTHZ: &str = "/-/healthz";
 /// On the internal listener: the process can log users in. Not below `apiPrefix`.
 pub const READY: &str = "/-/ready";
 
+/// On the internal listener: metrics in the text format of Prometheus. Not below `apiPrefix`.
+pub const METRICS: &str = "/-/metrics";
+
 /// On the internal listener: ends all sessions of a user. Not below `apiPrefix`.
 pub const END_SESSIONS: &str = "/-/sessions/end";
 

@@ -23,6 +23,7 @@ use crate::{
     },
     seal::Purpose,
     service::login::FinishError,
+    telemetry,
 };
 
 /// Finishes a login: the session cookie, and a redirect to where the app wanted to go.
@@ -50,6 +51,7 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, id: CorrelationId, req
     };
     let presented = app.session_key(headers);
     let Some(flow) = flow else {
+        telemetry::login(PageCode::LoginNotStartedHere.as_str());
         tracing::warn!(
             event = "login_failed",
             reason = "state_mismatch",
@@ -61,6 +63,7 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, id: CorrelationId, req
     let mut answer = match app.logins.finish(flow, response, presented.clone()).await {
         Ok(finished) => match see_other(finished.return_to.as_str()) {
             Some(mut answer) => {
+                telemetry::login("success");
                 with_cookie(&mut answer, app.cookies.set_session(&finished.cookie_value, finished.ends_in));
                 answer
             }
@@ -71,6 +74,7 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, id: CorrelationId, req
         }
         Err(error) => {
             let code = page_for(&error);
+            telemetry::login(code.as_str());
             tracing::warn!(%error, event = "login_failed", reason = code.as_str(), "a login failed");
             app.page(code, &id)
         }

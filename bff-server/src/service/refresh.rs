@@ -29,6 +29,7 @@ use crate::{
         Grant, GrantError, LeaseOwner, ProviderError, ReplaceOutcome, RevocableToken, TokenVerificationError,
         Version,
     },
+    telemetry::{self, EndReason},
 };
 
 /// Longer than everything that is done under it: the token request and, at worst, fetching keys.
@@ -129,7 +130,16 @@ impl Sessions {
                 return Ok(self.usable(&session.live));
             }
         }
+        telemetry::refreshes_in_flight(1.0);
         let outcome = self.refresh_holding_lease(key).await;
+        telemetry::refreshes_in_flight(-1.0);
+        telemetry::refresh(match &outcome {
+            Ok(_) => "success",
+            Err(SessionError::NoSession) => "session_ended",
+            Err(SessionError::Provider(_)) => "provider_unavailable",
+            Err(SessionError::Store(_)) => "store_unavailable",
+            Err(SessionError::Internal(_)) => "internal",
+        });
         if let Err(error) = self.store.release(key, &owner).await {
             tracing::warn!(session = %key, %error, "a refresh lease could not be given back; it will expire");
         }
@@ -186,6 +196,7 @@ impl Sessions {
             };
         }
         self.store.remove(key).await?;
+        telemetry::session_ended(EndReason::InvalidGrant);
         tracing::warn!(session = %key, event = "session_ended", reason = "invalid_grant",
             "the authorization server no longer accepts the refresh token; the session has ended");
         Err(SessionError::NoSession)
@@ -229,6 +240,7 @@ impl Sessions {
                 Err(why) => {
                     tracing::error!(session = %key, reason = %why, event = "session_ended",
                         "a refresh brought an ID token that does not continue this login; the session has ended");
+                    telemetry::session_ended(EndReason::ForeignIdToken);
                     self.store.remove(key).await?;
                     self.revoke_soon(
                         client_id,

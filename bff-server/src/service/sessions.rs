@@ -18,6 +18,7 @@ use crate::{
         StoreError, StoredRecord, Version,
     },
     seal::RecordCodec,
+    telemetry::{self, EndReason},
 };
 
 /// Why there is no token, or no session, to answer with.
@@ -187,6 +188,7 @@ impl Sessions {
             self.store.remove(&key).await?;
             return Err(SessionError::NoSession);
         }
+        telemetry::session_begun();
         tracing::info!(session = %key, event = "session_begun", "a session has begun");
         Ok(cookie_value)
     }
@@ -199,6 +201,7 @@ impl Sessions {
             for evicted in self.store.enlist(&index, key, ttl, self.max_sessions_per_user).await? {
                 tracing::info!(session = %evicted, event = "session_ended", reason = "too_many_sessions",
                     "a user's oldest session ended to make room");
+                telemetry::session_ended(EndReason::TooMany);
                 self.store.remove(&evicted).await?;
             }
         }
@@ -225,6 +228,7 @@ impl Sessions {
         };
         self.store.remove(key).await?;
         if let Some(session) = &session {
+            telemetry::session_ended(EndReason::Logout);
             tracing::info!(session = %key, event = "session_ended", "a session has ended");
             self.revoke_soon(&session.kept.client_id, session);
             for index in self.indexes.ever_of_session(&session.kept) {

@@ -10,7 +10,7 @@ use reqwest::{Client, RequestBuilder, redirect::Policy};
 use tokio::sync::Semaphore;
 use url::Url;
 
-use crate::ports::ProviderError;
+use crate::{ports::ProviderError, telemetry};
 
 /// Time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -81,7 +81,7 @@ impl BackChannel {
     /// `GET`, for metadata and keys.
     pub(super) async fn get(&self, url: &Url, max_bytes: usize) -> Result<Answer, ProviderError> {
         let request = self.client.get(url.clone()).header(header::ACCEPT, "application/json");
-        self.exchange(request, max_bytes).await
+        self.exchange("fetch", request, max_bytes).await
     }
 
     /// `POST` of a form.
@@ -102,10 +102,27 @@ impl BackChannel {
             authorization.set_sensitive(true);
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        self.exchange(request, max_bytes).await
+        self.exchange("post", request, max_bytes).await
     }
 
-    async fn exchange(&self, request: RequestBuilder, max_bytes: usize) -> Result<Answer, ProviderError> {
+    async fn exchange(
+        &self,
+        operation: &'static str,
+        request: RequestBuilder,
+        max_bytes: usize,
+    ) -> Result<Answer, ProviderError> {
+        let started = std::time::Instant::now();
+        let outcome = self.exchange_unmeasured(request, max_bytes).await;
+        let ok = outcome.as_ref().is_ok_and(|answer| !answer.status.is_server_error());
+        telemetry::provider(operation, ok, started.elapsed());
+        outcome
+    }
+
+    async fn exchange_unmeasured(
+        &self,
+        request: RequestBuilder,
+        max_bytes: usize,
+    ) -> Result<Answer, ProviderError> {
         let _permit = tokio::time::timeout(QUEUE_TIMEOUT, self.permits.acquire())
             .await
             .map_err(|_| ProviderError::new("too many exchanges with it are waiting already"))?

@@ -1,0 +1,88 @@
+//! What is counted. One place for every metric's name, so that the reference and the dashboards have
+//! something to be checked against.
+//!
+//! Counted through the `metrics` facade: the binary exports them in Prometheus's format at `/-/metrics`; an app
+//! that mounts us installs whatever recorder it likes, or none.
+
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+/// `authtool_logins_total{outcome}`: `success`, or the code of the error page.
+pub const LOGINS: &str = "authtool_logins_total";
+/// `authtool_sessions_begun_total`.
+pub const SESSIONS_BEGUN: &str = "authtool_sessions_begun_total";
+/// `authtool_sessions_ended_total{reason}`.
+pub const SESSIONS_ENDED: &str = "authtool_sessions_ended_total";
+/// `authtool_refreshes_total{outcome}`.
+pub const REFRESHES: &str = "authtool_refreshes_total";
+/// `authtool_refreshes_in_flight`.
+pub const REFRESHES_IN_FLIGHT: &str = "authtool_refreshes_in_flight";
+/// `authtool_store_seconds{operation,outcome}`.
+pub const STORE_SECONDS: &str = "authtool_store_seconds";
+/// `authtool_provider_seconds{operation,outcome}`.
+pub const PROVIDER_SECONDS: &str = "authtool_provider_seconds";
+
+/// Tells the recorder what the metrics mean.
+pub fn describe() {
+    describe_counter!(LOGINS, "Logins by how they ended: success, or the code of the error page");
+    describe_counter!(SESSIONS_BEGUN, "Sessions that have begun");
+    describe_counter!(SESSIONS_ENDED, "Sessions that have ended before their time, by why");
+    describe_counter!(REFRESHES, "Refreshes of access tokens by how they ended");
+    describe_gauge!(REFRESHES_IN_FLIGHT, "Refreshes that are under way in this process");
+    describe_histogram!(STORE_SECONDS, Unit::Seconds, "Time for one operation of the session store");
+    describe_histogram!(
+        PROVIDER_SECONDS,
+        Unit::Seconds,
+        "Time for one exchange with the authorization server"
+    );
+}
+
+pub(crate) fn login(outcome: &'static str) {
+    counter!(LOGINS, "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn session_begun() {
+    counter!(SESSIONS_BEGUN).increment(1);
+}
+
+/// Why a session ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EndReason {
+    /// A logout here, a login that replaced it, or a logout that was reported.
+    Logout,
+    /// The provider no longer accepts the refresh token.
+    InvalidGrant,
+    /// A refresh brought an ID token of somebody else.
+    ForeignIdToken,
+    /// The user has too many.
+    TooMany,
+}
+
+pub(crate) fn session_ended(reason: EndReason) {
+    let reason = match reason {
+        EndReason::Logout => "logout",
+        EndReason::InvalidGrant => "invalid_grant",
+        EndReason::ForeignIdToken => "foreign_id_token",
+        EndReason::TooMany => "too_many_sessions",
+    };
+    counter!(SESSIONS_ENDED, "reason" => reason).increment(1);
+}
+
+pub(crate) fn refresh(outcome: &'static str) {
+    counter!(REFRESHES, "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn refreshes_in_flight(change: f64) {
+    gauge!(REFRESHES_IN_FLIGHT).increment(change);
+}
+
+pub(crate) fn store(operation: &'static str, ok: bool, took: Duration) {
+    let outcome = if ok { "ok" } else { "error" };
+    histogram!(STORE_SECONDS, "operation" => operation, "outcome" => outcome).record(took);
+}
+
+pub(crate) fn provider(operation: &'static str, ok: bool, took: Duration) {
+    let outcome = if ok { "ok" } else { "error" };
+    histogram!(PROVIDER_SECONDS, "operation" => operation, "outcome" => outcome).record(took);
+}
