@@ -66,6 +66,10 @@ fn serve(path: &std::path::Path) -> Outcome {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    // A socket per browser and gateway: the usual soft limit of 1024 is soon reached.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(authtool_bff::serve(&config, interrupted()))?;
     Ok(())

@@ -1,6 +1,14 @@
 //! Putting the parts together, and serving them.
 
-use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::Router;
 use hyper_util::{
@@ -14,6 +22,7 @@ use tokio::{
     sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt as _;
 
 use crate::{
     adapters::{
@@ -54,6 +63,8 @@ const LATENCY_BUCKETS: [f64; 12] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0, 10.0];
 /// What is in flight at a shutdown has this long to finish.
 const DRAIN: Duration = Duration::from_secs(20);
+/// And a shutdown is over after this long, whatever is unfinished.
+const SHUTDOWN: Duration = Duration::from_secs(27);
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -144,8 +155,12 @@ impl Bff {
 
     /// Lets refreshes, logins and revocations in flight finish, for at most 20 seconds.
     pub async fn drain(self) {
+        self.drain_within(DRAIN).await;
+    }
+
+    async fn drain_within(self, patience: Duration) {
         self.tasks.close();
-        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
             tracing::warn!(unfinished = self.tasks.len(), "some background work did not finish in time");
         }
         self.stop.cancel();
@@ -180,8 +195,10 @@ pub async fn serve(config: &Config, shutdown: impl Future<Output = ()>) -> Resul
     shutdown.await;
     tracing::info!("shutting down");
     stop.cancel();
+    let began = tokio::time::Instant::now();
     listeners.join_all().await;
-    bff.drain().await;
+    // An orchestrator's patience is usually thirty seconds, for everything.
+    bff.drain_within(SHUTDOWN.saturating_sub(began.elapsed())).await;
     Ok(())
 }
 
@@ -232,12 +249,24 @@ async fn accept(listener: TcpListener, router: Router, stop: CancellationToken) 
                 continue;
             }
         };
-        let service =
-            TowerToHyperService::new(router.clone().layer(axum::Extension(axum::extract::ConnectInfo(peer))));
+        let spoken = Arc::new(AtomicBool::new(false));
+        let speaks = Arc::clone(&spoken);
+        let routed = router.clone().layer(axum::Extension(axum::extract::ConnectInfo(peer)));
+        let service = TowerToHyperService::new(tower::service_fn(move |request| {
+            speaks.store(true, Ordering::Relaxed);
+            routed.clone().oneshot(request)
+        }));
         let connection = server.serve_connection_with_upgrades(quick(stream), service).into_owned();
-        let connection = graceful.watch(connection);
+        let mut connection = Box::pin(graceful.watch(connection));
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let outcome = match tokio::time::timeout(HEADER_READ_TIMEOUT, &mut connection).await {
+                Ok(outcome) => outcome,
+                Err(_) if spoken.load(Ordering::Relaxed) => connection.await,
+                // Nothing that could be called a request has come: hyper's own timeout does not begin before
+                // it knows which HTTP is spoken.
+                Err(_) => Ok(()),
+            };
+            if let Err(error) = outcome {
                 tracing::debug!(%error, "a connection ended early");
             }
             drop(permit);

@@ -23,6 +23,10 @@ pub const BACK_CHANNEL_LOGOUT: &str = "/oidc/logout/backchannel";
 /// The session's access token: for a gateway, and in `tokenExchange` mode for the app.
 pub const TOKEN: &str = "/token";
 
+/// Everything below `apiPrefix`.
+pub const BROWSER_ENDPOINTS: [&str; 7] =
+    [SESSION, LOGIN, OAUTH_CALLBACK, LOGOUT, LOGOUT_CALLBACK, BACK_CHANNEL_LOGOUT, TOKEN];
+
 /// On the internal listener: the process is alive. Not below `apiPrefix`.
 pub const HEALTHZ: &str = "/-/healthz";
 

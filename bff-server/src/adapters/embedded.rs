@@ -111,10 +111,19 @@ impl EmbeddedStore {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            match self.blocking(Shared::sweep).await {
-                Ok(0) => {}
-                Ok(removed) => tracing::debug!(removed, "swept expired records"),
-                Err(error) => tracing::warn!(%error, "expired records could not be swept"),
+            // One batch after the other: whatever comes in can also go out.
+            loop {
+                match self.blocking(Shared::sweep).await {
+                    Ok(SWEEP_BATCH) => tokio::task::yield_now().await,
+                    Ok(removed) => {
+                        tracing::trace!(removed, "swept expired records");
+                        break;
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "expired records could not be swept");
+                        break;
+                    }
+                }
             }
         }
     }
@@ -262,8 +271,10 @@ impl Shared {
         Ok(ReplaceOutcome::Replaced)
     }
 
-    fn remove(&self, key: &str) -> Result<(), redb::Error> {
-        self.with(|database| remove_in(database, key))
+    fn remove(&self, key: &str) -> Result<Option<StoredRecord>, redb::Error> {
+        let removed = self.with(|database| remove_in(database, key))?;
+        let now = self.clock.now();
+        Ok(removed.filter(|(expires_at, _)| *expires_at > now).map(|(_, record)| record))
     }
 
     fn spend(&self, marker: &str, ttl: Duration) -> Result<bool, redb::Error> {
@@ -308,7 +319,10 @@ impl Shared {
                 all.sort();
                 let (over, mut alive): (Vec<_>, Vec<_>) =
                     all.into_iter().partition(|(until, _)| *until <= now.get());
-                alive.truncate(alive.len().saturating_sub(limit));
+                let excess = alive.len().saturating_sub(limit);
+                // Whoever comes in stays in.
+                alive.retain(|(_, member)| member != key);
+                alive.truncate(excess);
                 for (until, key) in over.iter().chain(&alive) {
                     members.remove((index, key.as_str()))?;
                     expiry.remove((*until, KIND_MEMBER, member(index, key).as_str()))?;
@@ -369,7 +383,9 @@ impl Shared {
     fn spend_in(&self, database: &Database, marker: &str, ttl: Duration) -> Result<bool, redb::Error> {
         let now = self.clock.now();
         let expires_at = now.plus(ttl).get();
-        let transaction = database.begin_write()?;
+        let mut transaction = database.begin_write()?;
+        // Anybody can cause a marker; it need not survive a crash, since codes are accepted once anyway.
+        transaction.set_durability(redb::Durability::None)?;
         {
             let mut markers = transaction.open_table(MARKERS)?;
             let spent_until = markers.get(marker)?.map(|it| it.value());
@@ -388,17 +404,22 @@ impl Shared {
     }
 }
 
-fn remove_in(database: &Database, key: &str) -> Result<(), redb::Error> {
+fn remove_in(database: &Database, key: &str) -> Result<Option<(UnixSeconds, StoredRecord)>, redb::Error> {
     let transaction = database.begin_write()?;
-    {
+    let removed = {
         let mut sessions = transaction.open_table(SESSIONS)?;
-        let removed = sessions.remove(key)?.and_then(|it| Row::read(it.value()).map(|row| row.expires_at));
-        if let Some(expires_at) = removed {
+        let removed = sessions.remove(key)?.and_then(|it| {
+            let row = Row::read(it.value())?;
+            let value = bytes::Bytes::copy_from_slice(row.value);
+            Some((row.expires_at, StoredRecord { version: row.version, value }))
+        });
+        if let Some((expires_at, _)) = &removed {
             transaction.open_table(EXPIRY)?.remove((expires_at.get(), KIND_SESSION, key))?;
         }
-    }
+        removed
+    };
     transaction.commit()?;
-    Ok(())
+    Ok(removed)
 }
 
 /// An index and a member as one key of the expiry table.
@@ -463,7 +484,7 @@ impl SessionStore for EmbeddedStore {
         self.blocking(move |it| it.write(key.as_str(), Some(expected), &value, ttl)).await
     }
 
-    async fn remove(&self, key: &SessionKey) -> Result<(), StoreError> {
+    async fn remove(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
         let key = key.clone();
         self.blocking(move |it| it.remove(key.as_str())).await
     }

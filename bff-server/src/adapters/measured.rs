@@ -51,7 +51,7 @@ impl SessionStore for MeasuredStore {
         measured("replace", self.0.replace(key, expected, value, ttl)).await
     }
 
-    async fn remove(&self, key: &SessionKey) -> Result<(), StoreError> {
+    async fn remove(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
         measured("remove", self.0.remove(key)).await
     }
 

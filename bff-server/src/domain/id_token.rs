@@ -68,6 +68,14 @@ pub enum IdTokenRefusal {
     OtherLogin,
 }
 
+impl IdTokenRefusal {
+    /// Whether the token is about somebody or something else, rather than merely old, early or late by a clock
+    /// that may be ours.
+    pub fn is_contradiction(self) -> bool {
+        !matches!(self, Self::Expired | Self::IssuedAt | Self::NotBefore)
+    }
+}
+
 /// Hash functions for `at_hash`, by the token's signature algorithm (section 3.1.3.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureHash {

@@ -117,6 +117,11 @@ impl LoginFlow {
         Ok(())
     }
 
+    /// How long the flow may still be answered.
+    pub fn remaining(&self, now: UnixSeconds) -> Duration {
+        now.until(self.created_at.plus(LIFETIME))
+    }
+
     /// Whether the flow has outlived [`LIFETIME`], or claims to begin in the future.
     pub fn is_expired(&self, now: UnixSeconds) -> bool {
         now >= self.created_at.plus(LIFETIME) || self.created_at > now.plus(Duration::from_mins(1))

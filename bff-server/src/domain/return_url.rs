@@ -101,8 +101,7 @@ impl ReturnUrls {
 }
 
 fn is_endpoint(path: &str) -> bool {
-    use authtool_contract::endpoint as e;
-    [e::SESSION, e::LOGIN, e::OAUTH_CALLBACK, e::LOGOUT, e::LOGOUT_CALLBACK, e::TOKEN].contains(&path)
+    authtool_contract::endpoint::BROWSER_ENDPOINTS.contains(&path)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `POST {apiPrefix}/oidc/logout/backchannel`, and `POST /-/sessions/end` on the internal listener.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use authtool_contract::{ProblemCode, endpoint::param};
 use axum::{
@@ -23,6 +23,9 @@ use crate::{
     },
     service::back_channel::ReportError,
 };
+
+/// A form has this long to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const LOGOUT_TOKEN: Parameter = Parameter::new(param::LOGOUT_TOKEN, MAX_TOKEN_BYTES);
 const SUBJECT: Parameter = Parameter::new(param::SUBJECT, 255);
@@ -84,8 +87,10 @@ async fn form_value(
         return Err(malformed("the content type must be application/x-www-form-urlencoded"));
     }
     let limit = usize::try_from(MAX_BODY_BYTES).unwrap_or(usize::MAX);
-    let body =
-        to_bytes(request.into_body(), limit).await.map_err(|_| problem(ProblemCode::ContentTooLarge, id))?;
+    let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), limit))
+        .await
+        .map_err(|_| malformed("the form did not arrive in time"))?
+        .map_err(|_| problem(ProblemCode::ContentTooLarge, id))?;
     let body = std::str::from_utf8(&body).map_err(|_| malformed("the form is not UTF-8"))?;
     parameter.require(body).map_err(|error| malformed(&error.to_string()))
 }

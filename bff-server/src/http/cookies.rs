@@ -65,7 +65,6 @@ pub(crate) struct CookiePolicy {
 
 impl CookiePolicy {
     pub(crate) fn new(settings: &CookieSettings) -> Self {
-        let prefix = settings.hardening.prefix();
         let mut session = format!("; Path={}", settings.path);
         if let Some(domain) = &settings.domain {
             session.push_str("; Domain=");
@@ -82,15 +81,18 @@ impl CookiePolicy {
         }
         session.push_str("; SameSite=");
         session.push_str(settings.same_site.as_str());
+        // Flow cookies belong to this host and path in any case, so they can have the strongest prefix: a
+        // sibling domain must not be able to plant one.
+        let flow_prefix = if settings.secure { "__Host-" } else { "" };
         // The way back from the authorization server is a cross-site navigation: Strict would not arrive.
         let secure = if settings.secure { "; Secure" } else { "" };
         Self {
             session_name: session_cookie_name(settings),
             session_attributes: session,
             session_max_age: settings.max_age,
-            flow_prefix: format!("{prefix}authtool_login_"),
+            flow_prefix: format!("{flow_prefix}authtool_login_"),
             flow_attributes: format!("; Path=/{secure}; HttpOnly; SameSite={}", SameSite::Lax.as_str()),
-            logout_name: format!("{prefix}authtool_logout"),
+            logout_name: format!("{flow_prefix}authtool_logout"),
         }
     }
 

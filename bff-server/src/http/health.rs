@@ -15,7 +15,7 @@ pub(crate) async fn healthz() -> Response {
 
 /// Whether a login would work, and if not, which part is missing.
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
-    let (provider, store) = tokio::join!(app.server.metadata(), app.store.ping());
+    let (provider, store) = tokio::join!(app.server.ready(), app.store.ping());
     let part = |problem: Option<String>| match problem {
         None => json!({"status": "ok"}),
         Some(reason) => json!({"status": "unavailable", "reason": reason}),

@@ -20,18 +20,33 @@ use super::{
 };
 use crate::config::ProxyRoute;
 
-/// Headers by which upstreams recognise users or proxies. Never the client's to set.
-const CLIENT_MAY_NOT_SEND: [&str; 9] = [
+/// Headers by which upstreams recognise users, proxies, or what was "really" asked for. Never the client's to
+/// set; nor are those with the prefixes below, nor any with an underscore, which many servers take for a dash.
+const CLIENT_MAY_NOT_SEND: [&str; 15] = [
     "authorization",
     "proxy-authorization",
     "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-forwarded-user",
-    "x-real-ip",
+    "remote-user",
+    "true-client-ip",
+    "x-client-ip",
+    "x-http-method",
+    "x-http-method-override",
     "x-jwt-payload",
+    "x-method-override",
+    "x-original-uri",
+    "x-original-url",
+    "x-real-ip",
+    "x-remote-user",
+    "x-rewrite-url",
 ];
+const CLIENT_MAY_NOT_SEND_WITH_PREFIX: [&str; 4] =
+    ["x-auth-request-", "x-authtool-", "x-envoy-", "x-forwarded-"];
+
+fn is_the_clients_to_send(name: &str) -> bool {
+    !CLIENT_MAY_NOT_SEND.contains(&name)
+        && !name.contains('_')
+        && !CLIENT_MAY_NOT_SEND_WITH_PREFIX.iter().any(|prefix| name.starts_with(prefix))
+}
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
@@ -76,7 +91,9 @@ async fn authorize(app: &App, request: Request, id: &CorrelationId) -> Result<Re
         .map_err(|_| problem(ProblemCode::Internal, id))?;
     bearer.set_sensitive(true);
     let headers = request.headers_mut();
-    for name in CLIENT_MAY_NOT_SEND {
+    let refused: Vec<HeaderName> =
+        headers.keys().filter(|name| !is_the_clients_to_send(name.as_str())).cloned().collect();
+    for name in refused {
         headers.remove(name);
     }
     strip_own_cookies(&app.cookies, headers);
@@ -130,6 +147,10 @@ fn guarded_answer(policy: &CookiePolicy, mut response: Response, id: &Correlatio
     }
     let headers = response.headers_mut();
     headers.remove(CLEAR_SITE_DATA);
+    // The upstream was asked with `Authorization`, which keeps shared caches away (RFC 9111 §3.5); what the
+    // browser and everything before us see is only a cookie.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-store"));
+    headers.append(header::VARY, HeaderValue::from_static("Cookie"));
     let ours = |value: &HeaderValue| {
         let name = value.as_bytes().split(|byte| matches!(byte, b'=' | b';')).next().unwrap_or_default();
         policy.is_ours(name.trim_ascii())
@@ -148,6 +169,27 @@ fn guarded_answer(policy: &CookiePolicy, mut response: Response, id: &Correlatio
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sec_155_sec_157_identity_headers_are_not_the_clients_to_send() {
+        for name in [
+            "authorization",
+            "x-forwarded-for",
+            "x-forwarded-email",
+            "x_forwarded_user",
+            "x_jwt_payload",
+            "remote-user",
+            "x-auth-request-user",
+            "x-original-url",
+            "x-http-method-override",
+            "x-envoy-original-path",
+        ] {
+            assert!(!is_the_clients_to_send(name), "{name}");
+        }
+        for name in ["accept", "content-type", "x-request-id", "traceparent", "x-app-version", "cookie"] {
+            assert!(is_the_clients_to_send(name), "{name}");
+        }
+    }
 
     #[test]
     fn sec_164_dots_are_seen_in_every_spelling() {

@@ -22,12 +22,19 @@ pub struct ProviderError {
     pub reason: String,
     /// When it asked to be asked again, if it did.
     pub retry_after: Option<Duration>,
+    /// It was not even asked: too many exchanges with it are under way here. Says nothing about it.
+    pub busy: bool,
 }
 
 impl ProviderError {
     /// An error without advice on when to retry.
     pub fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), retry_after: None }
+        Self { reason: reason.into(), retry_after: None, busy: false }
+    }
+
+    /// An error with advice on when to retry.
+    pub fn retry_after(reason: impl Into<String>, wait: Option<Duration>) -> Self {
+        Self { retry_after: wait, ..Self::new(reason) }
     }
 }
 
@@ -67,9 +74,23 @@ pub enum TokenVerificationError {
     /// The token is wrong.
     #[error("the ID token is refused: {0}")]
     Refused(String),
+    /// No key of the provider fits. Forged, or signed with a key that is too new to be known here; nobody can
+    /// tell yet, so it is no reason to end anything.
+    #[error("no key of the provider fits the token's header")]
+    UnknownKey,
     /// The keys cannot be had.
     #[error(transparent)]
     Unavailable(#[from] ProviderError),
+}
+
+/// Where a signed token comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenOrigin {
+    /// The token endpoint.
+    TokenEndpoint,
+    /// Anybody: an endpoint that does not know who calls. Fetching keys on its behalf is rationed separately,
+    /// so that strangers cannot use up what real tokens need.
+    Anybody,
 }
 
 /// A token that can be revoked (RFC 7009 §2.1).
@@ -87,6 +108,9 @@ pub trait AuthorizationServer: Send + Sync {
     /// Its metadata, from the cache if there is one.
     async fn metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderError>;
 
+    /// Whether a login would work, as far as is known without asking.
+    async fn ready(&self) -> Result<(), ProviderError>;
+
     /// Exchanges a grant for tokens.
     async fn redeem(&self, client: ClientId<'_>, grant: Grant<'_>) -> Result<TokenResponse, GrantError>;
 
@@ -95,6 +119,7 @@ pub trait AuthorizationServer: Send + Sync {
         &self,
         client: ClientId<'_>,
         token: &IdToken,
+        origin: TokenOrigin,
     ) -> Result<SignedClaims, TokenVerificationError>;
 
     /// Revokes a token, best effort and bounded in time (RFC 7009).

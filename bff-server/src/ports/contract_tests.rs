@@ -111,8 +111,9 @@ async fn records(store: &dyn SessionStore, time: &impl Time) {
     assert_eq!(second.value, "two");
     assert_ne!(second.version, first.version);
 
-    store.remove(&a).await.unwrap();
-    store.remove(&a).await.unwrap();
+    let removed = store.remove(&a).await.unwrap().unwrap();
+    assert_eq!((removed.value, removed.version), ("two".into(), second.version), "what was removed");
+    assert!(store.remove(&a).await.unwrap().is_none());
     assert!(store.read(&a).await.unwrap().is_none());
     assert_eq!(
         replace(second.version, b"ghost").await.unwrap(),
@@ -200,5 +201,8 @@ async fn indexes(store: &dyn SessionStore, time: &impl Time) {
     let evicted = store.enlist(&ada, &key(5), LONG + LONG, 1).await.unwrap();
     assert_eq!(evicted, [key(2)], "SEC-192: the one that would leave first makes room");
     assert_eq!(members(&ada).await, sorted(&[5]));
+    let evicted = store.enlist(&ada, &key(6), LONG, 1).await.unwrap();
+    assert_eq!(evicted, [key(5)], "whoever comes in stays in, however soon it leaves");
+    assert_eq!(members(&ada).await, sorted(&[6]));
     assert_eq!(members(&eve).await, sorted(&[3]));
 }

@@ -8,7 +8,8 @@ mod entropy;
 mod session_store;
 
 pub use authorization_server::{
-    AuthorizationServer, ClientId, Grant, GrantError, ProviderError, RevocableToken, TokenVerificationError,
+    AuthorizationServer, ClientId, Grant, GrantError, ProviderError, RevocableToken, TokenOrigin,
+    TokenVerificationError,
 };
 pub use clock::Clock;
 pub use entropy::{Entropy, EntropyFailure};

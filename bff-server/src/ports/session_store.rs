@@ -78,8 +78,8 @@ pub trait SessionStore: Send + Sync {
         ttl: Duration,
     ) -> Result<ReplaceOutcome, StoreError>;
 
-    /// Removes a record. Whether it was there does not matter.
-    async fn remove(&self, key: &SessionKey) -> Result<(), StoreError>;
+    /// Removes a record and returns what it was, atomically: nothing can be written in between and be missed.
+    async fn remove(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError>;
 
     /// Marks something as done; `true` for exactly one caller within `ttl`, across all replicas.
     async fn spend(&self, marker: &Marker, ttl: Duration) -> Result<bool, StoreError>;
@@ -87,8 +87,8 @@ pub trait SessionStore: Send + Sync {
     /// Whether [`spend`](Self::spend) was called for the marker within its time to live.
     async fn is_spent(&self, marker: &Marker) -> Result<bool, StoreError>;
 
-    /// Adds a session to an index, for `ttl`, or extends its stay. An index has at most `limit` members:
-    /// those that would leave first are taken out to make room, and returned.
+    /// Adds a session to an index, for `ttl`, or extends its stay. An index has at most `limit` members: of the
+    /// others, those that would leave first are taken out to make room, and returned.
     async fn enlist(
         &self,
         index: &IndexName,

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use super::sessions::{SessionError, Sessions};
 use crate::{
     domain::{credential::IdToken, logout_token::ReportedLogout, session_index::IndexName},
-    ports::{Marker, ProviderError, StoreError, TokenVerificationError},
+    ports::{Marker, ProviderError, StoreError, TokenOrigin, TokenVerificationError},
 };
 
 /// A login that was under way when its provider session ended is refused for this long.
@@ -103,9 +103,10 @@ impl BackChannelLogouts {
     async fn verify(&self, token: &IdToken) -> Result<ReportedLogout, ReportError> {
         let mut refusal = "there is no client it could be for".to_owned();
         for (client_id, issuer) in &self.clients {
-            match self.sessions.server.verify(client_id, token).await {
+            match self.sessions.server.verify(client_id, token, TokenOrigin::Anybody).await {
                 Err(TokenVerificationError::Unavailable(error)) => return Err(error.into()),
                 Err(TokenVerificationError::Refused(why)) => refusal = why,
+                Err(error @ TokenVerificationError::UnknownKey) => refusal = error.to_string(),
                 Ok(signed) => match signed.validate_logout(issuer, &[client_id], self.sessions.clock.now()) {
                     Ok(logout) => return Ok(logout),
                     Err(why) => refusal = why.to_string(),

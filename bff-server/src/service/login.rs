@@ -22,7 +22,7 @@ use crate::{
     },
     ports::{
         AuthorizationServer, Clock, Entropy, EntropyFailure, Grant, GrantError, Marker, ProviderError,
-        RevocableToken, SessionStore, StoreError, TokenVerificationError,
+        RevocableToken, SessionStore, StoreError, TokenOrigin, TokenVerificationError,
     },
 };
 
@@ -217,7 +217,8 @@ impl Logins {
         let metadata = self.server.metadata().await?;
         // One answer per flow, whatever it says, on whichever replica.
         let marker = Marker(login_flow::flow_name(&response.state));
-        if !self.store.spend(&marker, login_flow::LIFETIME * 2).await? {
+        let remember = flow.remaining(self.clock.now()) + Duration::from_mins(1);
+        if !self.store.spend(&marker, remember).await? {
             return Err(FinishError::Spent);
         }
         let issuer_fits = match &response.issuer {
@@ -302,26 +303,33 @@ impl Logins {
         }
         let outcome = match &tokens.id_token {
             None => Err(FinishError::Tokens("there is no ID token, although `openid` was requested".into())),
-            Some(id_token) => match self.server.verify(&client.client_id, id_token).await {
-                Err(TokenVerificationError::Unavailable(error)) => Err(error.into()),
-                Err(TokenVerificationError::Refused(why)) => Err(FinishError::Tokens(why)),
-                Ok(signed) => signed
-                    .validate(
-                        &Expected {
-                            issuer: &client.id_token_issuer,
-                            client_id: &client.client_id,
-                            nonce: &flow.nonce(),
-                            code,
-                            max_age: client.max_age,
-                        },
-                        &tokens.access_token,
-                        now,
-                    )
-                    .map(|identity| {
-                        (identity, user_claims::select(&signed.claims, &self.sessions.user_claims))
-                    })
-                    .map_err(|refusal| FinishError::Tokens(format!("the ID token is refused: {refusal}"))),
-            },
+            Some(id_token) => {
+                match self.server.verify(&client.client_id, id_token, TokenOrigin::TokenEndpoint).await {
+                    Err(TokenVerificationError::Unavailable(error)) => Err(error.into()),
+                    Err(TokenVerificationError::Refused(why)) => Err(FinishError::Tokens(why)),
+                    Err(error @ TokenVerificationError::UnknownKey) => {
+                        Err(FinishError::Tokens(error.to_string()))
+                    }
+                    Ok(signed) => signed
+                        .validate(
+                            &Expected {
+                                issuer: &client.id_token_issuer,
+                                client_id: &client.client_id,
+                                nonce: &flow.nonce(),
+                                code,
+                                max_age: client.max_age,
+                            },
+                            &tokens.access_token,
+                            now,
+                        )
+                        .map(|identity| {
+                            (identity, user_claims::select(&signed.claims, &self.sessions.user_claims))
+                        })
+                        .map_err(|refusal| {
+                            FinishError::Tokens(format!("the ID token is refused: {refusal}"))
+                        }),
+                }
+            }
         };
         match outcome {
             Ok((identity, claims)) => {

@@ -26,21 +26,23 @@ use crate::{
         user_claims,
     },
     ports::{
-        Grant, GrantError, LeaseOwner, ProviderError, ReplaceOutcome, RevocableToken, TokenVerificationError,
-        Version,
+        Grant, GrantError, LeaseOwner, ProviderError, ReplaceOutcome, RevocableToken, TokenOrigin,
+        TokenVerificationError, Version,
     },
     telemetry::{self, EndReason},
 };
 
 /// Longer than everything that is done under it: the token request and, at worst, fetching keys.
-const LEASE: Duration = Duration::from_secs(30);
+const LEASE: Duration = Duration::from_secs(45);
 
 /// How long a replica waits for another one's refresh.
 const WAIT_FOR_OTHERS: Duration = Duration::from_secs(15);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Attempts to store what a provider has just rotated.
-const STORE_ATTEMPTS: u32 = 5;
+/// How long what a provider has just rotated is offered to a store that does not answer: queueing (5 s), the
+/// exchange (10 s) and fetching keys (5 s) come before it within the lease.
+const STORE_PATIENCE: Duration = Duration::from_secs(22);
+const LONGEST_STORE_PAUSE: Duration = Duration::from_secs(2);
 
 /// After a failed refresh the session's next one waits: two seconds, doubling up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -61,12 +63,27 @@ struct Pause {
     until: Instant,
 }
 
+/// Takes a flight off the list when it ends, even by a panic.
+struct Landing<'a> {
+    refreshes: &'a Refreshes,
+    key: &'a SessionKey,
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        self.refreshes.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(self.key);
+    }
+}
+
 impl Refreshes {
     fn pause(&self, key: &SessionKey) {
         let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
         if pauses.len() >= MAX_PAUSES {
             let now = Instant::now();
             pauses.retain(|_, pause| pause.until > now);
+            if pauses.len() >= MAX_PAUSES {
+                return;
+            }
         }
         let failures = pauses.get(key).map_or(0, |pause| pause.failures).saturating_add(1);
         let length = Duration::from_secs(1 << failures.min(5)).min(LONGEST_PAUSE);
@@ -88,18 +105,19 @@ impl Sessions {
     /// Joins the refresh of this session that is under way, or starts one.
     pub(super) async fn refresh(self: &Arc<Self>, key: &SessionKey) -> Result<UsableToken, SessionError> {
         if let Some(pause) = self.refreshes.remaining_pause(key) {
-            return Err(SessionError::Provider(ProviderError {
-                reason: "the last refresh of this session failed a moment ago".into(),
-                retry_after: Some(pause),
-            }));
+            return Err(SessionError::Provider(ProviderError::retry_after(
+                "the last refresh of this session failed a moment ago",
+                Some(pause),
+            )));
         }
         let flight = {
             let mut flights = self.refreshes.flights.lock().unwrap_or_else(PoisonError::into_inner);
             let start = || {
                 let (sessions, key) = (Arc::clone(self), key.clone());
                 let task = self.tasks.spawn(async move {
-                    let outcome = sessions.refresh_alone(&key).await;
-                    sessions.refreshes.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+                    let landing = Landing { refreshes: &sessions.refreshes, key: &key };
+                    let outcome = sessions.refresh_alone(landing.key).await;
+                    drop(landing);
                     outcome
                 });
                 task.map(|joined| {
@@ -119,10 +137,10 @@ impl Sessions {
         let give_up = Instant::now() + WAIT_FOR_OTHERS;
         while !self.store.acquire(key, &owner, LEASE).await? {
             if Instant::now() >= give_up {
-                return Err(SessionError::Provider(ProviderError {
-                    reason: "another replica is refreshing this session and has not finished".into(),
-                    retry_after: Some(Duration::from_secs(1)),
-                }));
+                return Err(SessionError::Provider(ProviderError::retry_after(
+                    "another replica is refreshing this session and has not finished",
+                    Some(Duration::from_secs(1)),
+                )));
             }
             tokio::time::sleep(POLL_INTERVAL).await;
             let (_, session) = self.read(key).await?;
@@ -144,7 +162,8 @@ impl Sessions {
             tracing::warn!(session = %key, %error, "a refresh lease could not be given back; it will expire");
         }
         match &outcome {
-            Err(SessionError::Provider(_)) => self.refreshes.pause(key),
+            // Being too busy to ask says nothing about the session's next attempt.
+            Err(SessionError::Provider(error)) if !error.busy => self.refreshes.pause(key),
             _ => self.refreshes.resume(key),
         }
         outcome
@@ -189,10 +208,12 @@ impl Sessions {
         if now.kept.refresh_token != seen.kept.refresh_token {
             return match self.freshness(&now) {
                 Freshness::Fresh | Freshness::Stale => Ok(self.usable(&now.live)),
-                Freshness::Expired | Freshness::Over => Err(SessionError::Provider(ProviderError {
-                    reason: "the session was refreshed elsewhere, and needs it again".into(),
-                    retry_after: Some(Duration::from_secs(1)),
-                })),
+                Freshness::Expired | Freshness::Over => {
+                    Err(SessionError::Provider(ProviderError::retry_after(
+                        "the session was refreshed elsewhere, and needs it again",
+                        Some(Duration::from_secs(1)),
+                    )))
+                }
             };
         }
         self.store.remove(key).await?;
@@ -213,27 +234,21 @@ impl Sessions {
         let client_id = &session.kept.client_id;
         let mut claims = None;
         if let Some(id_token) = tokens.id_token.clone() {
-            let validated = match self.server.verify(client_id, &id_token).await {
-                Ok(signed) => match session.identity() {
-                    Some(login) => signed
-                        .validate_refreshed(
-                            &login,
-                            client_id,
-                            &session.kept.nonce,
-                            &tokens.access_token,
-                            self.clock.now(),
-                        )
-                        .map(|_| Some(user_claims::select(&signed.claims, &self.user_claims)))
-                        .map_err(|refusal| refusal.to_string()),
-                    None => Ok(None),
-                },
-                Err(TokenVerificationError::Refused(why)) => Err(why),
-                // The keys cannot be had: go on with the ID token we know, and do not lose the others.
-                Err(TokenVerificationError::Unavailable(error)) => {
-                    tracing::warn!(session = %key, %error, "a refreshed ID token could not be checked");
-                    tokens.id_token = None;
-                    Ok(None)
+            let verified = self.server.verify(client_id, &id_token, TokenOrigin::TokenEndpoint).await;
+            let validated = match (verified, session.identity()) {
+                (Ok(_), None) => Ok(None),
+                (Ok(signed), Some(login)) => {
+                    let now = self.clock.now();
+                    let nonce = &session.kept.nonce;
+                    match signed.validate_refreshed(&login, client_id, nonce, &tokens.access_token, now) {
+                        Ok(_) => Ok(Some(user_claims::select(&signed.claims, &self.user_claims))),
+                        Err(refusal) if refusal.is_contradiction() => Err(refusal.to_string()),
+                        Err(refusal) => Ok(without_new_id_token(key, &mut tokens, &refusal)),
+                    }
                 }
+                (Err(TokenVerificationError::Refused(why)), _) => Err(why),
+                // Nobody can tell yet: go on with the ID token we know, and do not lose the other tokens.
+                (Err(error), _) => Ok(without_new_id_token(key, &mut tokens, &error)),
             };
             match validated {
                 Ok(selected) => claims = selected,
@@ -289,12 +304,20 @@ impl Sessions {
     ) -> Result<ReplaceOutcome, SessionError> {
         let record = self.codec.encode(key, after, &*self.entropy)?;
         let mut pause = Duration::from_millis(20);
-        let mut attempt = 0;
+        let give_up = Instant::now() + STORE_PATIENCE;
         loop {
-            attempt += 1;
             match self.store.replace(key, version, &record, self.time_to_live(after)).await {
-                Ok(ReplaceOutcome::Stale) if attempt <= STORE_ATTEMPTS => {
-                    let (stored, found) = self.read(key).await?;
+                Ok(ReplaceOutcome::Stale) if Instant::now() < give_up => {
+                    let (stored, found) = match self.read(key).await {
+                        Ok(found) => found,
+                        Err(SessionError::NoSession) => return Ok(ReplaceOutcome::Gone),
+                        Err(error) => {
+                            tracing::warn!(session = %key, %error, "refreshed tokens could not be stored yet");
+                            tokio::time::sleep(pause).await;
+                            pause = (pause * 3).min(LONGEST_STORE_PAUSE);
+                            continue;
+                        }
+                    };
                     // An earlier attempt may have been written although its answer was lost.
                     if found.live.access_token == after.live.access_token {
                         return Ok(ReplaceOutcome::Replaced);
@@ -305,14 +328,18 @@ impl Sessions {
                     version = stored.version;
                 }
                 Ok(outcome) => return Ok(outcome),
-                Err(error) if attempt < STORE_ATTEMPTS => {
-                    tracing::warn!(session = %key, %error, attempt, "refreshed tokens could not be stored yet");
+                Err(error) if Instant::now() + pause < give_up => {
+                    tracing::warn!(session = %key, %error, "refreshed tokens could not be stored yet");
                     tokio::time::sleep(pause).await;
-                    pause *= 4;
+                    pause = (pause * 3).min(LONGEST_STORE_PAUSE);
                 }
                 Err(error) => {
                     tracing::error!(session = %key, %error, event = "refresh_lost",
                         "refreshed tokens could not be stored; if the provider rotates, this session is lost");
+                    // Nobody will ever use them.
+                    if after.kept.refresh_token != before.kept.refresh_token {
+                        self.revoke_soon(&after.kept.client_id, after);
+                    }
                     return Err(error.into());
                 }
             }
@@ -322,6 +349,17 @@ impl Sessions {
     fn freshness(&self, session: &Session) -> Freshness {
         session.live.freshness(&self.lifetimes, self.clock.now())
     }
+}
+
+/// Keeps the ID token and the claims that are known.
+fn without_new_id_token(
+    key: &SessionKey,
+    tokens: &mut TokenResponse,
+    reason: &dyn std::fmt::Display,
+) -> Option<serde_json::Map<String, serde_json::Value>> {
+    tracing::warn!(session = %key, %reason, "a refreshed ID token cannot be used; the old one stays");
+    tokens.id_token = None;
+    None
 }
 
 #[cfg(test)]

@@ -21,6 +21,9 @@ use crate::{
     telemetry::{self, EndReason},
 };
 
+/// About five minutes of trying.
+const END_ATTEMPTS: u32 = 14;
+
 /// Why there is no token, or no session, to answer with.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SessionError {
@@ -199,10 +202,9 @@ impl Sessions {
             // Use may extend the session up to here without coming back to its indexes.
             let ttl = self.clock.now().until(session.live.ends_at).max(Duration::from_secs(1));
             for evicted in self.store.enlist(&index, key, ttl, self.max_sessions_per_user).await? {
-                tracing::info!(session = %evicted, event = "session_ended", reason = "too_many_sessions",
-                    "a user's oldest session ended to make room");
-                telemetry::session_ended(EndReason::TooMany);
-                self.store.remove(&evicted).await?;
+                if let Err(error) = self.end_now(&evicted, EndReason::TooMany).await {
+                    tracing::warn!(session = %evicted, %error, "a user's oldest session could not be ended");
+                }
             }
         }
         Ok(())
@@ -220,25 +222,48 @@ impl Sessions {
 
     /// Ends a session, here at once and at the authorization server's revocation endpoint soon. Returns
     /// what was known of it, for the logout at the provider.
-    pub async fn end(&self, key: &SessionKey) -> Result<Option<Session>, SessionError> {
-        let session = match self.read(key).await {
-            Ok((_, session)) => Some(session),
-            Err(SessionError::NoSession) => None,
-            Err(error) => return Err(error),
-        };
-        self.store.remove(key).await?;
-        if let Some(session) = &session {
-            telemetry::session_ended(EndReason::Logout);
-            tracing::info!(session = %key, event = "session_ended", "a session has ended");
-            self.revoke_soon(&session.kept.client_id, session);
-            for index in self.indexes.ever_of_session(&session.kept) {
-                // What stays behind names no session, and leaves with its time.
-                if let Err(error) = self.store.delist(&index, key).await {
-                    tracing::warn!(session = %key, %error, "an ended session is still in an index");
-                }
+    ///
+    /// Where the store is in trouble the end is not forgotten: it is tried again in the background.
+    pub async fn end(self: &Arc<Self>, key: &SessionKey) -> Result<Option<Session>, SessionError> {
+        match self.end_now(key, EndReason::Logout).await {
+            Err(SessionError::Store(error)) => {
+                self.end_later(key);
+                Err(SessionError::Store(error))
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn end_now(&self, key: &SessionKey, reason: EndReason) -> Result<Option<Session>, SessionError> {
+        // In one step: a refresh either finds nothing to write to, or what it wrote is revoked here.
+        let Some(record) = self.store.remove(key).await? else { return Ok(None) };
+        let Ok(session) = self.codec.decode(key, &record.value) else { return Ok(None) };
+        telemetry::session_ended(reason);
+        tracing::info!(session = %key, event = "session_ended", ?reason, "a session has ended");
+        self.revoke_soon(&session.kept.client_id, &session);
+        for index in self.indexes.ever_of_session(&session.kept) {
+            // What stays behind names no session, and leaves with its time.
+            if let Err(error) = self.store.delist(&index, key).await {
+                tracing::warn!(session = %key, %error, "an ended session is still in an index");
             }
         }
-        Ok(session)
+        Ok(Some(session))
+    }
+
+    fn end_later(self: &Arc<Self>, key: &SessionKey) {
+        let (sessions, key) = (Arc::clone(self), key.clone());
+        self.tasks.spawn(async move {
+            let mut pause = Duration::from_secs(1);
+            for _ in 0..END_ATTEMPTS {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(30));
+                match sessions.end_now(&key, EndReason::Logout).await {
+                    Ok(_) => return,
+                    Err(error) => tracing::warn!(session = %key, %error, "a session could not be ended yet"),
+                }
+            }
+            tracing::error!(session = %key, event = "logout_lost", "a session could not be ended; it ends with its time");
+        });
     }
 
     pub(super) fn usable(&self, live: &Live) -> UsableToken {

@@ -21,6 +21,9 @@ use crate::{
 /// How long an assertion is valid.
 const ASSERTION_LIFETIME: Duration = Duration::from_mins(1);
 
+/// RFC 7518 §3.2: an HMAC key is at least as long as the hash.
+pub const MIN_HMAC_SECRET_BYTES: usize = 32;
+
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// The registered names (`token_endpoint_auth_method`, RFC 7591 §2).
@@ -128,8 +131,11 @@ impl ClientAuthentication {
     /// The secret as a key for ID tokens with an HS algorithm.
     pub(super) fn secret_as_verification_key(&self) -> Option<DecodingKey> {
         match &self.credentials {
-            ClientCredentials::Secret(secret) => Some(DecodingKey::from_secret(secret.as_bytes())),
-            ClientCredentials::PrivateKey { .. } => None,
+            // An empty secret, of a public client, is no key: anybody could sign with it.
+            ClientCredentials::Secret(secret) if secret.len() >= MIN_HMAC_SECRET_BYTES => {
+                Some(DecodingKey::from_secret(secret.as_bytes()))
+            }
+            ClientCredentials::Secret(_) | ClientCredentials::PrivateKey { .. } => None,
         }
     }
 

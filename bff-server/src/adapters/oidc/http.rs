@@ -21,8 +21,9 @@ pub(super) const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time to wait for a turn.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Exchanges with the provider at one time; more wait their turn.
-const MAX_CONCURRENT: usize = 64;
+/// Exchanges with the provider at one time; more wait their turn. Counted by kind, so that codes, which anybody
+/// can make up, do not hold up the refreshes of people who are logged in.
+const MAX_CONCURRENT: usize = 48;
 
 /// An answer, read whole.
 pub(super) struct Answer {
@@ -56,10 +57,36 @@ impl Answer {
     }
 }
 
+/// What an exchange is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ExchangeKind {
+    /// A code for tokens.
+    Code,
+    /// A refresh token for tokens.
+    Refresh,
+    /// Revocation.
+    Revocation,
+    /// Metadata or keys.
+    Fetch,
+}
+
+impl ExchangeKind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Code => "code",
+            Self::Refresh => "refresh",
+            Self::Revocation => "revocation",
+            Self::Fetch => "fetch",
+        }
+    }
+}
+
 /// The client.
 pub(super) struct BackChannel {
     client: Client,
-    permits: Semaphore,
+    codes: Semaphore,
+    refreshes: Semaphore,
+    others: Semaphore,
 }
 
 impl BackChannel {
@@ -75,18 +102,20 @@ impl BackChannel {
             .pool_idle_timeout(Duration::from_secs(30))
             .build()
             .map_err(|error| ProviderError::new(describe(&error)))?;
-        Ok(Self { client, permits: Semaphore::new(MAX_CONCURRENT) })
+        let permits = || Semaphore::new(MAX_CONCURRENT);
+        Ok(Self { client, codes: permits(), refreshes: permits(), others: permits() })
     }
 
     /// `GET`, for metadata and keys.
     pub(super) async fn get(&self, url: &Url, max_bytes: usize) -> Result<Answer, ProviderError> {
         let request = self.client.get(url.clone()).header(header::ACCEPT, "application/json");
-        self.exchange("fetch", request, max_bytes).await
+        self.exchange(ExchangeKind::Fetch, request, max_bytes).await
     }
 
     /// `POST` of a form.
     pub(super) async fn post_form(
         &self,
+        kind: ExchangeKind,
         url: &Url,
         form: String,
         authorization: Option<http::HeaderValue>,
@@ -102,30 +131,39 @@ impl BackChannel {
             authorization.set_sensitive(true);
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        self.exchange("post", request, max_bytes).await
+        self.exchange(kind, request, max_bytes).await
     }
 
     async fn exchange(
         &self,
-        operation: &'static str,
+        kind: ExchangeKind,
         request: RequestBuilder,
         max_bytes: usize,
     ) -> Result<Answer, ProviderError> {
         let started = std::time::Instant::now();
-        let outcome = self.exchange_unmeasured(request, max_bytes).await;
+        let outcome = self.exchange_unmeasured(kind, request, max_bytes).await;
         let ok = outcome.as_ref().is_ok_and(|answer| !answer.status.is_server_error());
-        telemetry::provider(operation, ok, started.elapsed());
+        telemetry::provider(kind.name(), ok, started.elapsed());
         outcome
     }
 
     async fn exchange_unmeasured(
         &self,
+        kind: ExchangeKind,
         request: RequestBuilder,
         max_bytes: usize,
     ) -> Result<Answer, ProviderError> {
-        let _permit = tokio::time::timeout(QUEUE_TIMEOUT, self.permits.acquire())
+        let permits = match kind {
+            ExchangeKind::Code => &self.codes,
+            ExchangeKind::Refresh => &self.refreshes,
+            ExchangeKind::Revocation | ExchangeKind::Fetch => &self.others,
+        };
+        let _permit = tokio::time::timeout(QUEUE_TIMEOUT, permits.acquire())
             .await
-            .map_err(|_| ProviderError::new("too many exchanges with it are waiting already"))?
+            .map_err(|_| ProviderError {
+                busy: true,
+                ..ProviderError::retry_after("too many exchanges with it are under way", Some(QUEUE_TIMEOUT))
+            })?
             .map_err(|error| ProviderError::new(error.to_string()))?;
         let mut response = request.send().await.map_err(|error| ProviderError::new(describe(&error)))?;
         let (status, headers) = (response.status(), response.headers().clone());

@@ -16,13 +16,19 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::{http::BackChannel, jws::Header};
-use crate::ports::{ProviderError, TokenVerificationError};
+use crate::ports::{ProviderError, TokenOrigin, TokenVerificationError};
 
 const MAX_JWKS_BYTES: usize = 512 * 1024;
 const MAX_KEYS: usize = 100;
 
 /// An unknown `kid` may be a rotation, or somebody making us fetch. At most one fetch per this time.
 const MIN_REFETCH_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The same while no keys are known at all.
+const MIN_FIRST_FETCH_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Whoever waits for keys holds a refresh lease, or a login.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The usable keys of one document.
 struct KeySet(Vec<Key>);
@@ -64,13 +70,17 @@ impl KeyKind {
 #[derive(Default)]
 pub(super) struct KeyCache {
     keys: RwLock<Option<Arc<KeySet>>>,
+    /// When a token from the token endpoint, and one from anybody, last led to a fetch.
     last_refetch: Mutex<Option<Instant>>,
+    last_refetch_for_anybody: Mutex<Option<Instant>>,
 }
 
 impl KeyCache {
     /// Fetches the keys anew.
     pub(super) async fn refresh(&self, jwks_uri: &Url, http: &BackChannel) -> Result<(), ProviderError> {
-        let answer = http.get(jwks_uri, MAX_JWKS_BYTES).await?;
+        let answer = tokio::time::timeout(FETCH_TIMEOUT, http.get(jwks_uri, MAX_JWKS_BYTES))
+            .await
+            .map_err(|_| ProviderError::new("its jwks_uri did not answer in time"))??;
         if answer.status != StatusCode::OK {
             return Err(ProviderError::new(format!("its jwks_uri answered {}", answer.status)));
         }
@@ -79,10 +89,17 @@ impl KeyCache {
         Ok(())
     }
 
-    /// The key that signed a token with this header. An unknown key id leads to one refetch.
+    /// Whether any keys are known.
+    pub(super) fn is_filled(&self) -> bool {
+        self.current().is_some()
+    }
+
+    /// The key that signed a token with this header. An unknown key id leads to one fetch, for however many
+    /// tokens at once, and not again for a while: an attacker can make up key ids.
     pub(super) async fn find(
         &self,
         header: &Header,
+        origin: TokenOrigin,
         jwks_uri: &Url,
         http: &BackChannel,
     ) -> Result<DecodingKey, TokenVerificationError> {
@@ -90,21 +107,29 @@ impl KeyCache {
         if let Some(found) = seen.as_ref().and_then(|keys| keys.find(header).transpose()) {
             return found.map_err(TokenVerificationError::Refused);
         }
-        let mut last_refetch = self.last_refetch.lock().await;
-        let refetched_meanwhile = match (&seen, self.current()) {
-            (Some(seen), Some(current)) => !Arc::ptr_eq(seen, &current),
-            (None, current) => current.is_some(),
-            _ => false,
+        let last_refetch = match origin {
+            TokenOrigin::TokenEndpoint => &self.last_refetch,
+            TokenOrigin::Anybody => &self.last_refetch_for_anybody,
         };
-        let allowed = last_refetch.is_none_or(|at| at.elapsed() >= MIN_REFETCH_INTERVAL);
-        if !refetched_meanwhile && (allowed || seen.is_none()) {
+        let mut last_refetch = last_refetch.lock().await;
+        let current = self.current();
+        let changed_meanwhile = match (&seen, &current) {
+            (Some(seen), Some(current)) => !Arc::ptr_eq(seen, current),
+            (seen, current) => seen.is_some() != current.is_some(),
+        };
+        let interval = if current.is_some() { MIN_REFETCH_INTERVAL } else { MIN_FIRST_FETCH_INTERVAL };
+        if !changed_meanwhile && last_refetch.is_none_or(|at| at.elapsed() >= interval) {
+            let outcome = self.refresh(jwks_uri, http).await;
             *last_refetch = Some(Instant::now());
-            self.refresh(jwks_uri, http).await?;
+            outcome?;
         }
         drop(last_refetch);
-        match self.current().as_ref().and_then(|keys| keys.find(header).transpose()) {
-            Some(found) => found.map_err(TokenVerificationError::Refused),
-            None => Err(TokenVerificationError::Refused("no key of the provider fits its header".into())),
+        let current =
+            self.current().ok_or_else(|| ProviderError::new("its keys could not be fetched a moment ago"))?;
+        match current.find(header) {
+            Ok(Some(key)) => Ok(key),
+            Ok(None) => Err(TokenVerificationError::UnknownKey),
+            Err(why) => Err(TokenVerificationError::Refused(why)),
         }
     }
 

@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use url::Url;
 
 pub use client_authentication::{
-    AuthenticationMethod, ClientAuthentication, ClientCredentials, SigningKeyError,
+    AuthenticationMethod, ClientAuthentication, ClientCredentials, MIN_HMAC_SECRET_BYTES, SigningKeyError,
 };
 pub use jsonwebtoken::Algorithm;
 
@@ -39,7 +39,7 @@ use crate::{
     },
     ports::{
         AuthorizationServer, ClientId, Clock, Entropy, Grant, GrantError, ProviderError, RevocableToken,
-        TokenVerificationError,
+        TokenOrigin, TokenVerificationError,
     },
 };
 
@@ -100,6 +100,14 @@ impl AuthorizationServer for OidcProvider {
         self.metadata.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    async fn ready(&self) -> Result<(), ProviderError> {
+        self.metadata().await?;
+        if self.settings.issues_id_tokens && !self.keys.is_filled() {
+            return Err(ProviderError::new("its keys have not been fetched yet"));
+        }
+        Ok(())
+    }
+
     async fn redeem(&self, client: ClientId<'_>, grant: Grant<'_>) -> Result<TokenResponse, GrantError> {
         let metadata = self.metadata().await?;
         token_endpoint::redeem(self, &metadata, client, &grant).await
@@ -109,6 +117,7 @@ impl AuthorizationServer for OidcProvider {
         &self,
         client: ClientId<'_>,
         token: &IdToken,
+        origin: TokenOrigin,
     ) -> Result<SignedClaims, TokenVerificationError> {
         let header = jws::Header::of(token, &self.settings.id_token_algorithms)?;
         if header.is_symmetric() {
@@ -124,7 +133,7 @@ impl AuthorizationServer for OidcProvider {
         let metadata = self.metadata().await?;
         let jwks_uri =
             metadata.jwks_uri.as_ref().ok_or_else(|| ProviderError::new("its metadata has no jwks_uri"))?;
-        let key = self.keys.find(&header, jwks_uri, &self.http).await?;
+        let key = self.keys.find(&header, origin, jwks_uri, &self.http).await?;
         jws::verify(token, &header, &key)
     }
 

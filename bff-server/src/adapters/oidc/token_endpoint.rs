@@ -3,7 +3,10 @@
 use http::StatusCode;
 use serde_json::Value;
 
-use super::{OidcProvider, http::Answer};
+use super::{
+    OidcProvider,
+    http::{Answer, ExchangeKind},
+};
 use crate::{
     domain::{metadata::ProviderMetadata, token_response::TokenResponse},
     ports::{ClientId, Grant, GrantError, ProviderError, RevocableToken},
@@ -49,9 +52,13 @@ pub(super) async fn redeem(
         provider.clock.now(),
         &*provider.entropy,
     )?;
+    let kind = match grant {
+        Grant::AuthorizationCode { .. } => ExchangeKind::Code,
+        Grant::RefreshToken(_) => ExchangeKind::Refresh,
+    };
     let answer = provider
         .http
-        .post_form(&metadata.token_endpoint, form.body, form.authorization, MAX_TOKEN_ANSWER_BYTES)
+        .post_form(kind, &metadata.token_endpoint, form.body, form.authorization, MAX_TOKEN_ANSWER_BYTES)
         .await?;
     if answer.status == StatusCode::OK {
         return Ok(TokenResponse::parse(&answer.body)?);
@@ -72,14 +79,14 @@ fn refusal(answer: &Answer) -> GrantError {
         return GrantError::Invalid;
     }
     let shown = error.as_deref().and_then(|error| KNOWN_ERRORS.iter().find(|known| **known == error));
-    GrantError::Unavailable(ProviderError {
-        reason: format!(
+    GrantError::Unavailable(ProviderError::retry_after(
+        format!(
             "its token endpoint answered {} ({})",
             answer.status,
             shown.unwrap_or(&"no known error code")
         ),
-        retry_after: answer.retry_after(),
-    })
+        answer.retry_after(),
+    ))
 }
 
 pub(super) async fn revoke(
@@ -100,14 +107,22 @@ pub(super) async fn revoke(
         provider.clock.now(),
         &*provider.entropy,
     )?;
-    let answer =
-        provider.http.post_form(endpoint, form.body, form.authorization, MAX_REVOCATION_ANSWER_BYTES).await?;
+    let answer = provider
+        .http
+        .post_form(
+            ExchangeKind::Revocation,
+            endpoint,
+            form.body,
+            form.authorization,
+            MAX_REVOCATION_ANSWER_BYTES,
+        )
+        .await?;
     // 200 also for tokens the server does not know (RFC 7009 §2.2).
     if answer.status.is_success() {
         return Ok(());
     }
-    Err(ProviderError {
-        reason: format!("its revocation endpoint answered {}", answer.status),
-        retry_after: answer.retry_after(),
-    })
+    Err(ProviderError::retry_after(
+        format!("its revocation endpoint answered {}", answer.status),
+        answer.retry_after(),
+    ))
 }

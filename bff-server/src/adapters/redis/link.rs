@@ -14,6 +14,7 @@ use redis::{
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
     cluster::ClusterClient,
     cluster_async::ClusterConnection,
+    io::tcp::TcpSettings,
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
 use tokio::{sync::Mutex, time::Instant};
@@ -212,15 +213,20 @@ impl Link {
 
     /// Lets go of a connection after an error that a new one may not have.
     pub(super) fn judge(&self, error: &RedisError, generation: u64) {
-        let recovers_by_itself = !matches!(self.source, Source::Sentinel(_));
-        let of_the_connection = error.is_io_error()
-            || error.is_timeout()
-            || error.is_unrecoverable_error()
-            || matches!(
-                error.kind(),
-                ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
-            );
-        if recovers_by_itself || !of_the_connection {
+        let broken = error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error();
+        // A primary that became a replica may keep its connections; the name may lead elsewhere by now.
+        let demoted = matches!(
+            error.kind(),
+            ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
+        );
+        let start_anew = match self.source {
+            // Makes a new connection for one that was dropped, but not for one that only hangs.
+            Source::Standalone(_) => demoted || error.is_timeout(),
+            Source::Sentinel(_) => demoted || broken,
+            // Follows the cluster by itself.
+            Source::Cluster(_) => false,
+        };
+        if !start_anew {
             return;
         }
         let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
@@ -283,7 +289,10 @@ fn source(settings: RedisSettings) -> Result<Source, RedisError> {
             if let Some(password) = &credentials.password {
                 redis = redis.set_password(password.as_str());
             }
-            let info = address(&endpoint).into_connection_info()?.set_redis_settings(redis);
+            let info = address(&endpoint)
+                .into_connection_info()?
+                .set_tcp_settings(tcp_settings())
+                .set_redis_settings(redis);
             let client = match certificates {
                 Some(certificates) => Client::build_with_tls(info, certificates)?,
                 None => Client::open(info)?,
@@ -294,7 +303,8 @@ fn source(settings: RedisSettings) -> Result<Source, RedisError> {
             let mut builder =
                 SentinelClientBuilder::new(nodes.iter().map(address), primary, SentinelServerType::Master)?
                     .set_client_to_redis_db(db)
-                    .set_client_to_redis_protocol(protocol);
+                    .set_client_to_redis_protocol(protocol)
+                    .set_client_to_redis_tcp_settings(tcp_settings());
             if let Some(certificates) = certificates {
                 builder = builder
                     .set_client_to_redis_tls_mode(TlsMode::Secure)
@@ -321,6 +331,7 @@ fn source(settings: RedisSettings) -> Result<Source, RedisError> {
                 .use_protocol(protocol)
                 .connection_timeout(CONNECT_TIMEOUT)
                 .response_timeout(RESPONSE_TIMEOUT)
+                .tcp_settings(tcp_settings())
                 .retries(3);
             if let Some(certificates) = certificates {
                 builder = builder.tls(TlsMode::Secure).certs(certificates);
@@ -334,4 +345,12 @@ fn source(settings: RedisSettings) -> Result<Source, RedisError> {
             Ok(Source::Cluster(Arc::new(builder.build()?)))
         }
     }
+}
+
+/// A host that vanished is noticed by the kernel too, and not only after a quarter of an hour.
+fn tcp_settings() -> TcpSettings {
+    let settings = TcpSettings::default().set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(Duration::from_secs(10));
+    settings
 }

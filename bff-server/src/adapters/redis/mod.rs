@@ -40,6 +40,14 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 'replaced'
 ";
 
+/// Deletes a record, of whatever type, and says what it was.
+const TAKE: &str = r"
+local found = redis.pcall('GET', KEYS[1])
+redis.call('DEL', KEYS[1])
+if type(found) == 'table' then return '' end
+return found
+";
+
 /// Deletes a lease if it is still the owner's.
 const RELEASE: &str = r"
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
@@ -51,13 +59,14 @@ const ENLIST: &str = r"
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+redis.call('ZREM', KEYS[1], ARGV[1])
 local evicted = {}
-local excess = redis.call('ZCARD', KEYS[1]) - ARGV[3]
+local excess = redis.call('ZCARD', KEYS[1]) + 1 - ARGV[3]
 if excess > 0 then
   evicted = redis.call('ZRANGE', KEYS[1], 0, excess - 1)
   redis.call('ZREMRANGEBYRANK', KEYS[1], 0, excess - 1)
 end
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return evicted
 ";
@@ -74,6 +83,7 @@ pub struct RedisStore {
     link: Link,
     namespace: String,
     replace: Script,
+    take: Script,
     release: Script,
     enlist: Script,
     enlisted: Script,
@@ -87,6 +97,7 @@ impl RedisStore {
             link: Link::new(settings).map_err(described)?,
             namespace,
             replace: Script::new(REPLACE),
+            take: Script::new(TAKE),
             release: Script::new(RELEASE),
             enlist: Script::new(ENLIST),
             enlisted: Script::new(ENLISTED),
@@ -140,15 +151,8 @@ impl SessionStore for RedisStore {
     async fn read(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
         let mut get = cmd("GET");
         get.arg(self.session_key(key));
-        self.bounded(async |connection| match get.query_async(connection).await {
-            Ok(Value::Nil) => Ok(None),
-            Ok(Value::BulkString(stored)) => Ok(Some(record(stored))),
-            // Somebody put another type there: unreadable, like any other garbage.
-            Ok(_) => Ok(Some(record(Vec::new()))),
-            Err(error) if is_wrong_type(&error) => Ok(Some(record(Vec::new()))),
-            Err(error) => Err(error),
-        })
-        .await
+        let answer = self.bounded(async |connection| Ok(get.query_async(connection).await)).await?;
+        stored(answer)
     }
 
     async fn insert(&self, key: &SessionKey, value: &[u8], ttl: Duration) -> Result<(), StoreError> {
@@ -176,10 +180,10 @@ impl SessionStore for RedisStore {
         }
     }
 
-    async fn remove(&self, key: &SessionKey) -> Result<(), StoreError> {
-        let mut delete = cmd("DEL");
-        delete.arg(self.session_key(key));
-        self.run(delete).await
+    async fn remove(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
+        let call = self.take.key(self.session_key(key));
+        let answer = self.bounded(async |connection| Ok(call.invoke_async(connection).await)).await?;
+        stored(answer)
     }
 
     async fn spend(&self, marker: &Marker, ttl: Duration) -> Result<bool, StoreError> {
@@ -243,6 +247,18 @@ impl SessionStore for RedisStore {
         let mut set = cmd("SET");
         set.arg(format!("{}:ping", self.namespace)).arg(1).arg("PX").arg(1_000);
         self.run(set).await
+    }
+}
+
+/// What `GET` answers, as a record.
+fn stored(answer: Result<Value, RedisError>) -> Result<Option<StoredRecord>, StoreError> {
+    match answer {
+        Ok(Value::Nil) => Ok(None),
+        Ok(Value::BulkString(stored)) => Ok(Some(record(stored))),
+        // Somebody put another type there: unreadable, like any other garbage.
+        Err(error) if is_wrong_type(&error) => Ok(Some(record(Vec::new()))),
+        Ok(_) => Ok(Some(record(Vec::new()))),
+        Err(error) => Err(described(error)),
     }
 }
 

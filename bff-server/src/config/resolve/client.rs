@@ -10,7 +10,9 @@ use super::{
     values::{text_secret, unreachable_url, web_url},
 };
 use crate::{
-    adapters::oidc::{Algorithm, AuthenticationMethod, ClientAuthentication, ClientCredentials},
+    adapters::oidc::{
+        Algorithm, AuthenticationMethod, ClientAuthentication, ClientCredentials, MIN_HMAC_SECRET_BYTES,
+    },
     config::{
         ClientConfig, ProviderConfig,
         file::{ClientEntry, ClientSection, CredentialsSection},
@@ -63,6 +65,19 @@ pub(super) fn provider(section: ClientSection, notes: &mut Notes) -> ProviderCon
             );
         }
         clients.push(client);
+    }
+    let symmetric =
+        algorithms.iter().any(|it| matches!(it, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512));
+    let has_hmac_key = |client: &ClientConfig| match &client.authentication.credentials {
+        ClientCredentials::Secret(secret) => secret.len() >= MIN_HMAC_SECRET_BYTES,
+        ClientCredentials::PrivateKey { .. } => false,
+    };
+    if symmetric && !clients.iter().all(has_hmac_key) {
+        notes.problem(
+            "client.idTokenSigningAlgorithms",
+            format!("an HS algorithm needs a client secret of at least {MIN_HMAC_SECRET_BYTES} bytes for every client"),
+            "let the provider sign with RS256 or another algorithm with public keys",
+        );
     }
     ProviderConfig {
         issuer,
@@ -327,6 +342,10 @@ fn extra_parameters(key: &str, extra: BTreeMap<String, Value>, notes: &mut Notes
             notes.problem(&at, "it is not a number of seconds", "write a whole number, such as 3600");
         }
         match value {
+            // In the form in which it is sent, and compared on return.
+            value if name == "max_age" => {
+                parameters.extend(lenient_seconds(&value).map(|seconds| (name, seconds.to_string())));
+            }
             Value::String(text) => parameters.push((name, text)),
             Value::Number(number) => parameters.push((name, number.to_string())),
             Value::Bool(flag) => parameters.push((name, flag.to_string())),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use authtool_contract::endpoint::BROWSER_ENDPOINTS as ENDPOINTS;
 use url::Url;
 
 use super::{
@@ -109,7 +110,10 @@ fn proxy_routes(sections: Vec<ProxySection>, api_prefix: &str, notes: &mut Notes
             continue;
         };
         let prefix = path_prefix(&at("prefix"), &prefix, notes);
-        if prefix.is_empty() || prefix == api_prefix {
+        let covers = |path: &str| path == prefix || path.starts_with(&format!("{prefix}/"));
+        let own_endpoint = ENDPOINTS.iter().any(|endpoint| covers(&format!("{api_prefix}{endpoint}")));
+        let below_own = !api_prefix.is_empty() && prefix.starts_with(&format!("{api_prefix}/"));
+        if prefix.is_empty() || own_endpoint || below_own {
             notes.problem(
                 &at("prefix"),
                 "it covers authtool's own endpoints",

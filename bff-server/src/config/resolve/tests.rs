@@ -177,6 +177,22 @@ fn urls_prefixes_and_addresses_are_checked() {
             "server.proxy[0].upstream",
         ),
         ("/server/proxy", json!([{"upstream": "http://127.0.0.1:1"}]), "server.proxy[0].prefix"),
+        (
+            "/server",
+            json!({"proxy": [{"prefix": "/session", "upstream": "http://127.0.0.1:1"}]}),
+            "server.proxy[0].prefix",
+        ),
+        (
+            "/server",
+            json!({"proxy": [{"prefix": "/oauth", "upstream": "http://127.0.0.1:1"}]}),
+            "server.proxy[0].prefix",
+        ),
+        (
+            "/server/proxy",
+            json!([{"prefix": "/bff/api", "upstream": "http://127.0.0.1:1"}]),
+            "server.proxy[0].prefix",
+        ),
+        ("/client/idTokenSigningAlgorithms", json!(["HS256"]), "client.idTokenSigningAlgorithms"),
         ("/server/allowedReturnOrigins", json!(["https://a.example/x"]), "server.allowedReturnOrigins[0]"),
         (
             "/session/authorizationFlowCache",

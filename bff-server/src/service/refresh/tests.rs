@@ -79,8 +79,17 @@ impl AuthorizationServer for FakeServer {
         }
     }
 
-    async fn verify(&self, _: &str, _: &IdToken) -> Result<SignedClaims, TokenVerificationError> {
-        Err(TokenVerificationError::Unavailable(ProviderError::new("no keys")))
+    async fn ready(&self) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    async fn verify(
+        &self,
+        _: &str,
+        _: &IdToken,
+        _: TokenOrigin,
+    ) -> Result<SignedClaims, TokenVerificationError> {
+        Err(TokenVerificationError::UnknownKey)
     }
 
     async fn revoke(&self, _: &str, token: RevocableToken) -> Result<(), ProviderError> {
@@ -126,7 +135,7 @@ impl SessionStore for FailingStore {
         }
         self.inner.replace(key, expected, value, ttl).await
     }
-    async fn remove(&self, key: &SessionKey) -> Result<(), StoreError> {
+    async fn remove(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
         self.inner.remove(key).await
     }
     async fn spend(&self, marker: &Marker, ttl: Duration) -> Result<bool, StoreError> {
@@ -433,4 +442,51 @@ async fn sec_060_two_users_never_get_each_others_token() {
     assert_ne!(first, second);
     assert_eq!(sessions.access_token(&ada).await.unwrap().access_token, first);
     assert_eq!(sessions.access_token(&eve).await.unwrap().access_token, second);
+}
+
+#[tokio::test]
+async fn sec_134_a_key_that_is_not_known_yet_costs_nobody_the_session() {
+    let stage = Stage::new(FakeServer::answering(|| {
+        let mut tokens = tokens(1);
+        tokens["id_token"] = json!("signed.with.another-key");
+        Next::Tokens(tokens)
+    }));
+    let sessions = stage.replica();
+    let key = stage.session(&sessions).await;
+    stage.clock.advance(60);
+    assert_eq!(sessions.access_token(&key).await.unwrap().access_token.expose(), "at-1");
+    let (_, session) = sessions.read(&key).await.unwrap();
+    assert!(session.kept.id_token.is_none(), "what cannot be checked is not kept");
+    assert!(stage.server.revoked().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_for_a_while_still_gets_the_new_tokens() {
+    let stage = Stage::with_failing_writes(FakeServer::answering(rotating()), 8, false);
+    let sessions = stage.replica();
+    let key = stage.session(&sessions).await;
+    stage.clock.advance(60);
+    assert_eq!(sessions.access_token(&key).await.unwrap().access_token.expose(), "at-1");
+    assert!(stage.server.revoked().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_that_cannot_be_stored_are_revoked() {
+    let stage = Stage::with_failing_writes(FakeServer::answering(rotating()), 1_000, false);
+    let sessions = stage.replica();
+    let key = stage.session(&sessions).await;
+    stage.clock.advance(60);
+    assert!(matches!(sessions.access_token(&key).await, Err(SessionError::Store(_))));
+    until(|| stage.server.revoked() == ["rt-1"]).await;
+}
+
+#[tokio::test]
+async fn sec_092_a_logout_revokes_what_a_refresh_stored_just_before() {
+    let stage = Stage::new(FakeServer::answering(rotating()));
+    let sessions = stage.replica();
+    let key = stage.session(&sessions).await;
+    stage.clock.advance(60);
+    sessions.access_token(&key).await.unwrap();
+    sessions.end(&key).await.unwrap();
+    until(|| stage.server.revoked() == ["rt-1"]).await;
 }
