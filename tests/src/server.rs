@@ -210,6 +210,20 @@ impl Server {
         self.is_ready().await;
     }
 
+    /// Asks it to end, waits for it, and starts it again, as a rolling update does.
+    pub async fn restart_gracefully(&mut self) {
+        self.asks_to_end();
+        self.has_ended().await;
+        self.process = self.config.spawn();
+        self.is_alive().await;
+        self.is_ready().await;
+    }
+
+    /// Ends it without warning; [`restart`](Self::restart) starts it again.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
     /// Starts it with a configuration that it must refuse.
     ///
     /// # Panics

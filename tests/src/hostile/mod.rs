@@ -41,6 +41,9 @@ pub const OTHER_CLIENT_ID: &str = "authtool-tests-2";
 /// Its secret, with every character that client authentication must encode (RFC 6749 §2.3.1).
 pub const CLIENT_SECRET: &str = "canary-secret:%+& é/=";
 
+/// How many of its requests a failing test shows.
+const REQUESTS_SHOWN: usize = 50;
+
 /// The provider. It stops with the drop.
 pub struct HostileOp {
     state: Arc<OpState>,
@@ -269,8 +272,9 @@ impl Drop for HostileOp {
     fn drop(&mut self) {
         self.task.lock().unwrap().abort();
         if std::thread::panicking() {
-            eprintln!("---- requests at the hostile provider");
-            for request in self.received() {
+            let received = self.received();
+            eprintln!("---- the last of {} requests at the hostile provider", received.len());
+            for request in received.iter().rev().take(REQUESTS_SHOWN).rev() {
                 eprintln!("{request:?}");
             }
             eprintln!("----");
