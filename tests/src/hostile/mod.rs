@@ -16,12 +16,14 @@ mod id_token;
 mod keys;
 mod lie;
 mod listener;
+mod logout_token;
 mod transport;
 
 pub use endpoint::{Endpoint, Received};
 pub use id_token::{IdTokenDraft, Signer, now};
 pub use keys::SigningKey;
 pub use lie::{Gate, Lie};
+pub use logout_token::LOGOUT_EVENT;
 pub use transport::Transport;
 
 use grants::Grants;
