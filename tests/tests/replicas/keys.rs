@@ -1,5 +1,6 @@
 //! Keys are changed, one replica after the other, and nobody notices.
 
+use crate::MACHINE;
 use authtool_tests::browser::Browser;
 use authtool_tests::load::Load;
 use authtool_tests::redis::RedisServer;
@@ -38,6 +39,7 @@ impl Rotation {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_083_and_139_keys_rotate_three_times_and_nobody_is_logged_out() {
+    let _shared = MACHINE.read().await;
     let redis = RedisServer::start().await;
     let replicas = Replicas::start(2, &redis.connection()).await;
     let users = replicas.log_in(20).await;

@@ -1,5 +1,6 @@
 //! A replica is killed in the middle of refreshes, again and again.
 
+use crate::MACHINE;
 use authtool_tests::hostile::{Endpoint, Gate, Lie};
 use authtool_tests::load::Load;
 use authtool_tests::redis::RedisServer;
@@ -19,6 +20,7 @@ const LEASE: Duration = Duration::from_secs(30);
 /// cannot store any more: that alone would lose a session.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_that_are_killed_while_they_refresh_lose_no_session() {
+    let _shared = MACHINE.read().await;
     let redis = RedisServer::start().await;
     let mut replicas = Replicas::start(2, &redis.connection()).await;
     replicas.op.issues_access_tokens_for(2);

@@ -1,5 +1,6 @@
 //! The provider is away for a while.
 
+use crate::MACHINE;
 use authtool_tests::load::Load;
 use authtool_tests::redis::RedisServer;
 use authtool_tests::{Replicas, wait};
@@ -10,6 +11,7 @@ const OUTAGE: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_091_sessions_outlast_an_outage_of_the_provider() {
+    let _shared = MACHINE.read().await;
     let redis = RedisServer::start().await;
     let replicas = Replicas::start(2, &redis.connection()).await;
     let unconcerned = replicas.log_in(20).await;

@@ -1,5 +1,6 @@
 //! Redis is restarted, fails over, and moves its slots, while everybody goes on.
 
+use crate::MACHINE;
 use authtool_tests::load::{Load, Observed};
 use authtool_tests::redis::{RedisCluster, RedisServer, SentinelTrio};
 use authtool_tests::{LoggedIn, Replicas};
@@ -42,6 +43,7 @@ async fn all_is_well(replicas: &Replicas, users: &[LoggedIn], observed: &Observe
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_restarts_is_a_short_gap() {
+    let _shared = MACHINE.read().await;
     let mut redis = RedisServer::with(|options| {
         options.persistent();
     })
@@ -74,6 +76,7 @@ async fn a_redis_that_restarts_is_a_short_gap() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failover_by_sentinel_is_a_short_gap() {
+    let _shared = MACHINE.read().await;
     let mut redis = SentinelTrio::start().await;
     let replicas = Replicas::start(2, &redis.connection()).await;
     // What a primary has not replicated when it dies is lost, whoever asks: nothing is written meanwhile.
@@ -112,6 +115,7 @@ async fn a_failover_by_sentinel_is_a_short_gap() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slots_of_a_cluster_move_and_nobody_notices() {
+    let _shared = MACHINE.read().await;
     let redis = RedisCluster::start().await;
     let replicas = Replicas::start(2, &redis.connection()).await;
     replicas.op.issues_access_tokens_for(2);

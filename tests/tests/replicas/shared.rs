@@ -1,5 +1,6 @@
 //! What one replica does, the others know.
 
+use crate::MACHINE;
 use authtool_tests::browser::Browser;
 use authtool_tests::hostile::{Endpoint, Gate, Lie};
 use authtool_tests::redis::RedisServer;
@@ -10,6 +11,7 @@ use url::Url;
 
 #[tokio::test]
 async fn sec_106_a_logout_at_one_replica_is_known_to_the_next_at_once() {
+    let _shared = MACHINE.read().await;
     let redis = RedisServer::start().await;
     let replicas = Replicas::start(2, &redis.connection()).await;
     let (first, second) = (&replicas.servers[0], &replicas.servers[1]);
@@ -54,6 +56,7 @@ async fn deliver(internal: &Url, browser: &Browser, callback: &Url) -> Answer {
 
 #[tokio::test]
 async fn sec_018_one_callback_at_two_replicas_is_one_token_request() {
+    let _shared = MACHINE.read().await;
     let redis = RedisServer::start().await;
     let replicas = Replicas::start(2, &redis.connection()).await;
     let (first, second) = (&replicas.servers[0], &replicas.servers[1]);
@@ -83,6 +86,7 @@ async fn sec_018_one_callback_at_two_replicas_is_one_token_request() {
 
 #[tokio::test]
 async fn a_login_that_began_at_one_replica_ends_at_another() {
+    let _shared = MACHINE.read().await;
     let redis = RedisServer::start().await;
     let replicas = Replicas::start(2, &redis.connection()).await;
     let (first, second) = (&replicas.servers[0], &replicas.servers[1]);

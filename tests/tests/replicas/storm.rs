@@ -1,5 +1,6 @@
 //! Everybody's token expires at once.
 
+use crate::MACHINE;
 use authtool_tests::hostile::{Endpoint, now};
 use authtool_tests::redis::RedisServer;
 use authtool_tests::{Answer, Gateway, LoggedIn, Replicas};
@@ -40,6 +41,7 @@ async fn until(unix_seconds: i64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_088_and_089_a_storm_of_refreshes_is_one_token_call_a_session() {
+    let _alone = MACHINE.write().await;
     let rounds: u32 =
         std::env::var("AUTHTOOL_ROUNDS").ok().map_or(3, |rounds| rounds.parse().expect("a number of rounds"));
     let redis = RedisServer::start().await;
