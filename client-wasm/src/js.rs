@@ -83,10 +83,6 @@ impl Core {
         JsValue::from_str(self.0.base_url())
     }
 
-    pub fn start(&self) {
-        self.0.start();
-    }
-
     pub fn check(&self) {
         self.0.check();
     }

@@ -93,6 +93,23 @@ function wasmOpt(input, output, passes) {
   return run(process.execPath, [join(npm, 'node_modules/binaryen/bin/wasm-opt'), ...features, ...passes, '-o', output, input]);
 }
 
+/**
+ * Functions of the glue, shorter: those of wasm-bindgen save a copy of long strings, and restart the decoder before an old
+ * Safari's limit of two gigabytes. The strings here are a few hundred bytes.
+ */
+const SHORTER = {
+  passStringToWasm0: `function passStringToWasm0(arg, malloc) {
+    const bytes = cachedTextEncoder.encode(arg);
+    const ptr = malloc(WASM_VECTOR_LEN = bytes.length, 1) >>> 0;
+    getUint8ArrayMemory0().set(bytes, ptr);
+    return ptr;
+}`,
+  getStringFromWasm0: `function getStringFromWasm0(ptr, len) {
+    ptr >>>= 0;
+    return cachedTextDecoder.decode(getUint8ArrayMemory0().subarray(ptr, ptr + len));
+}`,
+};
+
 /** The glue of wasm-bindgen, with the short names, and without the loading of a file. */
 function shortenGlue({ imports, exports }) {
   let glue = readFileSync(join(bindgenOut, 'core_bg.js'), 'utf8');
@@ -104,6 +121,12 @@ function shortenGlue({ imports, exports }) {
       if (!short.has(long)) fail(`the glue uses wasm.${long}, which the optimised module does not export`);
       return `wasm.${short.get(long)}`;
     });
+  for (const [name, shorter] of Object.entries(SHORTER)) {
+    const whole = new RegExp(`^function ${name}\\([^]*?^}$`, 'm');
+    if (!whole.test(glue)) fail(`the glue has no function ${name} any more`);
+    glue = glue.replace(whole, () => shorter);
+  }
+  glue = glue.replace(/(passStringToWasm0\(\w+, wasm\.\w+), wasm\.\w+\)/g, '$1)');
   const module = readModuleName();
   const members = imports.map(([, long, name]) => `${name}: ${long}`);
   const start = short.get('__wbindgen_start') ?? fail('the module does not export __wbindgen_start');

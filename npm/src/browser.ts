@@ -59,7 +59,10 @@ export const createManager = ({ baseUrl, mode, autostart }: CheckedOptions): Use
   const text = (redirectUri?: string | URL): string | undefined => redirectUri?.toString();
 
   const manager: UserManager = {
-    baseUrl: core.baseUrl(),
+    // Not at once: the first request would wait for the engine to compile one more function.
+    get baseUrl() {
+      return core.baseUrl();
+    },
     mode,
     client: {
       loginUrl: (redirectUri) => url(core.url(false, text(redirectUri))),

@@ -63,7 +63,7 @@ impl Load {
     /// Waits until at least this many more requests have been answered with a token.
     pub async fn serves_more(&self, requests: usize) {
         let goal = self.served() + requests;
-        crate::wait::within(Duration::from_secs(60), "the load is served", async || {
+        crate::wait::within(Duration::from_mins(1), "the load is served", async || {
             (self.served() >= goal).then_some(())
         })
         .await;

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::LazyLock;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -19,6 +19,7 @@ static BINARY: LazyLock<PathBuf> = LazyLock::new(build);
 pub struct ServerConfig {
     json: Value,
     folder: TempDir,
+    handwritten: Option<(String, String)>,
     environment: Vec<(String, String)>,
     public_port: u16,
     internal_port: u16,
@@ -59,7 +60,7 @@ impl ServerConfig {
                 "static": {"root": page},
             },
         });
-        Self { json, folder, environment: Vec::new(), public_port, internal_port }
+        Self { json, folder, handwritten: None, environment: Vec::new(), public_port, internal_port }
     }
 
     /// Sets a value by its JSON pointer (RFC 6901); objects on the way are made.
@@ -100,6 +101,23 @@ impl ServerConfig {
         path
     }
 
+    /// Has the server read this file instead of the JSON one, whatever [`set`](Self::set) says.
+    pub fn handwritten(&mut self, name: &str, text: &str) -> &mut Self {
+        self.handwritten = Some((name.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// Runs another command of the server's binary with this configuration, to its end.
+    pub fn run(&self, command: &str) -> Output {
+        Command::new(BINARY.as_path())
+            .arg("--config")
+            .arg(self.written())
+            .arg(command)
+            .envs(self.environment.clone())
+            .output()
+            .expect("the server's binary runs")
+    }
+
     /// The folder of the configuration, which lasts as long as the server.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -138,8 +156,15 @@ impl ServerConfig {
             .collect()
     }
 
+    fn written(&self) -> PathBuf {
+        match &self.handwritten {
+            Some((name, text)) => self.file(name, text),
+            None => self.file("authtool.json", self.json.to_string()),
+        }
+    }
+
     fn spawn(&self) -> Process {
-        let path = self.file("authtool.json", self.json.to_string());
+        let path = self.written();
         Process::start("the server", BINARY.as_path(), |command| {
             // The most talkative setting, so that every test also looks for secrets in the log.
             command.arg("--config").arg(path).env("AUTHTOOL_LOG", "trace").env_remove("RUST_BACKTRACE");
@@ -208,6 +233,20 @@ impl Server {
         self.process = self.config.spawn();
         self.is_alive().await;
         self.is_ready().await;
+    }
+
+    /// Asks it to end, waits for it, and starts it again, as a rolling update does.
+    pub async fn restart_gracefully(&mut self) {
+        self.asks_to_end();
+        self.has_ended().await;
+        self.process = self.config.spawn();
+        self.is_alive().await;
+        self.is_ready().await;
+    }
+
+    /// Ends it without warning; [`restart`](Self::restart) starts it again.
+    pub fn kill(&mut self) {
+        self.process.kill();
     }
 
     /// Starts it with a configuration that it must refuse.

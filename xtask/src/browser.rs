@@ -2,12 +2,11 @@
 
 use std::env;
 use std::path::PathBuf;
-use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
-use crate::Context;
 use crate::rust_tools::on_path;
+use crate::{Context, debian};
 
 /// A browser and the program that drives it.
 pub(crate) struct Browser {
@@ -25,19 +24,7 @@ pub(crate) fn chromium(context: &Context) -> Result<Browser> {
     let advice = "Chromium and chromedriver are needed.\n\
                   Debian and Ubuntu: `apt-get install chromium chromium-driver`. \
                   Elsewhere: name them in CHROMIUM and CHROMEDRIVER.";
-    if !rustix::process::geteuid().is_root() || on_path("apt-get").is_none() {
-        bail!("{advice}");
-    }
-    context.progress.step("Install Chromium", |log| {
-        for arguments in
-            [&["update"][..], &["install", "-y", "--no-install-recommends", "chromium", "chromium-driver"]]
-        {
-            let mut command = Command::new("apt-get");
-            command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-            context.supervisor.run(&command, log)?;
-        }
-        Ok(())
-    })?;
+    debian::install(context, "Install Chromium", &["chromium", "chromium-driver"], advice)?;
     find().context(advice)
 }
 

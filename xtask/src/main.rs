@@ -6,12 +6,14 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod browser;
+mod debian;
 mod demo;
 mod http;
 mod node;
 mod ports;
 mod process;
 mod progress;
+mod redis;
 mod rust_tools;
 mod test;
 mod workspace;

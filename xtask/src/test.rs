@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::process::{Interrupted, interrupted_exit_code};
 use crate::progress::{duration, note};
-use crate::{Context, browser, node, rust_tools};
+use crate::{Context, browser, node, redis, rust_tools};
 
 /// What `cargo xtask test` runs.
 #[derive(Args)]
@@ -149,8 +149,9 @@ fn dependencies(context: &Context) -> Result<()> {
 }
 
 fn rust(context: &Context) -> Result<()> {
-    // The integration tests start the provider with node.
+    // The integration tests start the provider with node, and Redis.
     node::check()?;
+    redis::ensure_installed(context)?;
     node::install(context, "tests/provider")?;
     cargo(context, "Build the tests and the server", &["build", "--workspace", "--all-targets"])?;
     cargo(context, "Run the Rust tests", &["test", "--workspace"])

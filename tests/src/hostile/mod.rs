@@ -16,12 +16,14 @@ mod id_token;
 mod keys;
 mod lie;
 mod listener;
+mod logout_token;
 mod transport;
 
 pub use endpoint::{Endpoint, Received};
 pub use id_token::{IdTokenDraft, Signer, now};
 pub use keys::SigningKey;
 pub use lie::{Gate, Lie};
+pub use logout_token::LOGOUT_EVENT;
 pub use transport::Transport;
 
 use grants::Grants;
@@ -40,6 +42,9 @@ pub const OTHER_CLIENT_ID: &str = "authtool-tests-2";
 
 /// Its secret, with every character that client authentication must encode (RFC 6749 §2.3.1).
 pub const CLIENT_SECRET: &str = "canary-secret:%+& é/=";
+
+/// How many of its requests a failing test shows.
+const REQUESTS_SHOWN: usize = 50;
 
 /// The provider. It stops with the drop.
 pub struct HostileOp {
@@ -269,8 +274,9 @@ impl Drop for HostileOp {
     fn drop(&mut self) {
         self.task.lock().unwrap().abort();
         if std::thread::panicking() {
-            eprintln!("---- requests at the hostile provider");
-            for request in self.received() {
+            let received = self.received();
+            eprintln!("---- the last of {} requests at the hostile provider", received.len());
+            for request in received.iter().rev().take(REQUESTS_SHOWN).rev() {
                 eprintln!("{request:?}");
             }
             eprintln!("----");

@@ -225,14 +225,17 @@ impl RedisServer {
     /// [`try_ask`](Self::try_ask) with arguments that are not text.
     pub async fn query<T: FromRedisValue>(&self, query: &redis::Cmd) -> RedisResult<T> {
         let mut slot = self.administration.lock().await;
-        let mut open = match slot.take() {
-            Some(open) => open,
-            None => self.administer().await?,
-        };
-        let answer = query.query_async(&mut open).await;
-        if !answer.as_ref().is_err_and(RedisError::is_io_error) {
-            *slot = Some(open);
+        // A Redis that changes its role closes its connections.
+        if let Some(mut open) = slot.take() {
+            let answer = query.query_async(&mut open).await;
+            if !answer.as_ref().is_err_and(RedisError::is_io_error) {
+                *slot = Some(open);
+                return answer;
+            }
         }
+        let mut open = self.administer().await?;
+        let answer = query.query_async(&mut open).await;
+        *slot = Some(open);
         answer
     }
 

@@ -30,11 +30,6 @@ impl SentinelTrio {
             options.line(format!("replicaof 127.0.0.1 {}", first.port));
         })
         .await;
-        wait::until("the replica has everything", async || {
-            let info: String = second.ask(&["INFO", "replication"]).await;
-            info.contains("master_link_status:up").then_some(())
-        })
-        .await;
         let mut sentinels = Vec::new();
         for _ in 0..3 {
             let lines = vec![
@@ -45,7 +40,7 @@ impl SentinelTrio {
             sentinels.push(RedisServer::sentinel(lines).await);
         }
         let trio = Self { first, second, sentinels };
-        trio.is_watched().await;
+        trio.is_replicated_to(&trio.second).await;
         trio
     }
 
@@ -69,14 +64,33 @@ impl SentinelTrio {
         connection(json!({"sentinel": {"nodes": nodes, "primary": PRIMARY}}))
     }
 
-    /// Waits until the Sentinels have agreed that the second server is the primary.
-    pub async fn the_second_took_over(&self) {
-        let second = self.second.port.to_string();
+    /// Hands over to the replica while both are well, as an operator does before an upgrade.
+    pub async fn hand_over(&self) {
+        // A Sentinel has to look at the replica once more before it promotes it.
+        wait::until("a Sentinel begins the failover", async || {
+            self.sentinels[0].try_ask::<()>(&["SENTINEL", "FAILOVER", PRIMARY]).await.ok()
+        })
+        .await;
+    }
+
+    /// Waits until the replica has everything that the primary has.
+    pub async fn is_replicated_to(&self, replica: &RedisServer) {
+        wait::until("the replica has everything", async || {
+            let info: String = replica.try_ask(&["INFO", "replication"]).await.ok()?;
+            info.contains("master_link_status:up").then_some(())
+        })
+        .await;
+        self.is_watched().await;
+    }
+
+    /// Waits until the Sentinels have agreed that this server is the primary.
+    pub async fn is_led_by(&self, server: &RedisServer) {
+        let port = server.port.to_string();
         for sentinel in &self.sentinels {
             wait::until("a Sentinel names the new primary", async || {
                 let address: Vec<String> =
                     sentinel.try_ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", PRIMARY]).await.ok()?;
-                (address.get(1) == Some(&second)).then_some(())
+                (address.get(1) == Some(&port)).then_some(())
             })
             .await;
         }

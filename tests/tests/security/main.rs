@@ -8,7 +8,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod back_channel_logout;
 mod callback;
+mod configuration;
 mod cookies;
 mod csrf;
 mod expect;
@@ -23,4 +25,6 @@ mod refresh;
 mod return_urls;
 mod secrets;
 mod session_and_token;
+mod session_ends;
 mod storage;
+mod token_exchange;

@@ -123,13 +123,13 @@ async fn a_cluster_keeps_the_contract() {
 async fn complaint(connection: &Value) -> String {
     let store = store(connection);
     let error = store.read(&contract_tests::key(1)).await.expect_err("such a Redis is not used");
-    let mut text = format!("{error} {error:?}");
+    let mut causes = vec![format!("{error} {error:?}")];
     let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(&error);
     while let Some(error) = cause {
-        text.push_str(&format!(" / {error} {error:?}"));
+        causes.push(format!("{error} {error:?}"));
         cause = error.source();
     }
-    text
+    causes.join(" / ")
 }
 
 #[tokio::test]

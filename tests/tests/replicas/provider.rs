@@ -1,0 +1,58 @@
+//! The provider is away for a while.
+
+use crate::MACHINE;
+use authtool_tests::load::Load;
+use authtool_tests::redis::RedisServer;
+use authtool_tests::{Replicas, wait};
+use std::time::{Duration, Instant};
+
+/// Long enough for the server's patience with the provider to grow.
+const OUTAGE: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_091_sessions_outlast_an_outage_of_the_provider() {
+    let _shared = MACHINE.read().await;
+    let redis = RedisServer::start().await;
+    let replicas = Replicas::start(2, &redis.connection()).await;
+    let unconcerned = replicas.log_in(20).await;
+    replicas.op.issues_access_tokens_for(3);
+    let concerned = replicas.log_in(20).await;
+    replicas.op.issues_access_tokens_for(3600);
+
+    replicas.op.goes_down().await;
+    let long_load = Load::begin(8, replicas.internal(), &unconcerned);
+    let short_load = Load::begin(8, replicas.internal(), &concerned);
+    tokio::time::sleep(OUTAGE).await;
+    for server in 0..2 {
+        for user in &concerned {
+            let answer = replicas.session_at(server, &user.cookie).await;
+            assert_eq!(answer.status, 200, "the session is kept: {answer:?}");
+        }
+        let ready = replicas.servers[server].readiness().await;
+        assert_eq!(ready.json()["store"]["status"], "ok", "the store is blamed: {ready:?}");
+    }
+    let back = Instant::now();
+    replicas.op.comes_back().await;
+    // The pause after a failed refresh doubles, and ends within half a minute.
+    for user in &concerned {
+        wait::within(Duration::from_secs(35), "a session is refreshed again", async || {
+            let answer = replicas.token_at(0, &user.cookie).await;
+            (replicas.subject_of(&answer).as_ref() == Some(&user.subject)).then_some(())
+        })
+        .await;
+    }
+    eprintln!("everybody had a token again {:?} after an outage of {OUTAGE:?}", back.elapsed());
+    let recovered = Instant::now();
+    short_load.serves_more(200).await;
+    let (unconcerned_saw, concerned_saw) = (long_load.end().await, short_load.end().await);
+
+    unconcerned_saw.must_be_honest(|answer| replicas.subject_of(answer), false);
+    let unserved = unconcerned_saw.unserved_since(back.checked_sub(OUTAGE * 2).unwrap_or(back));
+    assert!(unserved.is_empty(), "valid tokens were withheld: {unserved:?}");
+    concerned_saw.must_be_honest(|answer| replicas.subject_of(answer), false);
+    let unserved = concerned_saw.unserved_since(recovered);
+    assert!(unserved.is_empty(), "not everybody recovered: {unserved:?}");
+    assert_eq!(replicas.op.reuses(), 0);
+    replicas.everybody_is_logged_in(&unconcerned).await;
+    replicas.everybody_is_logged_in(&concerned).await;
+}

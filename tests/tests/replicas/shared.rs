@@ -1,0 +1,102 @@
+//! What one replica does, the others know.
+
+use crate::MACHINE;
+use authtool_tests::browser::Browser;
+use authtool_tests::hostile::{Endpoint, Gate, Lie};
+use authtool_tests::redis::RedisServer;
+use authtool_tests::{Answer, Replicas, SESSION, raw};
+use futures_util::future::join_all;
+use http::Method;
+use url::Url;
+
+#[tokio::test]
+async fn sec_106_a_logout_at_one_replica_is_known_to_the_next_at_once() {
+    let _shared = MACHINE.read().await;
+    let redis = RedisServer::start().await;
+    let replicas = Replicas::start(2, &redis.connection()).await;
+    let (first, second) = (&replicas.servers[0], &replicas.servers[1]);
+    for _ in 0..10 {
+        let browser = Browser::new();
+        browser.follow(&first.public, first.bff("/login")).go().await;
+        let cookie = browser.cookie(SESSION).expect("a session");
+        // Whatever the second remembers of this session, it has had the chance to.
+        for _ in 0..3 {
+            assert_eq!(second.token_for(&cookie).await.status, 200);
+            assert_eq!(replicas.session_at(1, &cookie).await.status, 200);
+        }
+        let answer = browser
+            .follow(&first.public, first.bff("/logout"))
+            .posting("")
+            .method(Method::POST)
+            .first_hop()
+            .go()
+            .await
+            .answer;
+        assert!(answer.status.is_redirection(), "{answer:?}");
+        let (token, session) = tokio::join!(second.token_for(&cookie), replicas.session_at(1, &cookie));
+        assert_eq!(token.status, 401, "{token:?}");
+        assert_eq!(session.status, 401, "{session:?}");
+        assert_eq!(first.token_for(&cookie).await.status, 401);
+    }
+}
+
+/// Delivers a callback to one replica, with the cookies of the browser that began.
+async fn deliver(internal: &Url, browser: &Browser, callback: &Url) -> Answer {
+    let cookies: Vec<_> =
+        browser.jar().all().into_iter().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
+    let target = format!("{}?{}", callback.path(), callback.query().unwrap_or_default());
+    raw::get(internal, target)
+        .header("sec-fetch-site", "cross-site")
+        .header("sec-fetch-mode", "navigate")
+        .header("sec-fetch-dest", "document")
+        .header("cookie", cookies.join("; "))
+        .send()
+        .await
+}
+
+#[tokio::test]
+async fn sec_018_one_callback_at_two_replicas_is_one_token_request() {
+    let _shared = MACHINE.read().await;
+    let redis = RedisServer::start().await;
+    let replicas = Replicas::start(2, &redis.connection()).await;
+    let (first, second) = (&replicas.servers[0], &replicas.servers[1]);
+    for turn in 0..10 {
+        let browser = Browser::new();
+        let page = browser
+            .follow(&first.public, first.bff("/login"))
+            .stop_before(|url| url.path().ends_with("/oauth/callback"))
+            .go()
+            .await;
+        let callback = page.next.expect("the provider sends the browser back");
+        let gate = Gate::closed();
+        replicas.op.lies(Lie::about(Endpoint::CodeExchange).held_by(&gate));
+        let deliveries = [first, second, first, second, second, first]
+            .map(|server| deliver(&server.public, &browser, &callback));
+        let (answers, ()) = tokio::join!(join_all(deliveries), async {
+            replicas.op.has_received(Endpoint::CodeExchange, turn + 1).await;
+            gate.open();
+        });
+        replicas.op.tells_the_truth();
+        assert_eq!(replicas.op.count(Endpoint::CodeExchange), turn + 1, "{answers:?}");
+        let sessions = answers.iter().filter(|answer| answer.sets_session()).count();
+        assert_eq!(sessions, 1, "{answers:?}");
+        assert!(answers.iter().all(|answer| answer.status.as_u16() < 500), "{answers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_began_at_one_replica_ends_at_another() {
+    let _shared = MACHINE.read().await;
+    let redis = RedisServer::start().await;
+    let replicas = Replicas::start(2, &redis.connection()).await;
+    let (first, second) = (&replicas.servers[0], &replicas.servers[1]);
+    let browser = Browser::new();
+    let page = browser
+        .follow(&first.public, first.bff("/login"))
+        .stop_before(|url| url.path().ends_with("/oauth/callback"))
+        .go()
+        .await;
+    let callback = page.next.expect("the provider sends the browser back");
+    let answer = deliver(&second.public, &browser, &callback).await;
+    assert!(answer.sets_session(), "{answer:?}");
+}

@@ -1,0 +1,106 @@
+//! Everybody's token expires at once.
+
+use crate::MACHINE;
+use authtool_tests::hostile::{Endpoint, now};
+use authtool_tests::redis::RedisServer;
+use authtool_tests::{Answer, Gateway, LoggedIn, Replicas};
+use futures_util::future::join_all;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const SESSIONS: usize = 200;
+const REQUESTS_EACH: usize = 50;
+
+/// One round: all requests of all sessions at once, over both replicas in turn.
+async fn round(
+    replicas: &Arc<Replicas>,
+    gateway: &Arc<Gateway>,
+    users: &[LoggedIn],
+) -> Vec<(LoggedIn, Answer)> {
+    let internal = replicas.internal();
+    let tasks = users.iter().flat_map(|user| {
+        (0..REQUESTS_EACH).map(|turn| {
+            let (gateway, server, user) =
+                (Arc::clone(gateway), internal[turn % internal.len()].clone(), user.clone());
+            tokio::spawn(async move {
+                let answer = gateway.token(&server, &user.cookie).await.expect("the server answers");
+                (user, answer)
+            })
+        })
+    });
+    let answers = join_all(tasks.collect::<Vec<_>>()).await;
+    answers.into_iter().map(|answer| answer.expect("the task ends by itself")).collect()
+}
+
+async fn until(unix_seconds: i64) {
+    while now() < unix_seconds {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_088_and_089_a_storm_of_refreshes_is_one_token_call_a_session() {
+    let _alone = MACHINE.write().await;
+    let rounds: u32 =
+        std::env::var("AUTHTOOL_ROUNDS").ok().map_or(3, |rounds| rounds.parse().expect("a number of rounds"));
+    let redis = RedisServer::start().await;
+    let replicas = Arc::new(Replicas::start(2, &redis.connection()).await);
+    let gateway = Arc::new(Gateway::new(8));
+
+    // Nothing expires: this is how long logins and requests take here and now.
+    let started = Instant::now();
+    let few = replicas.log_in(SESSIONS / 5).await;
+    let logins = started.elapsed() * 5;
+    let started = Instant::now();
+    round(&replicas, &gateway, &few).await;
+    let mut slowest = started.elapsed() * 5;
+    assert_eq!(replicas.op.count(Endpoint::Refresh), 0);
+
+    // From now on all tokens expire in the same second, which should not come before everybody has one.
+    let mut expiry = now() + lifetime(logins);
+    replicas.op.issues_access_tokens_until(expiry);
+    let users = replicas.log_in(SESSIONS).await;
+
+    let (mut counted, mut spoiled) = (0, 0);
+    while counted < rounds {
+        until(expiry).await;
+        let before = replicas.op.count(Endpoint::Refresh);
+        expiry = now() + lifetime(slowest);
+        replicas.op.issues_access_tokens_until(expiry);
+        let started = Instant::now();
+        let answers = round(&replicas, &gateway, &users).await;
+        let took = started.elapsed();
+        slowest = took.max(slowest);
+
+        let mut tokens: HashMap<String, HashSet<String>> = HashMap::new();
+        for (user, answer) in answers {
+            assert_eq!(answer.status, 200, "{}: {answer:?}", user.subject);
+            assert_eq!(replicas.subject_of(&answer).as_ref(), Some(&user.subject), "{answer:?}");
+            tokens.entry(user.subject).or_default().insert(answer.json()["access_token"].to_string());
+        }
+        assert_eq!(tokens.len(), SESSIONS);
+        assert_eq!(replicas.op.reuses(), 0, "a refresh token was spent twice");
+        if now() >= expiry {
+            // The first tokens of the round expired before its last requests: there is no telling how many
+            // refreshes are right. A busy machine does that, now and then.
+            spoiled += 1;
+            assert!(spoiled <= rounds, "this machine is too slow: the last round took {took:?}");
+            continue;
+        }
+        counted += 1;
+        for (subject, tokens) in tokens {
+            assert_eq!(tokens.len(), 1, "round {counted}: {subject} got several tokens: {tokens:?}");
+        }
+        let refreshes = replicas.op.received_at(Endpoint::Refresh).split_off(before);
+        let presented: HashSet<_> =
+            refreshes.iter().filter_map(|request| request.form_value("refresh_token")).collect();
+        assert_eq!((refreshes.len(), presented.len()), (SESSIONS, SESSIONS), "round {counted}");
+        eprintln!("round {counted}: {} requests in {took:?}", SESSIONS * REQUESTS_EACH);
+    }
+}
+
+/// Of tokens that something must be done with which takes this long.
+fn lifetime(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).expect("a few seconds") * 2 + 4
+}
