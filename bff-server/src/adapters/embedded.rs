@@ -16,7 +16,11 @@ use redb::{
 };
 
 use crate::{
-    domain::{session_id::SessionKey, session_index::IndexName, time::UnixSeconds},
+    domain::{
+        session_id::SessionKey,
+        session_index::{IndexName, Member},
+        time::UnixSeconds,
+    },
     ports::{Clock, LeaseOwner, Marker, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version},
 };
 
@@ -295,10 +299,10 @@ impl Shared {
     fn enlist(
         &self,
         index: &str,
-        key: &str,
+        entry: &str,
         ttl: Duration,
         limit: usize,
-    ) -> Result<Vec<SessionKey>, redb::Error> {
+    ) -> Result<Vec<Member>, redb::Error> {
         let now = self.clock.now();
         let until = now.plus(ttl).get();
         self.with(|database| {
@@ -306,22 +310,22 @@ impl Shared {
             let evicted = {
                 let mut members = transaction.open_table(MEMBERS)?;
                 let mut expiry = transaction.open_table(EXPIRY)?;
-                let previous = members.insert((index, key), until)?.map(|it| it.value());
+                let previous = members.insert((index, entry), until)?.map(|it| it.value());
                 if let Some(previous) = previous {
-                    expiry.remove((previous, KIND_MEMBER, member(index, key).as_str()))?;
+                    expiry.remove((previous, KIND_MEMBER, member(index, entry).as_str()))?;
                 }
-                expiry.insert((until, KIND_MEMBER, member(index, key).as_str()), ())?;
+                expiry.insert((until, KIND_MEMBER, member(index, entry).as_str()), ())?;
                 let mut all = Vec::new();
-                for entry in members.range((index, "")..=(index, LAST))? {
-                    let (name, until) = entry?;
+                // In the order of their ages.
+                for found in members.range((index, "")..=(index, LAST))? {
+                    let (name, until) = found?;
                     all.push((until.value(), name.value().1.to_owned()));
                 }
-                all.sort();
                 let (over, mut alive): (Vec<_>, Vec<_>) =
                     all.into_iter().partition(|(until, _)| *until <= now.get());
                 let excess = alive.len().saturating_sub(limit);
                 // Whoever comes in stays in.
-                alive.retain(|(_, member)| member != key);
+                alive.retain(|(_, member)| member != entry);
                 alive.truncate(excess);
                 for (until, key) in over.iter().chain(&alive) {
                     members.remove((index, key.as_str()))?;
@@ -330,7 +334,7 @@ impl Shared {
                 alive
             };
             transaction.commit()?;
-            Ok(evicted.iter().filter_map(|(_, key)| SessionKey::from_store(key)).collect())
+            Ok(evicted.iter().filter_map(|(_, text)| Member::decode(text)).collect())
         })
     }
 
@@ -353,7 +357,7 @@ impl Shared {
         })
     }
 
-    fn enlisted(&self, index: &str) -> Result<Vec<SessionKey>, redb::Error> {
+    fn enlisted(&self, index: &str) -> Result<Vec<Member>, redb::Error> {
         let now = self.clock.now().get();
         self.with(|database| {
             let table = match database.begin_read()?.open_table(MEMBERS) {
@@ -364,7 +368,7 @@ impl Shared {
             for entry in table.range((index, "")..=(index, LAST))? {
                 let (name, until) = entry?;
                 if until.value() > now {
-                    sessions.extend(SessionKey::from_store(name.value().1));
+                    sessions.extend(Member::decode(name.value().1));
                 }
             }
             Ok(sessions)
@@ -501,20 +505,20 @@ impl SessionStore for EmbeddedStore {
     async fn enlist(
         &self,
         index: &IndexName,
-        key: &SessionKey,
+        member: &Member,
         ttl: Duration,
         limit: usize,
-    ) -> Result<Vec<SessionKey>, StoreError> {
-        let (index, key) = (index.0.clone(), key.clone());
-        self.blocking(move |it| it.enlist(&index, key.as_str(), ttl, limit)).await
+    ) -> Result<Vec<Member>, StoreError> {
+        let (index, member) = (index.0.clone(), member.encode());
+        self.blocking(move |it| it.enlist(&index, &member, ttl, limit)).await
     }
 
-    async fn delist(&self, index: &IndexName, key: &SessionKey) -> Result<(), StoreError> {
-        let (index, key) = (index.0.clone(), key.clone());
-        self.blocking(move |it| it.delist(&index, key.as_str())).await
+    async fn delist(&self, index: &IndexName, member: &Member) -> Result<(), StoreError> {
+        let (index, member) = (index.0.clone(), member.encode());
+        self.blocking(move |it| it.delist(&index, &member)).await
     }
 
-    async fn enlisted(&self, index: &IndexName) -> Result<Vec<SessionKey>, StoreError> {
+    async fn enlisted(&self, index: &IndexName) -> Result<Vec<Member>, StoreError> {
         let index = index.0.clone();
         self.blocking(move |it| it.enlisted(&index)).await
     }

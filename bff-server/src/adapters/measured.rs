@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::{
-    domain::{session_id::SessionKey, session_index::IndexName},
+    domain::{
+        session_id::SessionKey,
+        session_index::{IndexName, Member},
+    },
     ports::{LeaseOwner, Marker, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version},
     telemetry,
 };
@@ -66,18 +69,18 @@ impl SessionStore for MeasuredStore {
     async fn enlist(
         &self,
         index: &IndexName,
-        key: &SessionKey,
+        member: &Member,
         ttl: Duration,
         limit: usize,
-    ) -> Result<Vec<SessionKey>, StoreError> {
-        measured("enlist", self.0.enlist(index, key, ttl, limit)).await
+    ) -> Result<Vec<Member>, StoreError> {
+        measured("enlist", self.0.enlist(index, member, ttl, limit)).await
     }
 
-    async fn delist(&self, index: &IndexName, key: &SessionKey) -> Result<(), StoreError> {
-        measured("delist", self.0.delist(index, key)).await
+    async fn delist(&self, index: &IndexName, member: &Member) -> Result<(), StoreError> {
+        measured("delist", self.0.delist(index, member)).await
     }
 
-    async fn enlisted(&self, index: &IndexName) -> Result<Vec<SessionKey>, StoreError> {
+    async fn enlisted(&self, index: &IndexName) -> Result<Vec<Member>, StoreError> {
         measured("enlisted", self.0.enlisted(index)).await
     }
 

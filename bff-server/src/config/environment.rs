@@ -10,36 +10,62 @@ use super::{problem::ConfigProblems, schema::Place};
 
 const PREFIX: &str = "AUTHTOOL__";
 
+/// A key that a variable set.
+pub(super) struct Override {
+    /// Such as `session.sessionJitterSecs` or `server.proxy[0].upstream`.
+    key: String,
+    variable: String,
+}
+
 /// Applies the variables, in the order of their names.
 pub(super) fn apply(
     file: &mut Value,
     variables: impl IntoIterator<Item = (String, String)>,
     problems: &mut ConfigProblems,
-) {
-    let mut overrides: Vec<_> = variables.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
-    overrides.sort();
-    for (name, text) in overrides {
-        if let Err((problem, fix)) = set(file, &name, &text) {
-            problems.add(format!("environment variable {name}"), problem, fix);
+) -> Vec<Override> {
+    let mut variables: Vec<_> = variables.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    variables.sort();
+    let mut overrides = Vec::new();
+    for (variable, text) in variables {
+        // On a copy: a variable that fails halfway leaves nothing behind.
+        let mut changed = file.clone();
+        match set(&mut changed, &variable, &text) {
+            Ok(key) => {
+                *file = changed;
+                overrides.push(Override { key, variable });
+            }
+            Err((problem, fix)) => problems.add(format!("environment variable {variable}"), problem, fix),
+        }
+    }
+    overrides
+}
+
+/// Says of each problem which variable set the value, where one did.
+pub(super) fn attribute(problems: &mut ConfigProblems, overrides: &[Override]) {
+    for problem in &mut problems.0 {
+        if let Some(source) = overrides.iter().find(|it| it.key == problem.key) {
+            problem.key = format!("{} (set by the environment variable {})", problem.key, source.variable);
         }
     }
 }
 
-fn set(file: &mut Value, name: &str, text: &str) -> Result<(), (String, String)> {
+/// Sets one key, and says which.
+fn set(file: &mut Value, name: &str, text: &str) -> Result<String, (String, String)> {
     let reference = || "see `authtool-bff schema` for all keys; two underscores stand for a dot".to_owned();
+    let no_such = |what: &str| (format!("there is no key {what:?} here"), reference());
     let mut place = Place::root();
     let mut target = file;
+    let mut path = String::new();
     for segment in name.trim_start_matches(PREFIX).split("__") {
+        let (key, inner) = place.key(segment).ok_or_else(|| no_such(segment))?;
         if place.is_list() {
             let position: usize = segment.parse().map_err(|_| {
                 (format!("{segment:?} is not a position in a list"), "count from 0".to_owned())
             })?;
-            let (_, inner) =
-                place.key(segment).ok_or_else(|| ("there is no such key".to_owned(), reference()))?;
             if !target.is_array() {
                 *target = Value::Array(Vec::new());
             }
-            let list = target.as_array_mut().ok_or_else(|| ("it is not a list".to_owned(), reference()))?;
+            let list = target.as_array_mut().ok_or_else(|| no_such(segment))?;
             if position > list.len() {
                 let fix = format!("the list has {} items so far; set the next one", list.len());
                 return Err((format!("position {position} would leave a gap"), fix));
@@ -47,21 +73,17 @@ fn set(file: &mut Value, name: &str, text: &str) -> Result<(), (String, String)>
             if position == list.len() {
                 list.push(Value::Null);
             }
-            target =
-                list.get_mut(position).ok_or_else(|| ("there is no such key".to_owned(), reference()))?;
-            place = inner;
+            path = format!("{path}[{position}]");
+            target = list.get_mut(position).ok_or_else(|| no_such(segment))?;
         } else {
-            let (key, inner) = place
-                .key(segment)
-                .ok_or_else(|| (format!("there is no key {segment:?} here"), reference()))?;
             if !target.is_object() {
                 *target = Value::Object(Map::new());
             }
-            let object =
-                target.as_object_mut().ok_or_else(|| ("it is not a section".to_owned(), reference()))?;
-            target = object.entry(key).or_insert(Value::Null);
-            place = inner;
+            path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            target =
+                target.as_object_mut().ok_or_else(|| no_such(segment))?.entry(key).or_insert(Value::Null);
         }
+        place = inner;
     }
     // A secret may also be given as JSON: {"type": "file", …}.
     let json = || serde_json::from_str::<Value>(text).ok();
@@ -69,7 +91,7 @@ fn set(file: &mut Value, name: &str, text: &str) -> Result<(), (String, String)>
         Some(value) => value,
         None => Value::String(text.to_owned()),
     };
-    Ok(())
+    Ok(path)
 }
 
 #[cfg(test)]
@@ -133,6 +155,6 @@ mod tests {
             problems.0.iter().all(|it| it.key.starts_with("environment variable AUTHTOOL__")),
             "{problems}"
         );
-        assert!(!file.to_string().contains("canary"));
+        assert_eq!(file, json!({}), "a variable that fails leaves nothing behind");
     }
 }

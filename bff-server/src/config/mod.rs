@@ -300,10 +300,15 @@ impl Config {
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigProblems> {
         let mut problems = ConfigProblems::default();
-        if value.is_object() {
-            environment::apply(&mut value, variables, &mut problems);
-        }
+        let overrides = if value.is_object() {
+            environment::apply(&mut value, variables, &mut problems)
+        } else {
+            Vec::new()
+        };
         let file = read::shape(value, &mut problems);
-        resolve::config(file, problems)
+        resolve::config(file, problems).map_err(|mut problems| {
+            environment::attribute(&mut problems, &overrides);
+            problems
+        })
     }
 }

@@ -4,12 +4,34 @@
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::session::Kept;
+use super::{session::Kept, session_id::SessionKey, time::UnixSeconds};
 
 /// Names a set of sessions: those of one user, or of one session at the provider. A keyed hash, so that a
 /// dump of the store does not say who is logged in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexName(pub String);
+
+/// A session in an index. Ordered by age, so that the oldest can make room.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Member {
+    /// When its user logged in; it stays the same when the session is refreshed.
+    pub since: UnixSeconds,
+    /// The session.
+    pub key: SessionKey,
+}
+
+impl Member {
+    /// As text that sorts by age.
+    pub fn encode(&self) -> String {
+        format!("{:020}{}", self.since.get(), self.key.as_str())
+    }
+
+    /// What [`encode`](Self::encode) made.
+    pub fn decode(text: &str) -> Option<Self> {
+        let (since, key) = text.split_at_checked(20)?;
+        Some(Self { since: UnixSeconds::new(since.parse().ok()?), key: SessionKey::from_store(key)? })
+    }
+}
 
 /// Makes index names. Written with the first key, looked up with all, so that a key can be rotated.
 pub struct SessionIndexes {

@@ -1,6 +1,6 @@
 //! `GET {apiPrefix}/session`.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use authtool_contract::{ProblemCode, SESSION_MEMBER};
 use axum::{
@@ -30,8 +30,7 @@ pub(crate) async fn session(State(app): State<Arc<App>>, id: CorrelationId, requ
         Ok(session) => {
             let mut response = json(body(&session));
             if let Presented::One(value) = cookies::find(request.headers(), app.cookies.session_name()) {
-                let ends_in = Duration::from_secs(session.expires_in);
-                with_cookie(&mut response, app.cookies.renew_session(value, ends_in));
+                with_cookie(&mut response, app.cookies.renew_session(value, session.cookie_ends_in));
             }
             response
         }
@@ -50,13 +49,16 @@ fn body(session: &VisibleSession) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use authtool_contract::SessionAnswer;
 
     #[test]
     fn the_body_is_the_contracts() {
         for claims in ["{}", r#"{"email":"a@b.c","name":"<img onerror=x>"}"#] {
-            let session = VisibleSession { claims_json: claims.into(), expires_in: 7 };
+            let session =
+                VisibleSession { claims_json: claims.into(), expires_in: 7, cookie_ends_in: Duration::ZERO };
             let answer: SessionAnswer = serde_json::from_str(&body(&session)).unwrap();
             assert_eq!(answer.session.expires_in, 7);
             assert_eq!(serde_json::to_string(&answer.claims).unwrap(), claims);

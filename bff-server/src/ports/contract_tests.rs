@@ -15,7 +15,7 @@ use std::{
 use super::{Clock, LeaseOwner, Marker, ReplaceOutcome, SessionStore, Version};
 use crate::domain::{
     session_id::{CookieKey, SessionCookie, SessionId, SessionKey},
-    session_index::IndexName,
+    session_index::{IndexName, Member},
     time::UnixSeconds,
 };
 
@@ -176,33 +176,35 @@ async fn leases(store: &dyn SessionStore, time: &impl Time) {
 
 async fn indexes(store: &dyn SessionStore, time: &impl Time) {
     let (ada, eve) = (IndexName("ada".into()), IndexName("eve".into()));
-    let members = async |index: &IndexName| {
-        let mut members = store.enlisted(index).await.unwrap();
-        members.sort();
-        members
-    };
-    let sorted = |seeds: &[u8]| {
-        let mut keys: Vec<_> = seeds.iter().copied().map(key).collect();
-        keys.sort();
-        keys
-    };
-    assert!(members(&ada).await.is_empty());
-    for seed in [1, 2, 2] {
-        assert!(store.enlist(&ada, &key(seed), LONG, 10).await.unwrap().is_empty());
+    let member = |seed: u8| Member { since: UnixSeconds::new(1_000 + u64::from(seed)), key: key(seed) };
+    let all = |seeds: &[u8]| seeds.iter().copied().map(member).collect::<Vec<_>>();
+    assert!(store.enlisted(&ada).await.unwrap().is_empty());
+    for seed in [2, 1, 2] {
+        assert!(store.enlist(&ada, &member(seed), LONG, 10).await.unwrap().is_empty());
     }
-    store.enlist(&eve, &key(3), LONG, 10).await.unwrap();
-    assert_eq!(members(&ada).await, sorted(&[1, 2]), "each member once, and nobody else's");
-    store.delist(&ada, &key(1)).await.unwrap();
-    store.delist(&ada, &key(1)).await.unwrap();
-    assert_eq!(members(&ada).await, sorted(&[2]), "SEC-115: taking one out leaves the others");
-    store.enlist(&ada, &key(4), time.to_live(), 10).await.unwrap();
+    store.enlist(&eve, &member(3), LONG, 10).await.unwrap();
+    assert_eq!(
+        store.enlisted(&ada).await.unwrap(),
+        all(&[1, 2]),
+        "each once, the oldest first, nobody else's"
+    );
+    store.delist(&ada, &member(1)).await.unwrap();
+    store.delist(&ada, &member(1)).await.unwrap();
+    assert_eq!(store.enlisted(&ada).await.unwrap(), all(&[2]), "SEC-115: taking one out leaves the others");
+    store.enlist(&ada, &member(4), time.to_live(), 10).await.unwrap();
     time.outlive().await;
-    assert_eq!(members(&ada).await, sorted(&[2]), "a member leaves with its time");
-    let evicted = store.enlist(&ada, &key(5), LONG + LONG, 1).await.unwrap();
-    assert_eq!(evicted, [key(2)], "SEC-192: the one that would leave first makes room");
-    assert_eq!(members(&ada).await, sorted(&[5]));
-    let evicted = store.enlist(&ada, &key(6), LONG, 1).await.unwrap();
-    assert_eq!(evicted, [key(5)], "whoever comes in stays in, however soon it leaves");
-    assert_eq!(members(&ada).await, sorted(&[6]));
-    assert_eq!(members(&eve).await, sorted(&[3]));
+    assert_eq!(store.enlisted(&ada).await.unwrap(), all(&[2]), "a member leaves with its time");
+    let evicted = store.enlist(&ada, &member(5), time.to_live(), 1).await.unwrap();
+    assert_eq!(evicted, all(&[2]), "SEC-192: the oldest makes room, however long it would stay");
+    let evicted = store.enlist(&ada, &member(1), LONG, 1).await.unwrap();
+    assert_eq!(evicted, all(&[5]), "whoever comes in stays in, however old");
+    store.enlist(&ada, &member(6), LONG, 2).await.unwrap();
+    store.enlist(&ada, &member(1), LONG + LONG, 2).await.unwrap();
+    assert_eq!(
+        store.enlist(&ada, &member(7), LONG, 2).await.unwrap(),
+        all(&[1]),
+        "staying on makes nobody younger"
+    );
+    assert_eq!(store.enlisted(&ada).await.unwrap(), all(&[6, 7]));
+    assert_eq!(store.enlisted(&eve).await.unwrap(), all(&[3]));
 }

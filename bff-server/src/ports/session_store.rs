@@ -8,7 +8,10 @@ use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::domain::{session_id::SessionKey, session_index::IndexName};
+use crate::domain::{
+    session_id::SessionKey,
+    session_index::{IndexName, Member},
+};
 
 /// Counts the writes of a record, so that a slow writer cannot overwrite a newer one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,20 +91,20 @@ pub trait SessionStore: Send + Sync {
     async fn is_spent(&self, marker: &Marker) -> Result<bool, StoreError>;
 
     /// Adds a session to an index, for `ttl`, or extends its stay. An index has at most `limit` members: of the
-    /// others, those that would leave first are taken out to make room, and returned.
+    /// others, the oldest are taken out to make room, and returned.
     async fn enlist(
         &self,
         index: &IndexName,
-        key: &SessionKey,
+        member: &Member,
         ttl: Duration,
         limit: usize,
-    ) -> Result<Vec<SessionKey>, StoreError>;
+    ) -> Result<Vec<Member>, StoreError>;
 
     /// Takes a session out of an index.
-    async fn delist(&self, index: &IndexName, key: &SessionKey) -> Result<(), StoreError>;
+    async fn delist(&self, index: &IndexName, member: &Member) -> Result<(), StoreError>;
 
-    /// The sessions of an index. Some may have ended without being taken out.
-    async fn enlisted(&self, index: &IndexName) -> Result<Vec<SessionKey>, StoreError>;
+    /// The sessions of an index, the oldest first. Some may have ended without being taken out.
+    async fn enlisted(&self, index: &IndexName) -> Result<Vec<Member>, StoreError>;
 
     /// Takes the refresh lease of a session for at most `lease`; `false` if another holds it.
     async fn acquire(

@@ -119,9 +119,9 @@ impl BackChannelLogouts {
     async fn end_all(&self, indexes: &[IndexName]) -> Result<usize, ReportError> {
         let mut ended = 0;
         for index in indexes {
-            for key in self.sessions.store.enlisted(index).await? {
-                ended += usize::from(self.sessions.end(&key).await?.is_some());
-                self.sessions.store.delist(index, &key).await?;
+            for member in self.sessions.store.enlisted(index).await? {
+                ended += usize::from(self.sessions.end(&member.key).await?.is_some());
+                self.sessions.store.delist(index, &member).await?;
             }
         }
         Ok(ended)

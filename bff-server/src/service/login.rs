@@ -243,14 +243,16 @@ impl Logins {
             .unwrap_or_else(|_| self.return_urls.default_page().clone());
         let tokens = self.exchange(flow, &code).await?;
         let session = self.validate(flow, client, &code, tokens).await?;
-        let cookie_value = match self.sessions.begin(&session).await {
+        let mut replaced: Vec<_> = flow.previous_session.iter().cloned().chain(presented_session).collect();
+        replaced.dedup();
+        let cookie_value = match self.sessions.begin(&session, replaced.len()).await {
             Ok(cookie_value) => cookie_value,
             Err(error) => {
                 self.sessions.revoke_soon(&client.client_id, &session);
                 return Err(error.into());
             }
         };
-        for old in [flow.previous_session.as_ref(), presented_session.as_ref()].into_iter().flatten() {
+        for old in &replaced {
             if let Err(error) = self.sessions.end(old).await {
                 tracing::warn!(session = %old, %error, "the session before this login could not be ended");
             }

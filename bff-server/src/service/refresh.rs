@@ -269,7 +269,7 @@ impl Sessions {
         match self.write(key, version, session, &renewed).await? {
             ReplaceOutcome::Replaced => {
                 tracing::debug!(session = %key, event = "session_refreshed", "a session was refreshed");
-                if let Err(error) = self.enlist(key, &renewed).await {
+                if let Err(error) = self.enlist(key, &renewed, 0).await {
                     tracing::warn!(session = %key, %error, "a refreshed session's stay in its indexes was not extended");
                 }
                 Ok(self.usable(&renewed.live))

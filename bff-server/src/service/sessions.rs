@@ -10,7 +10,7 @@ use crate::{
         credential::AccessToken,
         session::{Freshness, Lifetimes, Live, Session},
         session_id::{SessionCookie, SessionId, SessionKey},
-        session_index::SessionIndexes,
+        session_index::{Member, SessionIndexes},
         time::UnixSeconds,
     },
     ports::{
@@ -67,8 +67,10 @@ pub struct UsableToken {
 pub struct VisibleSession {
     /// The selected claims, a JSON object.
     pub claims_json: String,
-    /// Seconds until it ends.
+    /// Seconds until it ends if it is not used.
     pub expires_in: u64,
+    /// Until when its cookie is of use: use elsewhere may extend the session that far.
+    pub cookie_ends_in: Duration,
 }
 
 /// See the [module](self).
@@ -159,7 +161,8 @@ impl Sessions {
             live.used_at = now;
         }
         let expires_in = now.until(live.end(self.lifetimes.idle)).as_secs();
-        Ok(VisibleSession { claims_json: live.claims_json, expires_in })
+        let cookie_ends_in = now.until(live.ends_at);
+        Ok(VisibleSession { claims_json: live.claims_json, expires_in, cookie_ends_in })
     }
 
     /// A currently valid access token; refreshed first if it is about to expire.
@@ -178,13 +181,14 @@ impl Sessions {
         }
     }
 
-    /// Stores a new session under a fresh id. Returns the cookie's value.
-    pub async fn begin(&self, session: &Session) -> Result<String, SessionError> {
+    /// Stores a new session under a fresh id. Returns the cookie's value. `replaced` sessions are about to end
+    /// in its favour, and do not count against the user's limit.
+    pub async fn begin(&self, session: &Session, replaced: usize) -> Result<String, SessionError> {
         let id = SessionId::from_random(self.entropy.random_256()?);
         let (cookie_value, key) = self.cookie.issue(&id);
         let record = self.codec.encode(&key, session, &*self.entropy)?;
         // Into the indexes first: a logout that comes in between finds it there.
-        self.enlist(&key, session).await?;
+        self.enlist(&key, session, replaced).await?;
         self.store.insert(&key, &record, self.time_to_live(session)).await?;
         if self.ended_at_provider(session).await? {
             tracing::info!(session = %key, "a login was overtaken by a logout at the provider");
@@ -197,13 +201,20 @@ impl Sessions {
     }
 
     /// Puts a session into its indexes, or extends its stay. Where a user has too many, the oldest end.
-    pub(super) async fn enlist(&self, key: &SessionKey, session: &Session) -> Result<(), StoreError> {
+    pub(super) async fn enlist(
+        &self,
+        key: &SessionKey,
+        session: &Session,
+        replaced: usize,
+    ) -> Result<(), StoreError> {
+        let member = Member { since: session.kept.created_at, key: key.clone() };
+        let limit = self.max_sessions_per_user.saturating_add(replaced);
         for index in self.indexes.of_session(&session.kept) {
             // Use may extend the session up to here without coming back to its indexes.
             let ttl = self.clock.now().until(session.live.ends_at).max(Duration::from_secs(1));
-            for evicted in self.store.enlist(&index, key, ttl, self.max_sessions_per_user).await? {
-                if let Err(error) = self.end_now(&evicted, EndReason::TooMany).await {
-                    tracing::warn!(session = %evicted, %error, "a user's oldest session could not be ended");
+            for evicted in self.store.enlist(&index, &member, ttl, limit).await? {
+                if let Err(error) = self.end_now(&evicted.key, EndReason::TooMany).await {
+                    tracing::warn!(session = %evicted.key, %error, "a user's oldest session could not be ended");
                 }
             }
         }
@@ -241,9 +252,10 @@ impl Sessions {
         telemetry::session_ended(reason);
         tracing::info!(session = %key, event = "session_ended", ?reason, "a session has ended");
         self.revoke_soon(&session.kept.client_id, &session);
+        let member = Member { since: session.kept.created_at, key: key.clone() };
         for index in self.indexes.ever_of_session(&session.kept) {
             // What stays behind names no session, and leaves with its time.
-            if let Err(error) = self.store.delist(&index, key).await {
+            if let Err(error) = self.store.delist(&index, &member).await {
                 tracing::warn!(session = %key, %error, "an ended session is still in an index");
             }
         }

@@ -6,7 +6,7 @@
 //! | `{namespace}:session:{key}` | string | eight bytes of version, then the sealed record |
 //! | `{namespace}:marker:{name}` | string | that something has happened once |
 //! | `{namespace}:lease:{key}` | string | who is refreshing a session |
-//! | `{namespace}:index:{name}` | sorted set | a user's sessions, by when they end |
+//! | `{namespace}:index:{name}` | sorted set | a user's sessions, by when they end, each with when it began |
 //!
 //! Each key has a time to live from the command that creates it. No operation touches more than one key,
 //! so all of them are atomic on a Cluster too.
@@ -22,7 +22,10 @@ use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Script, ServerErrorKind,
 use self::link::{Connection, Link};
 pub use self::link::{Credentials, Endpoint, Protocol, RedisSettings, Tls, Topology};
 use crate::{
-    domain::{session_id::SessionKey, session_index::IndexName},
+    domain::{
+        session_id::SessionKey,
+        session_index::{IndexName, Member},
+    },
     ports::{LeaseOwner, Marker, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version},
 };
 
@@ -63,8 +66,12 @@ redis.call('ZREM', KEYS[1], ARGV[1])
 local evicted = {}
 local excess = redis.call('ZCARD', KEYS[1]) + 1 - ARGV[3]
 if excess > 0 then
-  evicted = redis.call('ZRANGE', KEYS[1], 0, excess - 1)
-  redis.call('ZREMRANGEBYRANK', KEYS[1], 0, excess - 1)
+  local members = redis.call('ZRANGE', KEYS[1], 0, -1)
+  table.sort(members)
+  for i = 1, excess do
+    evicted[i] = members[i]
+    redis.call('ZREM', KEYS[1], members[i])
+  end
 end
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
@@ -201,28 +208,30 @@ impl SessionStore for RedisStore {
     async fn enlist(
         &self,
         index: &IndexName,
-        key: &SessionKey,
+        member: &Member,
         ttl: Duration,
         limit: usize,
-    ) -> Result<Vec<SessionKey>, StoreError> {
+    ) -> Result<Vec<Member>, StoreError> {
         let mut call = self.enlist.key(self.index_key(index));
-        call.arg(key.as_str()).arg(milliseconds(ttl)).arg(limit);
+        call.arg(member.encode()).arg(milliseconds(ttl)).arg(limit);
         let evicted: Vec<String> =
             self.bounded(async |connection| call.invoke_async(connection).await).await?;
-        Ok(evicted.iter().filter_map(|key| SessionKey::from_store(key)).collect())
+        Ok(evicted.iter().filter_map(|text| Member::decode(text)).collect())
     }
 
-    async fn delist(&self, index: &IndexName, key: &SessionKey) -> Result<(), StoreError> {
+    async fn delist(&self, index: &IndexName, member: &Member) -> Result<(), StoreError> {
         let mut remove = cmd("ZREM");
-        remove.arg(self.index_key(index)).arg(key.as_str());
+        remove.arg(self.index_key(index)).arg(member.encode());
         self.run(remove).await
     }
 
-    async fn enlisted(&self, index: &IndexName) -> Result<Vec<SessionKey>, StoreError> {
+    async fn enlisted(&self, index: &IndexName) -> Result<Vec<Member>, StoreError> {
         let call = self.enlisted.key(self.index_key(index));
         let members: Vec<String> =
             self.bounded(async |connection| call.invoke_async(connection).await).await?;
-        Ok(members.iter().filter_map(|key| SessionKey::from_store(key)).collect())
+        let mut members: Vec<Member> = members.iter().filter_map(|text| Member::decode(text)).collect();
+        members.sort();
+        Ok(members)
     }
 
     async fn acquire(

@@ -15,7 +15,7 @@ use crate::{
         metadata::ProviderMetadata,
         session::{Lifetimes, Login},
         session_id::{CookieKey, SessionCookie},
-        session_index::{IndexName, SessionIndexes},
+        session_index::{IndexName, Member, SessionIndexes},
     },
     ports::{
         AuthorizationServer, Clock as _, Marker, SessionStore, StoreError, StoredRecord,
@@ -147,16 +147,16 @@ impl SessionStore for FailingStore {
     async fn enlist(
         &self,
         index: &IndexName,
-        key: &SessionKey,
+        member: &Member,
         ttl: Duration,
         limit: usize,
-    ) -> Result<Vec<SessionKey>, StoreError> {
-        self.inner.enlist(index, key, ttl, limit).await
+    ) -> Result<Vec<Member>, StoreError> {
+        self.inner.enlist(index, member, ttl, limit).await
     }
-    async fn delist(&self, index: &IndexName, key: &SessionKey) -> Result<(), StoreError> {
-        self.inner.delist(index, key).await
+    async fn delist(&self, index: &IndexName, member: &Member) -> Result<(), StoreError> {
+        self.inner.delist(index, member).await
     }
-    async fn enlisted(&self, index: &IndexName) -> Result<Vec<SessionKey>, StoreError> {
+    async fn enlisted(&self, index: &IndexName) -> Result<Vec<Member>, StoreError> {
         self.inner.enlisted(index).await
     }
     async fn acquire(
@@ -221,7 +221,7 @@ impl Stage {
         };
         let tokens = TokenResponse::parse(tokens(0).to_string().as_bytes()).unwrap();
         let session = Session::begin(login, tokens, &lifetimes(), self.clock.now());
-        let cookie = sessions.begin(&session).await.unwrap();
+        let cookie = sessions.begin(&session, 0).await.unwrap();
         sessions.cookie().verify(cookie.as_bytes()).unwrap()
     }
 }
