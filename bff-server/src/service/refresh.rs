@@ -7,7 +7,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -26,8 +29,8 @@ use crate::{
         user_claims,
     },
     ports::{
-        Grant, GrantError, LeaseOwner, ProviderError, ReplaceOutcome, RevocableToken, TokenOrigin,
-        TokenVerificationError, Version,
+        Grant, GrantError, LeaseOwner, ProviderError, ReplaceOutcome, RevocableToken, StoreError,
+        TokenOrigin, TokenVerificationError, Version,
     },
     telemetry::{self, EndReason},
 };
@@ -48,7 +51,16 @@ const LONGEST_STORE_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const MAX_PAUSES: usize = 10_000;
 
-type Flight = Shared<BoxFuture<'static, Result<UsableToken, SessionError>>>;
+/// How long a caller waits, of however many there are. The refresh itself goes on.
+const CALLER_PATIENCE: Duration = Duration::from_secs(8);
+
+/// A refresh that is under way.
+#[derive(Clone)]
+struct Flight {
+    outcome: Shared<BoxFuture<'static, Result<UsableToken, SessionError>>>,
+    /// The tokens are here, and the store does not take them.
+    storing: Arc<AtomicBool>,
+}
 
 /// What is going on in this process.
 #[derive(Default)]
@@ -114,24 +126,41 @@ impl Sessions {
             let mut flights = self.refreshes.flights.lock().unwrap_or_else(PoisonError::into_inner);
             let start = || {
                 let (sessions, key) = (Arc::clone(self), key.clone());
+                let storing = Arc::new(AtomicBool::new(false));
+                let stores = Arc::clone(&storing);
                 let task = self.tasks.spawn(async move {
                     let landing = Landing { refreshes: &sessions.refreshes, key: &key };
-                    let outcome = sessions.refresh_alone(landing.key).await;
+                    let outcome = sessions.refresh_alone(landing.key, &stores).await;
                     drop(landing);
                     outcome
                 });
-                task.map(|joined| {
-                    joined.unwrap_or_else(|error| Err(SessionError::Internal(error.to_string().into())))
-                })
-                .boxed()
-                .shared()
+                let outcome = task
+                    .map(|joined| {
+                        joined.unwrap_or_else(|error| Err(SessionError::Internal(error.to_string().into())))
+                    })
+                    .boxed()
+                    .shared();
+                Flight { outcome, storing }
             };
             flights.entry(key.clone()).or_insert_with(start).clone()
         };
-        flight.await
+        match tokio::time::timeout(CALLER_PATIENCE, flight.outcome).await {
+            Ok(outcome) => outcome,
+            Err(_) if flight.storing.load(Ordering::Relaxed) => {
+                Err(StoreError::new("refreshed tokens could not be stored yet").into())
+            }
+            Err(_) => Err(SessionError::Provider(ProviderError::retry_after(
+                "the refresh of this session is taking long",
+                Some(Duration::from_secs(1)),
+            ))),
+        }
     }
 
-    async fn refresh_alone(&self, key: &SessionKey) -> Result<UsableToken, SessionError> {
+    async fn refresh_alone(
+        &self,
+        key: &SessionKey,
+        storing: &AtomicBool,
+    ) -> Result<UsableToken, SessionError> {
         let mut owner = LeaseOwner([0; 16]);
         self.entropy.fill(&mut owner.0)?;
         let give_up = Instant::now() + WAIT_FOR_OTHERS;
@@ -149,7 +178,7 @@ impl Sessions {
             }
         }
         telemetry::refreshes_in_flight(1.0);
-        let outcome = self.refresh_holding_lease(key).await;
+        let outcome = self.refresh_holding_lease(key, storing).await;
         telemetry::refreshes_in_flight(-1.0);
         telemetry::refresh(match &outcome {
             Ok(_) => "success",
@@ -169,7 +198,11 @@ impl Sessions {
         outcome
     }
 
-    async fn refresh_holding_lease(&self, key: &SessionKey) -> Result<UsableToken, SessionError> {
+    async fn refresh_holding_lease(
+        &self,
+        key: &SessionKey,
+        storing: &AtomicBool,
+    ) -> Result<UsableToken, SessionError> {
         let (record, session) = self.read(key).await?;
         match self.freshness(&session) {
             // Somebody was faster, between our reading and our lease.
@@ -179,7 +212,7 @@ impl Sessions {
         }
         let Some(refresh_token) = &session.kept.refresh_token else { return Err(SessionError::NoSession) };
         match self.server.redeem(&session.kept.client_id, Grant::RefreshToken(refresh_token)).await {
-            Ok(tokens) => self.adopt(key, record.version, &session, tokens).await,
+            Ok(tokens) => self.adopt(key, record.version, &session, tokens, storing).await,
             Err(GrantError::Invalid) => self.end_unless_renewed(key, &session).await,
             Err(GrantError::Unavailable(error)) => {
                 tracing::warn!(session = %key, %error, event = "refresh_failed", "a refresh failed");
@@ -191,7 +224,7 @@ impl Sessions {
                 let error = ProviderError::new(answer.to_string());
                 if let Some(refresh_token) = answer.refresh_token {
                     let salvaged = session.with_refresh_token(refresh_token);
-                    self.write(key, record.version, &session, &salvaged).await?;
+                    self.write(key, record.version, &session, &salvaged, storing).await?;
                 }
                 Err(error.into())
             }
@@ -230,6 +263,7 @@ impl Sessions {
         version: Version,
         session: &Session,
         mut tokens: TokenResponse,
+        storing: &AtomicBool,
     ) -> Result<UsableToken, SessionError> {
         let client_id = &session.kept.client_id;
         let mut claims = None;
@@ -266,7 +300,7 @@ impl Sessions {
             }
         }
         let renewed = session.refreshed(tokens, claims, &self.lifetimes, self.clock.now());
-        match self.write(key, version, session, &renewed).await? {
+        match self.write(key, version, session, &renewed, storing).await? {
             ReplaceOutcome::Replaced => {
                 tracing::debug!(session = %key, event = "session_refreshed", "a session was refreshed");
                 if let Err(error) = self.enlist(key, &renewed, 0).await {
@@ -301,9 +335,11 @@ impl Sessions {
         mut version: Version,
         before: &Session,
         after: &Session,
+        storing: &AtomicBool,
     ) -> Result<ReplaceOutcome, SessionError> {
         let record = self.codec.encode(key, after, &*self.entropy)?;
         let mut pause = Duration::from_millis(20);
+        storing.store(true, Ordering::Relaxed);
         let give_up = Instant::now() + STORE_PATIENCE;
         loop {
             match self.store.replace(key, version, &record, self.time_to_live(after)).await {

@@ -163,7 +163,9 @@ async fn sec_086_the_cookie_is_renewed_by_use_and_never_outlives_the_session() {
         let (renewed, again) = renewal(&answer);
         assert_eq!(again, line, "{what}: only its age changes");
         assert!((session_secs - 20..=session_secs).contains(&left), "{what}: {left} s left");
-        assert!(renewed <= left && renewed <= expiration, "{what}: Max-Age {renewed}, of {left} s left");
+        // Use elsewhere may extend a session that would end for being idle; its cookie must still be there.
+        let reachable = if settings.get("idleTimeoutSecs").is_some() { cookie_secs } else { left };
+        assert!(renewed <= reachable && renewed <= expiration, "{what}: Max-Age {renewed}, of {left} s left");
         assert!(renewed >= left.min(expiration), "{what}: Max-Age {renewed}, of {left} s left");
         for answer in [stage.token(&browser).await, stage.session(&Browser::new()).await] {
             assert!(answer.set_cookies().is_empty(), "{what}: {answer:?}");
