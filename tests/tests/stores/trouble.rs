@@ -191,6 +191,29 @@ async fn sec_062_a_replica_is_not_taken_for_a_store() {
     assert_eq!(replicas.token_at(0, &user.cookie).await.status, 200);
 }
 
+/// Otherwise the session cannot be refreshed until the lease ends by itself, long after Redis is well.
+#[tokio::test]
+async fn sec_088_a_lease_that_cannot_be_given_back_is_given_back_later() {
+    let (redis, replicas, _) = one_user().await;
+    replicas.op.issues_access_tokens_for(2);
+    let user = replicas.log_in(1).await.remove(0);
+    let refreshed = |times: usize, patience: Duration| {
+        let (replicas, user) = (&replicas, &user);
+        async move {
+            wait::within(patience, "the token is refreshed", async || {
+                let answer = replicas.token_at(0, &user.cookie).await;
+                (answer.status == 200 && replicas.op.count(Endpoint::Refresh) >= times).then_some(())
+            })
+            .await;
+        }
+    };
+    // Everything works but the deletion of the lease.
+    redis.ask::<()>(&["ACL", "SETUSER", "default", "-del"]).await;
+    refreshed(1, Duration::from_secs(10)).await;
+    redis.ask::<()>(&["ACL", "SETUSER", "default", "+del"]).await;
+    refreshed(2, Duration::from_secs(10)).await;
+}
+
 #[tokio::test]
 async fn sec_081_a_forged_cookie_does_not_reach_redis() {
     let (redis, replicas, user) = one_user().await;
