@@ -30,76 +30,70 @@ pub(super) struct ConfigFile {
     pub(super) server: ServerSection,
 }
 
-/// The authorization server, and one client inline or several in `clients`.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct ClientSection {
-    /// The issuer, exactly as its metadata spells it, to the last slash. Required.
-    pub(super) issuer: Option<String>,
-    /// What follows the issuer in the URL of its metadata. Default: `/.well-known/openid-configuration`.
-    pub(super) issuer_metadata_segment: Option<String>,
-    /// The signature algorithms accepted for ID tokens. Default: `["RS256"]`.
-    pub(super) id_token_signing_algorithms: Option<Vec<String>>,
-    /// Lets the issuer and its endpoints be plain http on other hosts than this one, for closed development
-    /// networks. Default: false.
-    pub(super) allow_insecure_http: bool,
-    /// Several clients at the same authorization server; `/login?client=…` selects one.
-    pub(super) clients: Option<Vec<ClientEntry>>,
-
-    /// The client id that the authorization server registered. Required.
-    pub(super) client_id: Option<SecretSource>,
-    /// This server's public callback, `https://…{apiPrefix}/oauth/callback`, as registered. Required.
-    #[serde(rename = "redirect_uri")]
-    pub(super) redirect_uri: Option<String>,
-    /// How the client proves who it is. Required, unless the method is `none`.
-    pub(super) credentials: Option<CredentialsSection>,
-    /// The scopes to ask for, separated by spaces; with `openid` for OpenID Connect. Default: none.
-    pub(super) scope: Option<String>,
-    /// Further parameters of the authorization request, such as `audience`. Default: none.
-    pub(super) extra: BTreeMap<String, Value>,
-    /// With several clients: the one that `/login` uses when it selects none. Default: false; the first.
-    pub(super) default: Option<bool>,
-    /// The issuer of ID tokens, where it is not the metadata's.
-    pub(super) id_token_validation_issuer: Option<String>,
-    /// Where the provider sends the browser after a logout, as registered; usually
-    /// `https://…{apiPrefix}/oidc/logout/callback`. Default: not sent.
-    pub(super) post_logout_redirect_uri: Option<String>,
-    /// `client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `private_key_jwt` or `none`.
-    /// Default: the first that fits the credentials and that the provider supports.
-    pub(super) preferred_token_endpoint_auth_method: Option<String>,
-    /// The algorithm of client assertions: HS, RS or PS with 256, 384 or 512, ES256, ES384 or `EdDSA`.
-    /// Default: RS256 with a private key, HS256 with a secret.
-    pub(super) preferred_token_endpoint_signing_algorithm: Option<String>,
+/// Two sections share settings in the original's format. They are written once here, and not flattened into
+/// each other, since then no error could name the key.
+macro_rules! sections {
+    (shared $shared:tt $($(#[$attribute:meta])* struct $name:ident { $($own:tt)* })*) => {
+        $(sections! { @one $shared $(#[$attribute])* struct $name { $($own)* } })*
+    };
+    (@one { $($shared:tt)* } $(#[$attribute:meta])* struct $name:ident { $($own:tt)* }) => {
+        $(#[$attribute])*
+        #[derive(Debug, Default, Deserialize, JsonSchema)]
+        #[serde(rename_all = "camelCase", default)]
+        #[schemars(deny_unknown_fields)]
+        pub(super) struct $name {
+            $($own)*
+            $($shared)*
+        }
+    };
 }
 
-/// One of several clients.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct ClientEntry {
-    /// The client id that the authorization server registered. Required.
-    pub(super) client_id: Option<SecretSource>,
-    /// This server's public callback, `https://…{apiPrefix}/oauth/callback`, as registered. Required.
-    #[serde(rename = "redirect_uri")]
-    pub(super) redirect_uri: Option<String>,
-    /// How the client proves who it is. Required, unless the method is `none`.
-    pub(super) credentials: Option<CredentialsSection>,
-    /// The scopes to ask for, separated by spaces; with `openid` for OpenID Connect. Default: none.
-    pub(super) scope: Option<String>,
-    /// Further parameters of the authorization request, such as `audience`. Default: none.
-    pub(super) extra: BTreeMap<String, Value>,
-    /// Whether `/login` uses this client when it selects none. Default: false; the first.
-    pub(super) default: Option<bool>,
-    /// The issuer of ID tokens, where it is not the metadata's.
-    pub(super) id_token_validation_issuer: Option<String>,
-    /// Where the provider sends the browser after a logout, as registered. Default: not sent.
-    pub(super) post_logout_redirect_uri: Option<String>,
-    /// `client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `private_key_jwt` or `none`.
-    /// Default: the first that fits the credentials and that the provider supports.
-    pub(super) preferred_token_endpoint_auth_method: Option<String>,
-    /// The algorithm of client assertions. Default: RS256 with a private key, HS256 with a secret.
-    pub(super) preferred_token_endpoint_signing_algorithm: Option<String>,
+sections! {
+    shared {
+        /// The client id that the authorization server registered. Required.
+        pub(super) client_id: Option<SecretSource>,
+        /// This server's public callback, `https://…{apiPrefix}/oauth/callback`, as registered. Required.
+        #[serde(rename = "redirect_uri")]
+        pub(super) redirect_uri: Option<String>,
+        /// How the client proves who it is. Required, unless the method is `none`.
+        pub(super) credentials: Option<CredentialsSection>,
+        /// The scopes to ask for, separated by spaces; with `openid` for OpenID Connect. Default: none.
+        pub(super) scope: Option<String>,
+        /// Further parameters of the authorization request, such as `audience`. Default: none.
+        pub(super) extra: BTreeMap<String, Value>,
+        /// With several clients: whether `/login` uses this one when it selects none. Default: false; the
+        /// first.
+        pub(super) default: Option<bool>,
+        /// The issuer of ID tokens, where it is not the metadata's.
+        pub(super) id_token_validation_issuer: Option<String>,
+        /// Where the provider sends the browser after a logout, as registered; usually
+        /// `https://…{apiPrefix}/oidc/logout/callback`. Default: not sent.
+        pub(super) post_logout_redirect_uri: Option<String>,
+        /// `client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `private_key_jwt` or `none`.
+        /// Default: the first that fits the credentials and that the provider supports.
+        pub(super) preferred_token_endpoint_auth_method: Option<String>,
+        /// The algorithm of client assertions: HS, RS or PS with 256, 384 or 512, ES256, ES384 or `EdDSA`.
+        /// Default: RS256 with a private key, HS256 with a secret.
+        pub(super) preferred_token_endpoint_signing_algorithm: Option<String>,
+    }
+
+    /// The authorization server, and one client inline or several in `clients`.
+    struct ClientSection {
+        /// The issuer, exactly as its metadata spells it, to the last slash. Required.
+        pub(super) issuer: Option<String>,
+        /// What follows the issuer in the URL of its metadata. Default: `/.well-known/openid-configuration`.
+        pub(super) issuer_metadata_segment: Option<String>,
+        /// The signature algorithms accepted for ID tokens. Default: `["RS256"]`.
+        pub(super) id_token_signing_algorithms: Option<Vec<String>>,
+        /// Lets the issuer and its endpoints be plain http on other hosts than this one, for closed development
+        /// networks. Default: false.
+        pub(super) allow_insecure_http: bool,
+        /// Several clients at the same authorization server; `/login?client=…` selects one.
+        pub(super) clients: Option<Vec<ClientEntry>>,
+    }
+
+    /// One of several clients.
+    struct ClientEntry {}
 }
 
 /// A shared secret or a private key.
@@ -127,27 +121,35 @@ pub(super) struct ConnectionSection {
     pub(super) config: ConnectionConfig,
 }
 
-/// A Redis, or for the embedded store a file.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct ConnectionConfig {
-    /// `embedded` only: the file. Default: in memory, until the process ends.
-    pub(super) path: Option<String>,
-    /// `redis` only: the host of a standalone server.
-    pub(super) host: Option<String>,
-    /// The port. Default: 6379.
-    pub(super) port: Option<u16>,
-    /// What every key begins with. Default: `authtool_bff`.
-    pub(super) namespace: Option<String>,
-    /// How to log in, and what to speak.
-    pub(super) connection: Option<RedisConnection>,
-    /// Encrypts the connection; certificate and host name are always verified. Default: plain.
-    pub(super) tls: Option<RedisTls>,
-    /// Instead of `host`: Sentinels that know the primary.
-    pub(super) sentinel: Option<SentinelSection>,
-    /// Instead of `host`: some nodes of a Redis Cluster.
-    pub(super) cluster: Option<ClusterSection>,
+sections! {
+    shared {
+        /// `redis` only: the host of a standalone server.
+        pub(super) host: Option<String>,
+        /// The port. Default: 6379.
+        pub(super) port: Option<u16>,
+        /// What every key begins with. Default: `authtool_bff`.
+        pub(super) namespace: Option<String>,
+        /// How to log in, and what to speak.
+        pub(super) connection: Option<RedisConnection>,
+        /// Encrypts the connection; certificate and host name are always verified. Default: plain.
+        pub(super) tls: Option<RedisTls>,
+        /// Instead of `host`: Sentinels that know the primary.
+        pub(super) sentinel: Option<SentinelSection>,
+        /// Instead of `host`: some nodes of a Redis Cluster.
+        pub(super) cluster: Option<ClusterSection>,
+    }
+
+    /// A Redis, or for the embedded store a file.
+    struct ConnectionConfig {
+        /// `embedded` only: the file. Default: in memory, until the process ends.
+        pub(super) path: Option<String>,
+    }
+
+    /// `connectionName`, or an inline Redis.
+    struct FlowCacheSection {
+        /// One of `connections`.
+        pub(super) connection_name: Option<String>,
+    }
 }
 
 /// How to log in at Redis, and what to speak.
@@ -266,29 +268,6 @@ pub(super) struct ModeSection {
     pub(super) partitioned: Option<bool>,
     /// Seconds that the browser keeps the cookie. Default: until the browser ends.
     pub(super) expiration_secs: Option<u64>,
-}
-
-/// `connectionName`, or an inline Redis.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct FlowCacheSection {
-    /// One of `connections`.
-    pub(super) connection_name: Option<String>,
-    /// The host of a standalone Redis.
-    pub(super) host: Option<String>,
-    /// The port. Default: 6379.
-    pub(super) port: Option<u16>,
-    /// What every key begins with. Default: `authtool_bff`.
-    pub(super) namespace: Option<String>,
-    /// How to log in, and what to speak.
-    pub(super) connection: Option<RedisConnection>,
-    /// Encrypts the connection. Default: plain.
-    pub(super) tls: Option<RedisTls>,
-    /// Instead of `host`: Sentinels that know the primary.
-    pub(super) sentinel: Option<SentinelSection>,
-    /// Instead of `host`: some nodes of a Redis Cluster.
-    pub(super) cluster: Option<ClusterSection>,
 }
 
 /// Addresses, paths, the app's files and its APIs.

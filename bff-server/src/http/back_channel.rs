@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode, header};
 
 use super::{
     App, MAX_BODY_BYTES,
-    answer::{json, problem, problem_in_detail, retry_after},
+    answer::{json, problem, problem_in_detail, session_problem},
     correlation::CorrelationId,
     guard::Provenance,
 };
@@ -110,17 +110,9 @@ fn failure(error: &ReportError, id: &CorrelationId) -> Response {
             problem_in_detail(ProblemCode::InvalidRequest, Some(&error.to_string()), id)
         }
         // Never 200: the provider must know that sessions may still be alive.
-        ReportError::Provider(cause) => {
-            tracing::warn!(error = %cause, event = "back_channel_logout_failed", "a logout token could not be checked");
-            retry_after(problem(ProblemCode::ProviderUnavailable, id), cause.retry_after)
-        }
-        ReportError::Store(cause) => {
-            tracing::error!(error = %cause, event = "back_channel_logout_failed", "sessions could not be ended");
-            retry_after(problem(ProblemCode::StoreUnavailable, id), None)
-        }
-        ReportError::Internal(cause) => {
-            tracing::error!(error = %cause, event = "internal", "an internal operation failed");
-            problem(ProblemCode::Internal, id)
+        ReportError::Trouble(trouble) => {
+            tracing::error!(error = %trouble, event = "back_channel_logout_failed", "sessions could not be ended");
+            session_problem(trouble, id)
         }
     }
 }

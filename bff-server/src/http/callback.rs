@@ -22,7 +22,7 @@ use crate::{
         parameters::{AuthorizationError, AuthorizationResponse},
     },
     seal::Purpose,
-    service::login::FinishError,
+    service::{login::FinishError, sessions::SessionError},
     telemetry,
 };
 
@@ -89,15 +89,14 @@ fn page_for(error: &FinishError) -> PageCode {
         FinishError::Mismatch(FlowMismatch::State) | FinishError::Spent => PageCode::LoginNotStartedHere,
         FinishError::Refused(AuthorizationError::AccessDenied) => PageCode::AccessDenied,
         FinishError::Refused(AuthorizationError::InteractionRequired) => PageCode::InteractionRequired,
-        FinishError::Refused(AuthorizationError::TemporarilyUnavailable) | FinishError::Provider(_) => {
-            PageCode::ProviderUnavailable
-        }
+        FinishError::Refused(AuthorizationError::TemporarilyUnavailable)
+        | FinishError::Trouble(SessionError::Provider(_)) => PageCode::ProviderUnavailable,
         FinishError::Refused(AuthorizationError::RequestRefused) => PageCode::ProviderRefused,
         FinishError::Refused(AuthorizationError::Other)
         | FinishError::Issuer
         | FinishError::Code
         | FinishError::Tokens(_) => PageCode::LoginFailed,
-        FinishError::Store(_) => PageCode::StoreUnavailable,
-        FinishError::Internal(_) => PageCode::Internal,
+        FinishError::Trouble(SessionError::Store(_)) => PageCode::StoreUnavailable,
+        FinishError::Trouble(SessionError::Internal(_) | SessionError::NoSession) => PageCode::Internal,
     }
 }

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use super::sessions::{SessionError, Sessions};
 use crate::{
     domain::{credential::IdToken, logout_token::ReportedLogout, session_index::IndexName},
-    ports::{Marker, ProviderError, StoreError, TokenOrigin, TokenVerificationError},
+    ports::{Marker, StoreError, TokenOrigin, TokenVerificationError},
 };
 
 /// A login that was under way when its provider session ended is refused for this long.
@@ -18,31 +18,15 @@ pub enum ReportError {
     /// The token is not acceptable; the provider is told so.
     #[error("the logout token is refused: {0}")]
     Refused(String),
-    /// The provider's keys cannot be had.
+    /// The provider, the store or we ourselves are in trouble: some sessions may still be there, and the
+    /// provider should report again.
     #[error(transparent)]
-    Provider(#[from] ProviderError),
-    /// The store is in trouble: some sessions may still be there, and the provider should report again.
-    #[error(transparent)]
-    Store(Arc<StoreError>),
-    /// Our own trouble.
-    #[error("an internal operation failed: {0}")]
-    Internal(Arc<str>),
+    Trouble(#[from] SessionError),
 }
 
 impl From<StoreError> for ReportError {
     fn from(error: StoreError) -> Self {
-        Self::Store(Arc::new(error))
-    }
-}
-
-impl From<SessionError> for ReportError {
-    fn from(error: SessionError) -> Self {
-        match error {
-            SessionError::Store(error) => Self::Store(error),
-            SessionError::Provider(error) => Self::Provider(error),
-            SessionError::Internal(error) => Self::Internal(error),
-            SessionError::NoSession => Self::Internal("a session vanished in an unexpected place".into()),
-        }
+        Self::Trouble(error.into())
     }
 }
 
@@ -104,7 +88,9 @@ impl BackChannelLogouts {
         let mut refusal = "there is no client it could be for".to_owned();
         for (client_id, issuer) in &self.clients {
             match self.sessions.server.verify(client_id, token, TokenOrigin::Anybody).await {
-                Err(TokenVerificationError::Unavailable(error)) => return Err(error.into()),
+                Err(TokenVerificationError::Unavailable(error)) => {
+                    return Err(SessionError::from(error).into());
+                }
                 Err(TokenVerificationError::Refused(why)) => refusal = why,
                 Err(error @ TokenVerificationError::UnknownKey) => refusal = error.to_string(),
                 Ok(signed) => match signed.validate_logout(issuer, &[client_id], self.sessions.clock.now()) {

@@ -78,31 +78,29 @@ pub enum FinishError {
     /// The answer to the code is not what it must be.
     #[error("the authorization server's tokens are not acceptable: {0}")]
     Tokens(String),
-    /// The provider is in trouble.
+    /// The provider, the store or we ourselves are in trouble.
     #[error(transparent)]
-    Provider(#[from] ProviderError),
-    /// The store is in trouble.
-    #[error(transparent)]
-    Store(Arc<StoreError>),
-    /// Our own trouble.
-    #[error("an internal operation failed: {0}")]
-    Internal(Arc<str>),
-}
-
-impl From<StoreError> for FinishError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(Arc::new(error))
-    }
+    Trouble(SessionError),
 }
 
 impl From<SessionError> for FinishError {
     fn from(error: SessionError) -> Self {
         match error {
-            SessionError::Store(error) => Self::Store(error),
-            SessionError::Provider(error) => Self::Provider(error),
-            SessionError::Internal(error) => Self::Internal(error),
             SessionError::NoSession => Self::Tokens("the user logged out at the provider meanwhile".into()),
+            trouble => Self::Trouble(trouble),
         }
+    }
+}
+
+impl From<StoreError> for FinishError {
+    fn from(error: StoreError) -> Self {
+        Self::Trouble(error.into())
+    }
+}
+
+impl From<ProviderError> for FinishError {
+    fn from(error: ProviderError) -> Self {
+        Self::Trouble(error.into())
     }
 }
 
@@ -204,7 +202,9 @@ impl Logins {
         let logins = Arc::clone(self);
         let task =
             self.tasks.spawn(async move { logins.finish_alone(&flow, response, presented_session).await });
-        task.await.unwrap_or_else(|error| Err(FinishError::Internal(error.to_string().into())))
+        task.await.unwrap_or_else(|error| {
+            Err(FinishError::Trouble(SessionError::Internal(error.to_string().into())))
+        })
     }
 
     async fn finish_alone(
@@ -234,7 +234,9 @@ impl Logins {
         };
         let client =
             self.clients.iter().find(|client| client.client_id == flow.client_id).ok_or_else(|| {
-                FinishError::Internal("the flow's client is not configured any more".into())
+                FinishError::Trouble(SessionError::Internal(
+                    "the flow's client is not configured any more".into(),
+                ))
             })?;
         // The allow-list may have changed since the flow began, and the cookie is only as good as its key.
         let return_to = self
