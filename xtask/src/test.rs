@@ -187,6 +187,15 @@ fn npm_package(context: &Context) -> Result<()> {
         let mut command = Command::new("npm");
         command.arg("test").current_dir(context.workspace.path("npm"));
         context.supervisor.run(&command, log)
+    })?;
+    let browser = browser::chromium(context)?;
+    context.progress.step("Run the built package in Chromium", |log| {
+        let mut command = Command::new("npm");
+        command
+            .args(["run", "test:browser"])
+            .current_dir(context.workspace.path("npm"))
+            .env("CHROMIUM", &browser.chromium);
+        context.supervisor.run(&command, log)
     })
 }
 
