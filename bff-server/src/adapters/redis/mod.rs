@@ -131,7 +131,8 @@ impl RedisStore {
         self.bounded(async |connection| command.query_async(connection).await).await
     }
 
-    /// Runs one operation in bounded time, and lets go of a connection that turned out to be no good.
+    /// Runs one operation in bounded time, and lets go of a connection that turned out to be no good: it
+    /// learns that from the operation's error, which must not be hidden in an `Ok`.
     async fn bounded<T>(
         &self,
         operation: impl AsyncFnOnce(&mut Connection) -> Result<T, RedisError>,
@@ -158,8 +159,7 @@ impl SessionStore for RedisStore {
     async fn read(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
         let mut get = cmd("GET");
         get.arg(self.session_key(key));
-        let answer = self.bounded(async |connection| Ok(get.query_async(connection).await)).await?;
-        stored(answer)
+        self.bounded(async |connection| stored(get.query_async(connection).await)).await
     }
 
     async fn insert(&self, key: &SessionKey, value: &[u8], ttl: Duration) -> Result<(), StoreError> {
@@ -189,8 +189,7 @@ impl SessionStore for RedisStore {
 
     async fn remove(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
         let call = self.take.key(self.session_key(key));
-        let answer = self.bounded(async |connection| Ok(call.invoke_async(connection).await)).await?;
-        stored(answer)
+        self.bounded(async |connection| stored(call.invoke_async(connection).await)).await
     }
 
     async fn spend(&self, marker: &Marker, ttl: Duration) -> Result<bool, StoreError> {
@@ -260,14 +259,14 @@ impl SessionStore for RedisStore {
 }
 
 /// What `GET` answers, as a record.
-fn stored(answer: Result<Value, RedisError>) -> Result<Option<StoredRecord>, StoreError> {
+fn stored(answer: Result<Value, RedisError>) -> Result<Option<StoredRecord>, RedisError> {
     match answer {
         Ok(Value::Nil) => Ok(None),
         Ok(Value::BulkString(stored)) => Ok(Some(record(stored))),
         // Somebody put another type there: unreadable, like any other garbage.
         Err(error) if is_wrong_type(&error) => Ok(Some(record(Vec::new()))),
         Ok(_) => Ok(Some(record(Vec::new()))),
-        Err(error) => Err(described(error)),
+        Err(error) => Err(error),
     }
 }
 
