@@ -164,7 +164,16 @@ impl Sessions {
         let mut owner = LeaseOwner([0; 16]);
         self.entropy.fill(&mut owner.0)?;
         let give_up = Instant::now() + WAIT_FOR_OTHERS;
-        while !self.store.acquire(key, &owner, LEASE).await? {
+        loop {
+            match self.store.acquire(key, &owner, LEASE).await {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(error) => {
+                    // It may be ours all the same, if only the answer was lost.
+                    self.give_back_later(key, owner);
+                    return Err(error.into());
+                }
+            }
             if Instant::now() >= give_up {
                 return Err(SessionError::Provider(ProviderError::retry_after(
                     "another replica is refreshing this session and has not finished",
@@ -188,7 +197,8 @@ impl Sessions {
             Err(SessionError::Internal(_)) => "internal",
         });
         if let Err(error) = self.store.release(key, &owner).await {
-            tracing::warn!(session = %key, %error, "a refresh lease could not be given back; it will expire");
+            tracing::warn!(session = %key, %error, "a refresh lease could not be given back yet");
+            self.give_back_later(key, owner);
         }
         match &outcome {
             // Being too busy to ask says nothing about the session's next attempt.
@@ -196,6 +206,22 @@ impl Sessions {
             _ => self.refreshes.resume(key),
         }
         outcome
+    }
+
+    /// A lease that stays behind would keep everybody from refreshing this session until it expires.
+    fn give_back_later(&self, key: &SessionKey, owner: LeaseOwner) {
+        let (store, key) = (Arc::clone(&self.store), key.clone());
+        self.tasks.spawn(async move {
+            let expired = Instant::now() + LEASE;
+            let mut pause = Duration::from_millis(100);
+            while Instant::now() < expired {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(1));
+                if store.release(&key, &owner).await.is_ok() {
+                    return;
+                }
+            }
+        });
     }
 
     async fn refresh_holding_lease(
