@@ -154,7 +154,7 @@ fn rust(context: &Context) -> Result<()> {
     redis::ensure_installed(context)?;
     node::install(context, "tests/provider")?;
     cargo(context, "Build the tests and the server", &["build", "--workspace", "--all-targets"])?;
-    cargo(context, "Run the Rust tests", &["test", "--workspace"])
+    cargo(context, "Run the Rust tests", &["test", "--workspace", "--no-fail-fast"])
 }
 
 fn documentation(context: &Context) -> Result<()> {
