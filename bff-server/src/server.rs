@@ -371,10 +371,9 @@ fn session_cookie(config: &Config) -> SessionCookie {
     let key = |material: &KeyMaterial| {
         CookieKey::new(&material.derive("session-cookie"), &material.derive("session-index"))
     };
-    let mut keys = config.session.signing_keys.iter().map(key);
-    // Configuration guarantees a first key.
-    let signing = keys.next().unwrap_or_else(|| CookieKey::new(&[0; 32], &[0; 32]));
-    SessionCookie::new(session_cookie_name(&config.session.cookie), signing, keys.collect())
+    let keys = &config.session.signing_keys;
+    let retired = keys.retired().iter().map(key).collect();
+    SessionCookie::new(session_cookie_name(&config.session.cookie), key(keys.current()), retired)
 }
 
 fn login_client(config: &Config, client: &ClientConfig) -> LoginClient {

@@ -31,7 +31,7 @@ use crate::{
         redis::RedisSettings,
     },
     domain::session::Lifetimes,
-    seal::KeyMaterial,
+    seal::KeyList,
 };
 
 /// Everything the server needs to know.
@@ -93,9 +93,9 @@ pub struct SessionConfig {
     /// The rest of `session.mode`.
     pub cookie: CookieSettings,
     /// `session.signingKey`; the first signs.
-    pub signing_keys: Vec<KeyMaterial>,
+    pub signing_keys: KeyList,
     /// `session.encryptionKey`; the first seals.
-    pub encryption_keys: Vec<KeyMaterial>,
+    pub encryption_keys: KeyList,
     /// `absoluteLifetimeSecs`, `refreshTokenExpirationSecs`, `refreshTokenExpirationPayloadField`,
     /// `sessionJitterSecs`.
     pub lifetimes: Lifetimes,

@@ -184,14 +184,8 @@ impl SignedClaims {
         client_id: &str,
         now: UnixSeconds,
     ) -> Result<Identity, IdTokenRefusal> {
-        let typ_is_id_token = self.typ.as_deref().is_none_or(|typ| {
-            let typ = typ
-                .get(.."application/".len())
-                .filter(|it| it.eq_ignore_ascii_case("application/"))
-                .map_or(typ, |prefix| typ.get(prefix.len()..).unwrap_or(typ));
-            typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("id_token+jwt")
-        });
-        if !typ_is_id_token || self.claims.contains_key("events") {
+        let is_id_token = matches!(self.kind().as_deref(), None | Some("jwt" | "id_token+jwt"));
+        if !is_id_token || self.claims.contains_key("events") {
             return Err(IdTokenRefusal::Kind);
         }
         // Exactly: no trailing slash, case or port is forgiven.
@@ -254,6 +248,12 @@ impl SignedClaims {
             Some(claim) if same(claim, &URL_SAFE_NO_PAD.encode(left_half)) => Ok(()),
             _ => Err(refusal),
         }
+    }
+
+    /// The header's `typ` in lower case and without `application/` (RFC 7515 §4.1.9).
+    pub(super) fn kind(&self) -> Option<String> {
+        let typ = self.typ.as_ref()?.to_ascii_lowercase();
+        Some(typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ))
     }
 
     pub(super) fn text(&self, claim: &str) -> Option<&str> {

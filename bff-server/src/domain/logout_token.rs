@@ -72,11 +72,7 @@ impl SignedClaims {
         clients: &[&str],
         now: UnixSeconds,
     ) -> Result<ReportedLogout, LogoutTokenRefusal> {
-        let kind = self.typ.as_deref().map(|typ| {
-            let typ = typ.to_ascii_lowercase();
-            typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ)
-        });
-        if !matches!(kind.as_deref(), None | Some("jwt" | "logout+jwt")) {
+        if !matches!(self.kind().as_deref(), None | Some("jwt" | "logout+jwt")) {
             return Err(LogoutTokenRefusal::Kind);
         }
         if self.text("iss") != Some(issuer) {

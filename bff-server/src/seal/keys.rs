@@ -73,6 +73,37 @@ impl KeyMaterial {
     }
 }
 
+/// The keys of one use: the current one, and those that are still accepted. There is always a current one, so
+/// nothing is ever signed or sealed with none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyList {
+    current: KeyMaterial,
+    retired: Vec<KeyMaterial>,
+}
+
+impl KeyList {
+    /// The first key is the current one; `None` if there is none.
+    pub fn new(keys: impl IntoIterator<Item = KeyMaterial>) -> Option<Self> {
+        let mut keys = keys.into_iter();
+        Some(Self { current: keys.next()?, retired: keys.collect() })
+    }
+
+    /// The key that signs or seals.
+    pub fn current(&self) -> &KeyMaterial {
+        &self.current
+    }
+
+    /// The keys that only verify or open.
+    pub fn retired(&self) -> &[KeyMaterial] {
+        &self.retired
+    }
+
+    /// All of them, the current one first.
+    pub fn iter(&self) -> impl Iterator<Item = &KeyMaterial> {
+        std::iter::once(&self.current).chain(&self.retired)
+    }
+}
+
 impl fmt::Debug for KeyMaterial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KeyMaterial(…)")

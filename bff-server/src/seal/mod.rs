@@ -19,7 +19,7 @@ use aws_lc_rs::{
     hmac,
 };
 
-pub use keys::{KeyMaterial, WeakKey};
+pub use keys::{KeyList, KeyMaterial, WeakKey};
 pub use record::{RecordCodec, UnreadableRecord};
 
 use crate::ports::{Entropy, EntropyFailure};
@@ -66,9 +66,10 @@ pub enum SealError {
     Forged,
 }
 
-/// Seals with the first key, opens with any.
+/// Seals with the current key, opens with any.
 pub struct Sealer {
-    keys: Vec<SealKey>,
+    current: SealKey,
+    retired: Vec<SealKey>,
 }
 
 struct SealKey {
@@ -77,17 +78,13 @@ struct SealKey {
 }
 
 impl Sealer {
-    /// `keys`: the current one first, then those that still open.
-    pub fn new(keys: &[KeyMaterial]) -> Self {
-        Self {
-            keys: keys
-                .iter()
-                .map(|key| SealKey {
-                    id: key.derive_id(),
-                    root: hmac::Key::new(hmac::HMAC_SHA256, &*key.derive("seal")),
-                })
-                .collect(),
-        }
+    /// Derives what sealing needs from each key.
+    pub fn new(keys: &KeyList) -> Self {
+        let seal_key = |key: &KeyMaterial| SealKey {
+            id: key.derive_id(),
+            root: hmac::Key::new(hmac::HMAC_SHA256, &*key.derive("seal")),
+        };
+        Self { current: seal_key(keys.current()), retired: keys.retired().iter().map(seal_key).collect() }
     }
 
     /// Seals `plaintext` for one purpose and context (a cookie's name, a record's key).
@@ -98,7 +95,7 @@ impl Sealer {
         plaintext: &[u8],
         entropy: &dyn Entropy,
     ) -> Result<Vec<u8>, EntropyFailure> {
-        let key = self.keys.first().ok_or(EntropyFailure)?;
+        let key = &self.current;
         let mut nonce = [0; NONCE_LEN];
         entropy.fill(&mut nonce)?;
         let mut sealed = Vec::with_capacity(HEADER_BYTES + plaintext.len() + AES_256_GCM.tag_len());
@@ -129,7 +126,10 @@ impl Sealer {
         else {
             return Err(SealError::UnknownFormat);
         };
-        let key = self.keys.iter().find(|key| key.id == id).ok_or(SealError::UnknownKey)?;
+        let key = std::iter::once(&self.current)
+            .chain(&self.retired)
+            .find(|key| key.id == id)
+            .ok_or(SealError::UnknownKey)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::UnknownFormat)?;
         let mut body = body.to_vec();
         let opened = key
@@ -174,13 +174,17 @@ mod tests {
         KeyMaterial::new((0..32).map(|it| it ^ seed).collect()).unwrap()
     }
 
+    fn sealer<const N: usize>(keys: [KeyMaterial; N]) -> Sealer {
+        Sealer::new(&KeyList::new(keys).unwrap())
+    }
+
     fn seal(sealer: &Sealer) -> Vec<u8> {
         sealer.seal(Purpose::SessionLive, "a", b"token", &SystemEntropy).unwrap()
     }
 
     #[test]
     fn a_value_opens_for_its_own_purpose_and_context() {
-        let sealer = Sealer::new(&[key(1)]);
+        let sealer = sealer([key(1)]);
         let sealed = seal(&sealer);
         assert_eq!(sealer.open(Purpose::SessionLive, "a", &sealed).unwrap(), b"token");
         assert!(!sealed.windows(5).any(|window| window == b"token"));
@@ -188,7 +192,7 @@ mod tests {
 
     #[test]
     fn sec_052_a_value_does_not_open_elsewhere() {
-        let sealer = Sealer::new(&[key(1)]);
+        let sealer = sealer([key(1)]);
         let sealed = seal(&sealer);
         assert_eq!(sealer.open(Purpose::SessionLive, "b", &sealed), Err(SealError::Forged));
         assert_eq!(sealer.open(Purpose::SessionKept, "a", &sealed), Err(SealError::Forged));
@@ -197,7 +201,7 @@ mod tests {
 
     #[test]
     fn sec_058_a_changed_or_cut_value_does_not_open() {
-        let sealer = Sealer::new(&[key(1)]);
+        let sealer = sealer([key(1)]);
         let sealed = seal(&sealer);
         for position in 0..sealed.len() {
             let mut changed = sealed.clone();
@@ -212,10 +216,10 @@ mod tests {
 
     #[test]
     fn sec_139_a_value_opens_while_its_key_is_in_the_list() {
-        let sealed = seal(&Sealer::new(&[key(1)]));
-        let rotated = Sealer::new(&[key(2), key(1)]);
+        let sealed = seal(&sealer([key(1)]));
+        let rotated = sealer([key(2), key(1)]);
         assert_eq!(rotated.open(Purpose::SessionLive, "a", &sealed).unwrap(), b"token");
-        let gone = Sealer::new(&[key(2)]);
+        let gone = sealer([key(2)]);
         assert_eq!(gone.open(Purpose::SessionLive, "a", &sealed), Err(SealError::UnknownKey));
     }
 }

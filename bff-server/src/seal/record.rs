@@ -100,12 +100,12 @@ mod tests {
             time::UnixSeconds,
             token_response::TokenResponse,
         },
-        seal::KeyMaterial,
+        seal::{KeyList, KeyMaterial},
     };
     use std::time::Duration;
 
     fn codec() -> RecordCodec {
-        RecordCodec::new(Sealer::new(&[KeyMaterial::new((0..32).collect()).unwrap()]))
+        RecordCodec::new(Sealer::new(&KeyList::new([KeyMaterial::new((0..32).collect()).unwrap()]).unwrap()))
     }
 
     fn key(seed: u8) -> SessionKey {

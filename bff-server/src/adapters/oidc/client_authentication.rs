@@ -26,6 +26,11 @@ pub const MIN_HMAC_SECRET_BYTES: usize = 32;
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
+/// Whether an algorithm's key is a shared secret (RFC 7518 §3.2).
+pub fn is_symmetric(algorithm: Algorithm) -> bool {
+    matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
+}
+
 /// The registered names (`token_endpoint_auth_method`, RFC 7591 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthenticationMethod {
@@ -89,7 +94,7 @@ impl ClientCredentials {
         key_id: Option<String>,
     ) -> Result<Self, SigningKeyError> {
         let key = match algorithm {
-            Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => return Err(SigningKeyError::Algorithm),
+            symmetric if is_symmetric(symmetric) => return Err(SigningKeyError::Algorithm),
             Algorithm::ES256 | Algorithm::ES384 => EncodingKey::from_ec_pem(pem.as_bytes()),
             Algorithm::EdDSA => EncodingKey::from_ed_pem(pem.as_bytes()),
             _ => EncodingKey::from_rsa_pem(pem.as_bytes()),

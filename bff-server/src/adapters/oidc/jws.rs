@@ -4,6 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 
+use super::client_authentication::is_symmetric;
 use crate::{
     domain::{
         credential::IdToken,
@@ -47,7 +48,7 @@ impl Header {
 
     /// Whether the key is a shared secret.
     pub(super) fn is_symmetric(&self) -> bool {
-        matches!(self.algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
+        is_symmetric(self.algorithm)
     }
 
     fn hash(&self) -> SignatureHash {

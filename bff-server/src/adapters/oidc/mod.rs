@@ -26,6 +26,7 @@ use url::Url;
 
 pub use client_authentication::{
     AuthenticationMethod, ClientAuthentication, ClientCredentials, MIN_HMAC_SECRET_BYTES, SigningKeyError,
+    is_symmetric,
 };
 pub use jsonwebtoken::Algorithm;
 

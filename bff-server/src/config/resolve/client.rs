@@ -12,6 +12,7 @@ use super::{
 use crate::{
     adapters::oidc::{
         Algorithm, AuthenticationMethod, ClientAuthentication, ClientCredentials, MIN_HMAC_SECRET_BYTES,
+        is_symmetric,
     },
     config::{
         ClientConfig, ProviderConfig,
@@ -66,8 +67,7 @@ pub(super) fn provider(section: ClientSection, notes: &mut Notes) -> ProviderCon
         }
         clients.push(client);
     }
-    let symmetric =
-        algorithms.iter().any(|it| matches!(it, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512));
+    let symmetric = algorithms.iter().copied().any(is_symmetric);
     let has_hmac_key = |client: &ClientConfig| match &client.authentication.credentials {
         ClientCredentials::Secret(secret) => secret.len() >= MIN_HMAC_SECRET_BYTES,
         ClientCredentials::PrivateKey { .. } => false,
@@ -325,8 +325,7 @@ fn authentication(
             "use private_key_jwt with `privateKey`, and the client_secret methods with `secret`",
         );
     }
-    let symmetric = |it: &Algorithm| matches!(it, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512);
-    let secret_algorithm = algorithm.filter(symmetric).unwrap_or(Algorithm::HS256);
+    let secret_algorithm = algorithm.filter(|it| is_symmetric(*it)).unwrap_or(Algorithm::HS256);
     Some(ClientAuthentication { credentials, preferred, secret_algorithm })
 }
 

@@ -52,7 +52,7 @@ pub(super) fn config(file: ConfigFile, problems: ConfigProblems) -> Result<Confi
         .and_then(|client| client.redirect_uri.join("/").ok());
     let connections = connections::all(file.connections, &mut notes);
     let mut store = StoreConfig::Memory;
-    let session = file.session.map(|mut section| {
+    let session = file.session.and_then(|mut section| {
         store = connections::session_store(section.authorization_flow_cache.take(), &connections, &mut notes);
         session::session(section, &mut notes)
     });

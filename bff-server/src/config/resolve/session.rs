@@ -13,7 +13,7 @@ use crate::{
         secret::SecretList,
     },
     domain::session::Lifetimes,
-    seal::KeyMaterial,
+    seal::{KeyList, KeyMaterial},
 };
 
 const DEFAULT_REFRESH_TOKEN_SECS: u64 = 604_800;
@@ -24,7 +24,8 @@ const MAX_COOKIE_SECS: u64 = 400 * 24 * 3600;
 const MAX_KEYS: usize = 8;
 const DEFAULT_MAX_SESSIONS_PER_USER: u32 = 1000;
 
-pub(super) fn session(section: SessionSection, notes: &mut Notes) -> SessionConfig {
+/// `None` where there are no keys, which has been noted.
+pub(super) fn session(section: SessionSection, notes: &mut Notes) -> Option<SessionConfig> {
     let mode = match section.mode.kind.as_deref() {
         Some("bff") => Mode::Bff,
         None | Some("tokenMediation" | "tokenExchange") => Mode::TokenExchange,
@@ -40,7 +41,11 @@ pub(super) fn session(section: SessionSection, notes: &mut Notes) -> SessionConf
     let cookie = cookie(section.mode, notes);
     let signing_keys = keys("session.signingKey", section.signing_key, notes);
     let encryption_keys = keys("session.encryptionKey", section.encryption_key, notes);
-    if signing_keys.iter().any(|key| encryption_keys.contains(key)) {
+    if signing_keys
+        .iter()
+        .flat_map(KeyList::iter)
+        .any(|key| encryption_keys.iter().flat_map(KeyList::iter).any(|it| it == key))
+    {
         notes.problem(
             "session.encryptionKey",
             "it is the same key as session.signingKey",
@@ -91,17 +96,17 @@ pub(super) fn session(section: SessionSection, notes: &mut Notes) -> SessionConf
     }
     let error_redirect =
         section.error_redirects.as_deref().and_then(|text| web_url("session.errorRedirects", text, notes));
-    SessionConfig {
+    Some(SessionConfig {
         mode,
         cookie,
-        signing_keys,
-        encryption_keys,
+        signing_keys: signing_keys?,
+        encryption_keys: encryption_keys?,
         lifetimes,
         max_sessions_per_user: usize::try_from(max_sessions_per_user).unwrap_or(usize::MAX),
         user_claims,
         error_redirect,
         logout_on_get: !section.disable_logout_on_get.unwrap_or(false),
-    }
+    })
 }
 
 fn cookie(mode: ModeSection, notes: &mut Notes) -> CookieSettings {
@@ -205,7 +210,7 @@ fn cookie(mode: ModeSection, notes: &mut Notes) -> CookieSettings {
     }
 }
 
-fn keys(key: &str, list: Option<SecretList>, notes: &mut Notes) -> Vec<KeyMaterial> {
+fn keys(key: &str, list: Option<SecretList>, notes: &mut Notes) -> Option<KeyList> {
     let Some(SecretList(sources)) = list else {
         if !notes.problems.0.iter().any(|it| it.key.starts_with(key)) {
             notes.missing(
@@ -213,13 +218,13 @@ fn keys(key: &str, list: Option<SecretList>, notes: &mut Notes) -> Vec<KeyMateri
                 "`authtool-bff keys` makes one; keep it in a file or a secret of your platform",
             );
         }
-        return Vec::new();
+        return None;
     };
     if sources.len() > MAX_KEYS {
         notes.problem(key, format!("there are more than {MAX_KEYS} keys"), "remove the oldest ones");
     }
     let several = sources.len() > 1;
-    let mut keys = Vec::new();
+    let mut keys: Vec<KeyMaterial> = Vec::new();
     for (i, source) in sources.iter().enumerate() {
         let at = if several { format!("{key}[{i}]") } else { key.to_owned() };
         let material = source
@@ -234,5 +239,5 @@ fn keys(key: &str, list: Option<SecretList>, notes: &mut Notes) -> Vec<KeyMateri
             Err(problem) => notes.problem(&at, problem, "`authtool-bff keys` makes a good one"),
         }
     }
-    keys
+    KeyList::new(keys)
 }

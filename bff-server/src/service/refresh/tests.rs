@@ -21,7 +21,7 @@ use crate::{
         AuthorizationServer, Clock as _, Marker, SessionStore, StoreError, StoredRecord,
         contract_tests::ManualClock,
     },
-    seal::{KeyMaterial, RecordCodec, Sealer},
+    seal::{KeyList, KeyMaterial, RecordCodec, Sealer},
     service::sessions::SessionsParts,
 };
 
@@ -198,7 +198,9 @@ impl Stage {
         Arc::new(Sessions::new(SessionsParts {
             store: self.store.clone(),
             server: self.server.clone(),
-            codec: RecordCodec::new(Sealer::new(&[KeyMaterial::new((0..32).collect()).unwrap()])),
+            codec: RecordCodec::new(Sealer::new(
+                &KeyList::new([KeyMaterial::new((0..32).collect()).unwrap()]).unwrap(),
+            )),
             lifetimes: lifetimes(),
             user_claims: vec!["email".into()],
             cookie: SessionCookie::new("s".into(), CookieKey::new(&[1; 32], &[2; 32]), Vec::new()),
@@ -224,6 +226,23 @@ impl Stage {
         let cookie = sessions.begin(&session, 0).await.unwrap();
         sessions.cookie().verify(cookie.as_bytes()).unwrap()
     }
+
+    /// One process, and a session whose token has just expired.
+    async fn with_expired_token(&self) -> (Arc<Sessions>, SessionKey) {
+        let sessions = self.replica();
+        let key = self.session(&sessions).await;
+        self.clock.advance(60);
+        (sessions, key)
+    }
+}
+
+/// Asks for a token in a task of its own.
+fn ask(
+    sessions: &Arc<Sessions>,
+    key: &SessionKey,
+) -> tokio::task::JoinHandle<Result<UsableToken, SessionError>> {
+    let (sessions, key) = (Arc::clone(sessions), key.clone());
+    tokio::spawn(async move { sessions.access_token(&key).await })
 }
 
 fn lifetimes() -> Lifetimes {
@@ -267,12 +286,7 @@ async fn sec_088_sec_089_many_callers_on_two_replicas_share_one_refresh() {
     let key = stage.session(&replicas[0]).await;
     for round in 1..=20 {
         stage.clock.advance(60);
-        let callers: Vec<_> = (0..100)
-            .map(|caller| {
-                let (sessions, key) = (Arc::clone(&replicas[caller % 2]), key.clone());
-                tokio::spawn(async move { sessions.access_token(&key).await })
-            })
-            .collect();
+        let callers: Vec<_> = (0..100).map(|caller| ask(&replicas[caller % 2], &key)).collect();
         for caller in callers {
             let token = caller.await.unwrap().unwrap();
             assert_eq!(token.access_token.expose(), format!("at-{round}"));
@@ -296,9 +310,7 @@ async fn a_refresh_presents_the_latest_refresh_token() {
 #[tokio::test]
 async fn sec_090_invalid_grant_ends_the_session() {
     let stage = Stage::new(FakeServer::answering(|| Next::InvalidGrant));
-    let sessions = stage.replica();
-    let key = stage.session(&sessions).await;
-    stage.clock.advance(60);
+    let (sessions, key) = stage.with_expired_token().await;
     assert!(matches!(sessions.access_token(&key).await, Err(SessionError::NoSession)));
     assert!(stage.store.read(&key).await.unwrap().is_none());
 }
@@ -307,13 +319,8 @@ async fn sec_090_invalid_grant_ends_the_session() {
 async fn sec_090_invalid_grant_for_a_token_that_was_replaced_meanwhile_does_not() {
     let stage = Stage::new(FakeServer::answering(|| Next::InvalidGrant));
     stage.server.gate.forget_permits(1_000);
-    let sessions = stage.replica();
-    let key = stage.session(&sessions).await;
-    stage.clock.advance(60);
-    let waiting = tokio::spawn({
-        let (sessions, key) = (Arc::clone(&sessions), key.clone());
-        async move { sessions.access_token(&key).await }
-    });
+    let (sessions, key) = stage.with_expired_token().await;
+    let waiting = ask(&sessions, &key);
     until(|| stage.server.refreshes() == 1).await;
     let (record, session) = sessions.read(&key).await.unwrap();
     let newer = TokenResponse::parse(tokens(7).to_string().as_bytes()).unwrap();
@@ -343,9 +350,7 @@ async fn sec_091_a_server_that_is_down_costs_nobody_the_session() {
 #[tokio::test(start_paused = true)]
 async fn sec_099_a_session_whose_refresh_failed_does_not_hammer_the_server() {
     let stage = Stage::new(FakeServer::answering(|| Next::Unavailable));
-    let sessions = stage.replica();
-    let key = stage.session(&sessions).await;
-    stage.clock.advance(60);
+    let (sessions, key) = stage.with_expired_token().await;
     for _ in 0..300 {
         let error = sessions.access_token(&key).await.unwrap_err();
         assert!(matches!(error, SessionError::Provider(_)), "{error}");
@@ -359,13 +364,8 @@ async fn sec_099_a_session_whose_refresh_failed_does_not_hammer_the_server() {
 async fn sec_092_a_refresh_that_finishes_after_the_logout_brings_nothing_back() {
     let stage = Stage::new(FakeServer::answering(rotating()));
     stage.server.gate.forget_permits(1_000);
-    let sessions = stage.replica();
-    let key = stage.session(&sessions).await;
-    stage.clock.advance(60);
-    let waiting = tokio::spawn({
-        let (sessions, key) = (Arc::clone(&sessions), key.clone());
-        async move { sessions.access_token(&key).await }
-    });
+    let (sessions, key) = stage.with_expired_token().await;
+    let waiting = ask(&sessions, &key);
     until(|| stage.server.refreshes() == 1).await;
     sessions.end(&key).await.unwrap();
     stage.server.gate.add_permits(1);
@@ -378,13 +378,8 @@ async fn sec_092_a_refresh_that_finishes_after_the_logout_brings_nothing_back() 
 async fn sec_093_a_caller_that_goes_away_does_not_take_the_new_tokens_with_it() {
     let stage = Stage::new(FakeServer::answering(rotating()));
     stage.server.gate.forget_permits(1_000);
-    let sessions = stage.replica();
-    let key = stage.session(&sessions).await;
-    stage.clock.advance(60);
-    let caller = tokio::spawn({
-        let (sessions, key) = (Arc::clone(&sessions), key.clone());
-        async move { sessions.access_token(&key).await }
-    });
+    let (sessions, key) = stage.with_expired_token().await;
+    let caller = ask(&sessions, &key);
     until(|| stage.server.refreshes() == 1).await;
     caller.abort();
     stage.server.gate.add_permits(1);
@@ -402,9 +397,7 @@ async fn sec_094_a_rotated_refresh_token_is_kept_even_if_the_answer_is_no_use() 
             Next::Tokens(tokens(2))
         }
     }));
-    let sessions = stage.replica();
-    let key = stage.session(&sessions).await;
-    stage.clock.advance(60);
+    let (sessions, key) = stage.with_expired_token().await;
     assert!(matches!(sessions.access_token(&key).await, Err(SessionError::Provider(_))));
     let (_, session) = sessions.read(&key).await.unwrap();
     assert_eq!(session.kept.refresh_token, Some(RefreshToken::parse("rt-1").unwrap()));
@@ -416,9 +409,7 @@ async fn sec_094_a_rotated_refresh_token_is_kept_even_if_the_answer_is_no_use() 
 async fn new_tokens_are_stored_even_if_the_store_stumbles() {
     for applied in [false, true] {
         let stage = Stage::with_failing_writes(FakeServer::answering(rotating()), 2, applied);
-        let sessions = stage.replica();
-        let key = stage.session(&sessions).await;
-        stage.clock.advance(60);
+        let (sessions, key) = stage.with_expired_token().await;
         assert_eq!(
             sessions.access_token(&key).await.unwrap().access_token.expose(),
             "at-1",
@@ -451,9 +442,7 @@ async fn sec_134_a_key_that_is_not_known_yet_costs_nobody_the_session() {
         tokens["id_token"] = json!("signed.with.another-key");
         Next::Tokens(tokens)
     }));
-    let sessions = stage.replica();
-    let key = stage.session(&sessions).await;
-    stage.clock.advance(60);
+    let (sessions, key) = stage.with_expired_token().await;
     assert_eq!(sessions.access_token(&key).await.unwrap().access_token.expose(), "at-1");
     let (_, session) = sessions.read(&key).await.unwrap();
     assert!(session.kept.id_token.is_none(), "what cannot be checked is not kept");
@@ -463,9 +452,7 @@ async fn sec_134_a_key_that_is_not_known_yet_costs_nobody_the_session() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_is_away_for_a_while_still_gets_the_new_tokens() {
     let stage = Stage::with_failing_writes(FakeServer::answering(rotating()), 8, false);
-    let sessions = stage.replica();
-    let key = stage.session(&sessions).await;
-    stage.clock.advance(60);
+    let (sessions, key) = stage.with_expired_token().await;
     assert!(matches!(sessions.access_token(&key).await, Err(SessionError::Store(_))), "not yet");
     assert_eq!(sessions.access_token(&key).await.unwrap().access_token.expose(), "at-1");
     assert!(stage.server.revoked().is_empty());
@@ -474,9 +461,7 @@ async fn a_store_that_is_away_for_a_while_still_gets_the_new_tokens() {
 #[tokio::test(start_paused = true)]
 async fn tokens_that_cannot_be_stored_are_revoked() {
     let stage = Stage::with_failing_writes(FakeServer::answering(rotating()), 1_000, false);
-    let sessions = stage.replica();
-    let key = stage.session(&sessions).await;
-    stage.clock.advance(60);
+    let (sessions, key) = stage.with_expired_token().await;
     let asked = Instant::now();
     assert!(matches!(sessions.access_token(&key).await, Err(SessionError::Store(_))));
     assert!(asked.elapsed() < Duration::from_secs(10), "nobody waits for as long as it takes");
@@ -486,9 +471,7 @@ async fn tokens_that_cannot_be_stored_are_revoked() {
 #[tokio::test]
 async fn sec_092_a_logout_revokes_what_a_refresh_stored_just_before() {
     let stage = Stage::new(FakeServer::answering(rotating()));
-    let sessions = stage.replica();
-    let key = stage.session(&sessions).await;
-    stage.clock.advance(60);
+    let (sessions, key) = stage.with_expired_token().await;
     sessions.access_token(&key).await.unwrap();
     sessions.end(&key).await.unwrap();
     until(|| stage.server.revoked() == ["rt-1"]).await;
