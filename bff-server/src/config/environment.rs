@@ -40,10 +40,14 @@ pub(super) fn apply(
     overrides
 }
 
-/// Says of each problem which variable set the value, where one did.
+/// Says of each problem which variable set the value, or what it is in, where one did.
 pub(super) fn attribute(problems: &mut ConfigProblems, overrides: &[Override]) {
     for problem in &mut problems.0 {
-        if let Some(source) = overrides.iter().find(|it| it.key == problem.key) {
+        let covers = |it: &&Override| {
+            let rest = problem.key.strip_prefix(&it.key);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        if let Some(source) = overrides.iter().filter(covers).max_by_key(|it| it.key.len()) {
             problem.key = format!("{} (set by the environment variable {})", problem.key, source.variable);
         }
     }

@@ -7,6 +7,8 @@
 //! ```
 
 mod environment;
+#[cfg(test)]
+mod every_key;
 mod file;
 mod problem;
 mod read;

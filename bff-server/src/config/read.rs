@@ -4,7 +4,11 @@ use std::{ffi::OsStr, path::Path};
 
 use serde_json::Value;
 
-use super::{file::ConfigFile, problem::ConfigProblems, schema::KEY_NAMES};
+use super::{
+    file::ConfigFile,
+    problem::ConfigProblems,
+    schema::{KEY_NAMES, Place},
+};
 
 /// The key of a problem that is nowhere in particular.
 pub(super) const WHOLE_FILE: &str = "(the whole file)";
@@ -74,6 +78,7 @@ pub(super) fn shape(mut value: Value, problems: &mut ConfigProblems) -> ConfigFi
         problems.add(WHOLE_FILE, "it is not an object", "begin with { and end with }");
         return ConfigFile::default();
     }
+    without_lists(&mut value, Place::root(), &mut Vec::new(), problems);
     loop {
         let mut unknown = Vec::new();
         let mut track = serde_path_to_error::Track::new();
@@ -95,14 +100,55 @@ pub(super) fn shape(mut value: Value, problems: &mut ConfigProblems) -> ConfigFi
             }
             Err(error) => {
                 let path: Vec<Segment> = track.path().iter().filter_map(Segment::of).collect();
-                let shown = shown(&path);
-                problems.add(shown, without_values(&error.to_string()), "give it a value of that form");
+                let problem = in_plain_words(&without_values(&error.to_string()));
+                let fix = match place_of(&path).and_then(Place::description) {
+                    Some(description) => format!("give it a value of that form: {description}"),
+                    None => "give it a value of that form".to_owned(),
+                };
+                problems.add(shown(&path), problem, fix);
                 if !remove(&mut value, &path) {
                     return ConfigFile::default();
                 }
             }
         }
     }
+}
+
+/// Serde takes a list for an object, and its items for the members in their order: nobody means that. Takes such
+/// lists out; `false` if this value is one.
+fn without_lists(
+    value: &mut Value,
+    place: Place,
+    path: &mut Vec<Segment>,
+    problems: &mut ConfigProblems,
+) -> bool {
+    match value {
+        Value::Array(_) if place.is_section() => {
+            problems.add(shown(path), "it is a list", "write an object: keys with their values, in { }");
+            return false;
+        }
+        Value::Object(members) => members.retain(|name, value| {
+            let known = place.key(name).filter(|(known, _)| known == name);
+            let Some((_, inner)) = known else { return true };
+            path.push(Segment::Key(name.clone()));
+            let keep = without_lists(value, inner, path, problems);
+            path.pop();
+            keep
+        }),
+        Value::Array(items) if place.is_list() => {
+            for (index, item) in items.iter_mut().enumerate() {
+                let Some((_, inner)) = place.key(&index.to_string()) else { continue };
+                path.push(Segment::Index(index));
+                if !without_lists(item, inner, path, problems) {
+                    // The item's place is kept, so that later messages name the right index.
+                    *item = Value::Object(serde_json::Map::new());
+                }
+                path.pop();
+            }
+        }
+        _ => {}
+    }
+    true
 }
 
 enum Segment {
@@ -155,8 +201,13 @@ fn remove(value: &mut Value, path: &[Segment]) -> bool {
         (Segment::Key(key), Value::Object(object)) => object.remove(key).is_some(),
         // The item's place is kept, so that later messages name the right index.
         (Segment::Index(index), Value::Array(list)) => list.get_mut(*index).is_some_and(|item| {
-            let changed = !item.is_object() || !item.as_object().is_some_and(serde_json::Map::is_empty);
-            *item = Value::Object(serde_json::Map::new());
+            let placeholder = if place_of(path).is_some_and(Place::is_section) {
+                Value::Object(serde_json::Map::new())
+            } else {
+                Value::String(String::new())
+            };
+            let changed = *item != placeholder;
+            *item = placeholder;
             changed
         }),
         _ => false,
@@ -170,6 +221,37 @@ fn without_values(message: &str) -> String {
         Some((before, after)) => format!("{before}a string{after}"),
         None => message.to_owned(),
     }
+}
+
+/// Serde names what it expected as Rust does.
+fn in_plain_words(message: &str) -> String {
+    const WORDS: [(&str, &str); 8] = [
+        ("u16", "a whole number from 0 to 65535"),
+        ("u32", "a whole number from 0 to 4294967295"),
+        ("u64", "a whole number that is not negative"),
+        ("a boolean", "true or false"),
+        ("a sequence", "a list"),
+        ("a map", "an object"),
+        ("a string", "text"),
+        ("unit", "null"),
+    ];
+    let Some((found, expected)) = message.rsplit_once(", expected ") else { return message.to_owned() };
+    let words = WORDS
+        .iter()
+        .find(|(rust, _)| *rust == expected)
+        .map_or(if expected.starts_with("struct ") { "an object" } else { expected }, |(_, words)| words);
+    format!("{found}, expected {words}")
+}
+
+/// What the schema says of a path.
+fn place_of(path: &[Segment]) -> Option<Place<'static>> {
+    path.iter().try_fold(Place::root(), |place, segment| {
+        let inner = match segment {
+            Segment::Key(key) => place.key(key),
+            Segment::Index(index) => place.key(&index.to_string()),
+        };
+        inner.map(|(_, place)| place)
+    })
 }
 
 /// The known name that `key`'s last part most likely was meant to be.

@@ -47,6 +47,18 @@ impl<'a> Place<'a> {
         resolved(self.0).get("items").is_some()
     }
 
+    /// Whether the value is an object, with keys of ours or of the user's own choosing.
+    pub(super) fn is_section(self) -> bool {
+        let here = resolved(self.0);
+        properties(here).next().is_some() || here.get("additionalProperties").is_some_and(Value::is_object)
+    }
+
+    /// What the key is for.
+    pub(super) fn description(self) -> Option<&'a str> {
+        let of = |schema: &'a Value| schema.get("description").and_then(Value::as_str);
+        of(self.0).or_else(|| of(resolved(self.0)))
+    }
+
     /// Whether text stands for itself here, and is not a number, a truth value or JSON.
     pub(super) fn takes_text(self) -> bool {
         let here = resolved(self.0);

@@ -45,6 +45,7 @@ pub(super) fn provider(section: ClientSection, notes: &mut Notes) -> ProviderCon
     };
     let issuer = shared.issuer.unwrap_or_default();
     let metadata_url = issuer_metadata(&issuer, shared.segment.as_deref(), shared.allow_insecure_http, notes);
+    let symmetric = shared.algorithms.iter().flatten().position(|it| it.parse().is_ok_and(is_symmetric));
     let algorithms = id_token_algorithms(shared.algorithms, notes);
     let defaults: Vec<usize> = entries
         .iter()
@@ -67,14 +68,15 @@ pub(super) fn provider(section: ClientSection, notes: &mut Notes) -> ProviderCon
         }
         clients.push(client);
     }
-    let symmetric = algorithms.iter().copied().any(is_symmetric);
     let has_hmac_key = |client: &ClientConfig| match &client.authentication.credentials {
         ClientCredentials::Secret(secret) => secret.len() >= MIN_HMAC_SECRET_BYTES,
         ClientCredentials::PrivateKey { .. } => false,
     };
-    if symmetric && !clients.iter().all(has_hmac_key) {
+    if let Some(i) = symmetric
+        && !clients.iter().all(has_hmac_key)
+    {
         notes.problem(
-            "client.idTokenSigningAlgorithms",
+            &format!("client.idTokenSigningAlgorithms[{i}]"),
             format!("an HS algorithm needs a client secret of at least {MIN_HMAC_SECRET_BYTES} bytes for every client"),
             "let the provider sign with RS256 or another algorithm with public keys",
         );
@@ -160,11 +162,11 @@ fn id_token_algorithms(names: Option<Vec<String>>, notes: &mut Notes) -> Vec<Alg
     let key = "client.idTokenSigningAlgorithms";
     let Some(names) = names else { return vec![Algorithm::RS256] };
     let mut algorithms = Vec::new();
-    for name in &names {
+    for (i, name) in names.iter().enumerate() {
         match name.parse() {
             Ok(algorithm) => algorithms.push(algorithm),
             Err(_) => notes.problem(
-                key,
+                &format!("{key}[{i}]"),
                 format!("{name:?} is not a signature algorithm that can be accepted"),
                 "use RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 or EdDSA; HS256 to HS512 only if the \
                  provider signs with the client secret",
@@ -213,6 +215,23 @@ fn client(key: &str, entry: ClientEntry, notes: &mut Notes) -> Option<ClientConf
         entry.preferred_token_endpoint_signing_algorithm.as_deref(),
         notes,
     );
+    // RFC 6749 §3.3.
+    let of_a_scope =
+        |byte: u8| byte.is_ascii_whitespace() || (byte.is_ascii_graphic() && !b"\"\\".contains(&byte));
+    if !entry.scope.iter().flat_map(|it| it.bytes()).all(of_a_scope) {
+        notes.problem(
+            &at("scope"),
+            "it has a character that no scope has",
+            "write ASCII names separated by spaces, without quotes and backslashes",
+        );
+    }
+    if entry.id_token_validation_issuer.as_deref() == Some("") {
+        notes.problem(
+            &at("idTokenValidationIssuer"),
+            "it is empty",
+            "give the `iss` of the provider's ID tokens, or leave it out where it is the issuer",
+        );
+    }
     let extra = extra_parameters(&at("extra"), entry.extra, notes);
     let post_logout_redirect_uri = entry
         .post_logout_redirect_uri
@@ -278,6 +297,13 @@ fn authentication(
         }
     };
     let section = section.unwrap_or_default();
+    if section.kid.as_deref() == Some("") {
+        notes.problem(
+            &at("credentials.kid"),
+            "it is empty",
+            "give the key's id at the provider, or leave it out",
+        );
+    }
     let credentials_key = at("credentials");
     let credentials = match (section.secret, section.private_key) {
         (Some(secret), None) => text_secret(&at("credentials.secret"), &secret, notes)

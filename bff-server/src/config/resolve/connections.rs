@@ -26,7 +26,6 @@ pub(super) fn all(
     let mut connections = BTreeMap::new();
     for (name, section) in sections {
         let key = format!("connections.{name}");
-        let noted = notes.has(&format!("{key}.type"));
         let store = match section.kind.as_deref() {
             Some("embedded") => Some(embedded(&format!("{key}.config"), &section.config, notes)),
             Some("redis") => redis(&format!("{key}.config"), section.config, notes),
@@ -39,12 +38,7 @@ pub(super) fn all(
                 None
             }
             None => {
-                if !noted {
-                    notes.missing(
-                        &format!("{key}.type"),
-                        "use \"redis\", or \"embedded\" for a single process",
-                    );
-                }
+                notes.missing(&format!("{key}.type"), "use \"redis\", or \"embedded\" for a single process");
                 None
             }
         };
@@ -161,7 +155,9 @@ fn redis(key: &str, config: ConnectionConfig, notes: &mut Notes) -> Option<Store
             format!("use letters, digits, - _ and :, such as {DEFAULT_NAMESPACE}"),
         );
     }
+    let port = redis_port(&at("port"), config.port, notes);
     let RedisConnection { db, username, password, protocol } = config.connection.unwrap_or_default();
+    user_name(&at("connection.username"), username.as_deref(), notes);
     let protocol = match protocol.as_deref() {
         None | Some("RESP3") => Protocol::Resp3,
         Some("RESP2") => Protocol::Resp2,
@@ -190,7 +186,6 @@ fn redis(key: &str, config: ConnectionConfig, notes: &mut Notes) -> Option<Store
     });
     let topology = match (config.host, config.sentinel, config.cluster) {
         (Some(host), None, None) => {
-            let port = config.port.unwrap_or(DEFAULT_REDIS_PORT);
             host_name(&at("host"), &host, notes).map(|host| Topology::Standalone(Endpoint { host, port }))
         }
         (None, Some(section), None) => {
@@ -201,6 +196,7 @@ fn redis(key: &str, config: ConnectionConfig, notes: &mut Notes) -> Option<Store
                     "give the name under which the Sentinels watch the primary",
                 );
             }
+            user_name(&at("sentinel.username"), section.username.as_deref(), notes);
             let password = section.password.and_then(|it| text_secret(&at("sentinel.password"), &it, notes));
             Some(Topology::Sentinel {
                 nodes: endpoints(&at("sentinel.nodes"), &section.nodes, DEFAULT_SENTINEL_PORT, notes),
@@ -220,9 +216,7 @@ fn redis(key: &str, config: ConnectionConfig, notes: &mut Notes) -> Option<Store
             )))
         }
         (None, None, None) => {
-            if !notes.has(&at("host")) {
-                notes.missing(&at("host"), "give Redis's host, or `sentinel` or `cluster` with their nodes");
-            }
+            notes.missing(&at("host"), "give Redis's host, or `sentinel` or `cluster` with their nodes");
             None
         }
         _ => {
@@ -240,8 +234,21 @@ fn redis(key: &str, config: ConnectionConfig, notes: &mut Notes) -> Option<Store
     })))
 }
 
+fn redis_port(key: &str, port: Option<u16>, notes: &mut Notes) -> u16 {
+    if port == Some(0) {
+        notes.problem(key, "nothing listens there", format!("leave it out for {DEFAULT_REDIS_PORT}"));
+    }
+    port.unwrap_or(DEFAULT_REDIS_PORT)
+}
+
+fn user_name(key: &str, name: Option<&str>, notes: &mut Notes) {
+    if name == Some("") {
+        notes.problem(key, "it is empty", "give the ACL user, or leave it out for the default one");
+    }
+}
+
 fn endpoints(key: &str, nodes: &[String], default_port: u16, notes: &mut Notes) -> Vec<Endpoint> {
-    if nodes.is_empty() && !notes.has(key) {
+    if nodes.is_empty() {
         notes.missing(key, "list some nodes, such as [\"redis-1:6379\", \"redis-2:6379\"]");
     }
     let mut endpoints = Vec::new();

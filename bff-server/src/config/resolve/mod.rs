@@ -14,13 +14,17 @@ use crate::domain::metadata::is_loopback;
 
 /// Notes problems and warnings while the rest is read.
 struct Notes {
+    /// Keys whose values could not be read: what stands in their place is nobody's mistake.
+    unreadable: Vec<String>,
     problems: ConfigProblems,
     warnings: Vec<String>,
 }
 
 impl Notes {
     fn problem(&mut self, key: &str, problem: impl Into<String>, fix: impl Into<String>) {
-        self.problems.add(key, problem, fix);
+        if !self.unreadable.iter().any(|it| it == key) {
+            self.problems.add(key, problem, fix);
+        }
     }
 
     /// Whether something is wrong with this very key already.
@@ -34,15 +38,15 @@ impl Notes {
 }
 
 pub(super) fn config(file: ConfigFile, problems: ConfigProblems) -> Result<Config, ConfigProblems> {
-    let mut notes = Notes { problems, warnings: Vec::new() };
+    let unreadable = problems.0.iter().map(|it| it.key.clone()).collect();
+    let mut notes = Notes { unreadable, problems, warnings: Vec::new() };
     if notes.has(read::WHOLE_FILE) {
         return Err(notes.problems);
     }
-    // A section that could not be read is not missing.
-    if file.client.is_none() && !notes.has("client") {
+    if file.client.is_none() {
         notes.missing("client", "describe your authorization server and client there: issuer, clientId, …");
     }
-    if file.session.is_none() && !notes.has("session") {
+    if file.session.is_none() {
         notes.missing("session", "set session.signingKey and session.encryptionKey there");
     }
     let provider = file.client.map(|section| client::provider(section, &mut notes));

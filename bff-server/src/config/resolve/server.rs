@@ -102,11 +102,8 @@ fn proxy_routes(sections: Vec<ProxySection>, api_prefix: &str, notes: &mut Notes
     let mut routes: Vec<ProxyRoute> = Vec::new();
     for (i, section) in sections.into_iter().enumerate() {
         let at = |name: &str| format!("server.proxy[{i}].{name}");
-        let noted = |name: &str, notes: &Notes| notes.problems.0.iter().any(|it| it.key == at(name));
         let Some(prefix) = section.prefix else {
-            if !noted("prefix", notes) {
-                notes.missing(&at("prefix"), "give the path of the API, such as /api");
-            }
+            notes.missing(&at("prefix"), "give the path of the API, such as /api");
             continue;
         };
         let prefix = path_prefix(&at("prefix"), &prefix, notes);
@@ -124,9 +121,7 @@ fn proxy_routes(sections: Vec<ProxySection>, api_prefix: &str, notes: &mut Notes
             notes.problem(&at("prefix"), "another route has the same prefix", "merge the two");
         }
         let Some(upstream) = section.upstream else {
-            if !noted("upstream", notes) {
-                notes.missing(&at("upstream"), "give the API's address, such as http://127.0.0.1:4000");
-            }
+            notes.missing(&at("upstream"), "give the API's address, such as http://127.0.0.1:4000");
             continue;
         };
         let Some(upstream) = web_url(&at("upstream"), &upstream, notes) else { continue };

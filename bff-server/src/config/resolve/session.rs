@@ -60,12 +60,18 @@ pub(super) fn session(section: SessionSection, notes: &mut Notes) -> Option<Sess
         );
     }
     let user_claims = section.user_claims.unwrap_or_else(|| vec!["email".to_owned()]);
-    if user_claims.iter().any(|name| name == authtool_contract::SESSION_MEMBER) {
-        notes.problem(
-            "session.userClaims",
-            "`session` is the one claim that cannot be shown: /session uses the name itself",
-            "remove it from the list",
-        );
+    for (i, name) in user_claims.iter().enumerate() {
+        let key = format!("session.userClaims[{i}]");
+        if name == authtool_contract::SESSION_MEMBER {
+            notes.problem(
+                &key,
+                "`session` is the one claim that cannot be shown: /session uses the name itself",
+                "remove it from the list",
+            );
+        }
+        if name.is_empty() {
+            notes.problem(&key, "it is empty", "name a claim, such as email");
+        }
     }
     let jitter_secs = section.session_jitter_secs.unwrap_or(DEFAULT_JITTER_SECS);
     if jitter_secs > 3600 {
@@ -145,7 +151,12 @@ fn cookie(mode: ModeSection, notes: &mut Notes) -> CookieSettings {
             "remove it, or set sessionIdHardening to \"none\" for plain http on your own machine",
         );
     }
-    if hardening == Hardening::Host && mode.domain.is_some() {
+    let attribute = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';' && byte != b',')
+    };
+    if mode.domain.as_deref().is_some_and(|domain| !attribute(domain)) {
+        impossible(notes, "domain", "it is not a domain", "write a host name, such as example.com");
+    } else if hardening == Hardening::Host && mode.domain.is_some() {
         impossible(
             notes,
             "domain",
@@ -153,7 +164,14 @@ fn cookie(mode: ModeSection, notes: &mut Notes) -> CookieSettings {
             "remove it, or set sessionIdHardening to \"secure\" if subdomains must share the session",
         );
     }
-    if hardening == Hardening::Host && path != "/" {
+    if !path.starts_with('/') || !attribute(&path) {
+        impossible(
+            notes,
+            "path",
+            "it is not a cookie path",
+            "begin with a slash, without spaces or semicolons",
+        );
+    } else if hardening == Hardening::Host && path != "/" {
         impossible(
             notes,
             "path",
@@ -176,19 +194,6 @@ fn cookie(mode: ModeSection, notes: &mut Notes) -> CookieSettings {
             "it is false: any script in the page could take the session",
             "remove it; only debug builds accept it",
         );
-    }
-    let attribute =
-        |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';' && byte != b',');
-    if !path.starts_with('/') || !attribute(&path) {
-        impossible(
-            notes,
-            "path",
-            "it is not a cookie path",
-            "begin with a slash, without spaces or semicolons",
-        );
-    }
-    if mode.domain.as_deref().is_some_and(|domain| domain.is_empty() || !attribute(domain)) {
-        impossible(notes, "domain", "it is not a domain", "write a host name, such as example.com");
     }
     if mode.expiration_secs == Some(0) {
         impossible(

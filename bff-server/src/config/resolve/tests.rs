@@ -192,7 +192,7 @@ fn urls_prefixes_and_addresses_are_checked() {
             json!([{"prefix": "/bff/api", "upstream": "http://127.0.0.1:1"}]),
             "server.proxy[0].prefix",
         ),
-        ("/client/idTokenSigningAlgorithms", json!(["HS256"]), "client.idTokenSigningAlgorithms"),
+        ("/client/idTokenSigningAlgorithms", json!(["HS256"]), "client.idTokenSigningAlgorithms[0]"),
         ("/server/allowedReturnOrigins", json!(["https://a.example/x"]), "server.allowedReturnOrigins[0]"),
         (
             "/session/authorizationFlowCache",
@@ -203,7 +203,7 @@ fn urls_prefixes_and_addresses_are_checked() {
         ("/connections/here", json!({"config": {}}), "connections.here.type"),
         ("/connections/here/config", json!({"host": "redis"}), "connections.here.config.host"),
         ("/connections/here/config", json!({"path": ""}), "connections.here.config.path"),
-        ("/session/userClaims", json!(["session"]), "session.userClaims"),
+        ("/session/userClaims", json!(["session"]), "session.userClaims[0]"),
     ] {
         refuses(pointer, value, key);
     }
