@@ -360,6 +360,7 @@ fn assemble(
         return_urls,
         error_redirect: config.session.error_redirect.clone(),
         logout_on_get: config.session.logout_on_get,
+        client_keys: http::key_set(&config.provider.clients),
         store,
         server,
         clock,

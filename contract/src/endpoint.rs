@@ -23,9 +23,13 @@ pub const BACK_CHANNEL_LOGOUT: &str = "/oidc/logout/backchannel";
 /// The session's access token: for a gateway, and in `tokenExchange` mode for the app.
 pub const TOKEN: &str = "/token";
 
+/// The public halves of the clients' private keys (RFC 7517 §5), for the `jwks_uri` of their registration
+/// (RFC 7591 §2). From server to server.
+pub const CLIENT_KEYS: &str = "/oauth/jwks";
+
 /// Everything below `apiPrefix`.
-pub const BROWSER_ENDPOINTS: [&str; 7] =
-    [SESSION, LOGIN, OAUTH_CALLBACK, LOGOUT, LOGOUT_CALLBACK, BACK_CHANNEL_LOGOUT, TOKEN];
+pub const BROWSER_ENDPOINTS: [&str; 8] =
+    [SESSION, LOGIN, OAUTH_CALLBACK, LOGOUT, LOGOUT_CALLBACK, BACK_CHANNEL_LOGOUT, TOKEN, CLIENT_KEYS];
 
 /// On the internal listener: the process is alive. Not below `apiPrefix`.
 pub const HEALTHZ: &str = "/-/healthz";

@@ -11,6 +11,11 @@ export const API_AUDIENCE = 'https://api.authtool.example';
 
 const API_SCOPES = 'api:read api:write';
 
+const PRIVATE_KEY_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
+
+/** The classes of authentication that a client may ask for. */
+export const ACR_VALUES = ['urn:authtool:password', 'urn:authtool:second-factor'];
+
 const DAY = 24 * 60 * 60;
 
 async function signingKey() {
@@ -35,6 +40,26 @@ async function grantEverything(ctx) {
   return grant;
 }
 
+/** The client's registration; a member that `clientMetadata` sets to null is left out. */
+function registration(options) {
+  const members = {
+    client_id: options.clientId,
+    client_secret: options.clientSecret,
+    client_name: 'authtool demo',
+    redirect_uris: options.redirectUris,
+    post_logout_redirect_uris: options.postLogoutRedirectUris,
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+    token_endpoint_auth_method: 'client_secret_basic',
+    ...(options.backchannelLogoutUri && {
+      backchannel_logout_uri: options.backchannelLogoutUri,
+      backchannel_logout_session_required: true,
+    }),
+    ...options.clientMetadata,
+  };
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null));
+}
+
 /**
  * @param {object} options
  * @param {string} options.clientId
@@ -44,26 +69,15 @@ async function grantEverything(ctx) {
  * @param {string | undefined} options.backchannelLogoutUri
  * @param {number} options.accessTokenTtl seconds
  * @param {boolean} options.rotate a refresh token is good for one refresh
+ * @param {object} options.clientMetadata members of the client's registration
+ * @param {boolean} options.requirePar
+ * @param {boolean} options.requireSignedRequestObject
+ * @param {boolean} options.requireDpopNonce
  */
 export async function providerConfiguration(options) {
   return {
     adapter: memoryStore(),
-    clients: [
-      {
-        client_id: options.clientId,
-        client_secret: options.clientSecret,
-        client_name: 'authtool demo',
-        redirect_uris: options.redirectUris,
-        post_logout_redirect_uris: options.postLogoutRedirectUris,
-        grant_types: ['authorization_code', 'refresh_token'],
-        response_types: ['code'],
-        token_endpoint_auth_method: 'client_secret_basic',
-        ...(options.backchannelLogoutUri && {
-          backchannel_logout_uri: options.backchannelLogoutUri,
-          backchannel_logout_session_required: true,
-        }),
-      },
-    ],
+    clients: [registration(options)],
     jwks: { keys: [await signingKey()] },
     cookies: { keys: [randomBytes(32).toString('base64url')] },
     claims: {
@@ -83,7 +97,15 @@ export async function providerConfiguration(options) {
     // consent (OpenID Connect Core §11), and a BFF needs a refresh token all the same.
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     clientBasedCORS: () => false,
+    acrValues: ACR_VALUES,
+    enabledJWA: {
+      clientAuthSigningAlgValues: ['HS256', 'HS384', 'HS512', ...PRIVATE_KEY_ALGORITHMS],
+      requestObjectSigningAlgValues: PRIVATE_KEY_ALGORITHMS,
+    },
     features: {
+      pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: options.requirePar },
+      requestObjects: { enabled: true, requireSignedRequestObject: options.requireSignedRequestObject },
+      dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => options.requireDpopNonce },
       devInteractions: { enabled: false },
       backchannelLogout: { enabled: true },
       revocation: { enabled: true, allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId },

@@ -22,6 +22,14 @@ const options = readOptions('AUTHTOOL_PROVIDER', {
   'access-token-ttl': { type: 'string' },
   // A refresh token is good for one refresh, and using it twice ends the grant.
   rotate: { type: 'boolean' },
+  // JSON members of the client's registration (RFC 7591 §2), over the ones above.
+  'client-metadata': { type: 'string' },
+  // Only pushed authorization requests (RFC 9126 §5).
+  'require-par': { type: 'boolean' },
+  // Only signed request objects (RFC 9101 §10.5).
+  'require-signed-request-object': { type: 'boolean' },
+  // Every DPoP proof needs a nonce (RFC 9449 §8).
+  'require-dpop-nonce': { type: 'boolean' },
   'exit-with-parent': { type: 'boolean' },
 });
 
@@ -44,6 +52,10 @@ async function makeProvider() {
       backchannelLogoutUri: options['backchannel-logout-uri'],
       accessTokenTtl: wholeNumber('access-token-ttl', options['access-token-ttl'] ?? '300', 1),
       rotate: options.rotate ?? false,
+      clientMetadata: JSON.parse(options['client-metadata'] ?? '{}'),
+      requirePar: options['require-par'] ?? false,
+      requireSignedRequestObject: options['require-signed-request-object'] ?? false,
+      requireDpopNonce: options['require-dpop-nonce'] ?? false,
     }),
   );
   provider.on('server_error', (_ctx, error) => console.error('server error:', error));

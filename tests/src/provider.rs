@@ -3,7 +3,7 @@
 use crate::browser::{Browser, Page};
 use crate::wait;
 use crate::{Process, ServerConfig};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use url::Url;
 
@@ -18,12 +18,22 @@ pub struct ProviderOptions {
     pub access_token_ttl: u64,
     /// Whether a refresh spends the refresh token.
     pub rotate: bool,
+    /// Members of the client's registration that differ (RFC 7591 §2); null leaves one out.
+    pub client: Value,
+    /// What the provider insists on: `par`, `signed-request-object`, `dpop-nonce`.
+    pub insists_on: Vec<&'static str>,
 }
 
 impl ProviderOptions {
     /// For a server whose public listener is at `app`.
     pub fn new(app: &str) -> Self {
-        Self { app: app.to_owned(), access_token_ttl: 300, rotate: true }
+        Self {
+            app: app.to_owned(),
+            access_token_ttl: 300,
+            rotate: true,
+            client: json!({}),
+            insists_on: Vec::new(),
+        }
     }
 }
 
@@ -50,7 +60,9 @@ impl Provider {
                 .args(["--redirect-uri", &format!("{app}/bff/oauth/callback")])
                 .args(["--post-logout-redirect-uri", &format!("{app}/bff/oidc/logout/callback")])
                 .args(["--access-token-ttl", &options.access_token_ttl.to_string()])
+                .args(options.insists_on.iter().map(|what| format!("--require-{what}")))
                 .env("AUTHTOOL_PROVIDER_CLIENT_SECRET", CLIENT_SECRET)
+                .env("AUTHTOOL_PROVIDER_CLIENT_METADATA", options.client.to_string())
                 .current_dir(&folder);
             if options.rotate {
                 command.arg("--rotate");

@@ -72,8 +72,8 @@ sections! {
         /// `client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `private_key_jwt` or `none`.
         /// Default: the first that fits the credentials and that the provider supports.
         pub(super) preferred_token_endpoint_auth_method: Option<String>,
-        /// The algorithm of client assertions: HS, RS or PS with 256, 384 or 512, ES256, ES384 or `EdDSA`.
-        /// Default: RS256 with a private key, HS256 with a secret.
+        /// The algorithm of client assertions: HS, RS, PS or ES with 256, 384 or 512, or `EdDSA`. Default: the
+        /// usual one of the private key (RS256, ES256, ES384, ES512, `EdDSA`), or HS256 with a secret.
         pub(super) preferred_token_endpoint_signing_algorithm: Option<String>,
     }
 
@@ -103,9 +103,10 @@ sections! {
 pub(super) struct CredentialsSection {
     /// The client secret.
     pub(super) secret: Option<SecretSource>,
-    /// A PEM private key, for `private_key_jwt`.
+    /// A private key as PEM or JWK, for `private_key_jwt`. Its public half is served at
+    /// `{apiPrefix}/oauth/jwks`.
     pub(super) private_key: Option<SecretSource>,
-    /// The key's id at the provider. Default: none.
+    /// The key's id at the provider. Default: the JWK's own, or none.
     pub(super) kid: Option<String>,
 }
 

@@ -17,17 +17,31 @@ const OWN_ANSWERS: [(HeaderName, &str); 8] = [
 const NOTHING_ALLOWED: &str =
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
+/// Marks the rare answer that is the same for everybody, and may be cached for a while.
+#[derive(Clone)]
+pub(crate) struct Cacheable;
+
+const CACHEABLE: &str = "public, max-age=300";
+
 /// Hardens every answer of a router.
 pub(crate) async fn protect(request: Request, next: Next) -> Response {
     hardened(next.run(request).await)
 }
 
-/// Nothing of ours is cached, sniffed, framed, embedded or referred to, whatever its status.
+/// Nothing of ours is (unless [`Cacheable`]) cached, sniffed, framed, embedded or referred to, whatever its status.
 pub(crate) fn hardened(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in OWN_ANSWERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    if response.extensions().get::<Cacheable>().is_some() {
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHEABLE));
+        for name in [header::PRAGMA, header::EXPIRES, header::VARY] {
+            headers.remove(name);
+        }
+    }
+    let headers = response.headers_mut();
     // An error page brings its own, which also allows its style.
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(NOTHING_ALLOWED));
     response

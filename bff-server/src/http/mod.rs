@@ -4,6 +4,7 @@
 mod answer;
 mod back_channel;
 mod callback;
+mod client_keys;
 mod cookies;
 mod correlation;
 mod guard;
@@ -33,6 +34,7 @@ use hyper::body::Body as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use url::Url;
 
+pub(crate) use self::client_keys::key_set;
 pub(crate) use self::cookies::{CookiePolicy, session_cookie_name};
 use self::{
     answer::{method_not_allowed, problem, see_other, with_cookie},
@@ -74,6 +76,7 @@ pub(crate) struct App {
     pub(crate) app_origin: String,
     pub(crate) error_redirect: Option<Url>,
     pub(crate) logout_on_get: bool,
+    pub(crate) client_keys: String,
     pub(crate) store: Arc<dyn SessionStore>,
     pub(crate) server: Arc<dyn AuthorizationServer>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -158,6 +161,7 @@ pub(crate) fn public_router(app: &Arc<App>, config: &ServerConfig) -> Router {
         (endpoint::OAUTH_CALLBACK, get(on(MethodFilter::GET, callback::callback))),
         (endpoint::LOGOUT_CALLBACK, get(on(MethodFilter::GET, logout::callback))),
         (endpoint::TOKEN, get(on(MethodFilter::GET, token::public_token))),
+        (endpoint::CLIENT_KEYS, get(on(MethodFilter::GET, client_keys::client_keys))),
         (endpoint::BACK_CHANNEL_LOGOUT, refuse_others(on(MethodFilter::POST, back_channel::logout), "POST")),
         (
             endpoint::LOGOUT,

@@ -1,7 +1,7 @@
 //! How a client proves who it is at the token and revocation endpoints (RFC 6749 §2.3,
 //! OpenID Connect Core 1.0 §9, RFC 7523).
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use base64::{
     Engine as _,
@@ -9,10 +9,11 @@ use base64::{
 };
 use http::HeaderValue;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
-use serde_json::json;
+use serde_json::{Value, json};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
+use super::signing_key::SigningKey;
 use crate::{
     domain::{metadata::ProviderMetadata, time::UnixSeconds},
     ports::{Entropy, ProviderError},
@@ -59,58 +60,23 @@ impl AuthenticationMethod {
     }
 }
 
-/// Why a private key cannot sign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SigningKeyError {
-    /// Neither a PEM key of the algorithm's kind, nor one at all.
-    #[error("it is not a PEM private key that fits the signing algorithm")]
-    NotAKey,
-    /// No such algorithm for a private key.
-    #[error("the signing algorithm does not use a private key")]
-    Algorithm,
-}
-
 /// What a client knows that others do not.
 #[derive(Clone)]
 pub enum ClientCredentials {
+    /// Nothing: a public client (RFC 6749 §2.1).
+    Public,
     /// A shared secret.
     Secret(Zeroizing<String>),
-    /// A private key and the algorithm it signs with.
-    PrivateKey {
-        /// The key.
-        key: Box<EncodingKey>,
-        /// Its algorithm.
-        algorithm: Algorithm,
-        /// The `kid` under which the provider knows the public key.
-        key_id: Option<String>,
-    },
-}
-
-impl ClientCredentials {
-    /// A PEM key (PKCS#8, PKCS#1 or SEC1).
-    pub fn private_key(
-        pem: &str,
-        algorithm: Algorithm,
-        key_id: Option<String>,
-    ) -> Result<Self, SigningKeyError> {
-        let key = match algorithm {
-            symmetric if is_symmetric(symmetric) => return Err(SigningKeyError::Algorithm),
-            Algorithm::ES256 | Algorithm::ES384 => EncodingKey::from_ec_pem(pem.as_bytes()),
-            Algorithm::EdDSA => EncodingKey::from_ed_pem(pem.as_bytes()),
-            _ => EncodingKey::from_rsa_pem(pem.as_bytes()),
-        }
-        .map_err(|_| SigningKeyError::NotAKey)?;
-        // A key can have the right form and be of the wrong curve or size: sign something.
-        jsonwebtoken::crypto::sign(b"probe", &key, algorithm).map_err(|_| SigningKeyError::NotAKey)?;
-        Ok(Self::PrivateKey { key: Box::new(key), algorithm, key_id })
-    }
+    /// A private key.
+    PrivateKey(Arc<SigningKey>),
 }
 
 impl fmt::Debug for ClientCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Public => "Public",
             Self::Secret(_) => "Secret(…)",
-            Self::PrivateKey { .. } => "PrivateKey(…)",
+            Self::PrivateKey(_) => "PrivateKey(…)",
         })
     }
 }
@@ -136,11 +102,10 @@ impl ClientAuthentication {
     /// The secret as a key for ID tokens with an HS algorithm.
     pub(super) fn secret_as_verification_key(&self) -> Option<DecodingKey> {
         match &self.credentials {
-            // An empty secret, of a public client, is no key: anybody could sign with it.
             ClientCredentials::Secret(secret) if secret.len() >= MIN_HMAC_SECRET_BYTES => {
                 Some(DecodingKey::from_secret(secret.as_bytes()))
             }
-            ClientCredentials::Secret(_) | ClientCredentials::PrivateKey { .. } => None,
+            _ => None,
         }
     }
 
@@ -149,8 +114,10 @@ impl ClientAuthentication {
         if let Some(preferred) = self.preferred {
             return preferred;
         }
-        if matches!(self.credentials, ClientCredentials::PrivateKey { .. }) {
-            return AuthenticationMethod::PrivateKeyJwt;
+        match self.credentials {
+            ClientCredentials::Public => return AuthenticationMethod::None,
+            ClientCredentials::PrivateKey(_) => return AuthenticationMethod::PrivateKeyJwt,
+            ClientCredentials::Secret(_) => {}
         }
         let supported = metadata.token_endpoint_auth_methods.as_deref().unwrap_or_default();
         [
@@ -183,20 +150,12 @@ impl ClientAuthentication {
                 form.append_pair("client_id", client_id).append_pair("client_secret", secret);
             }
             (AuthenticationMethod::ClientSecretJwt, ClientCredentials::Secret(secret)) => {
-                let key = EncodingKey::from_secret(secret.as_bytes());
-                let assertion =
-                    assertion(client_id, metadata, &key, self.secret_algorithm, None, now, entropy)?;
-                form.append_pair("client_assertion_type", JWT_BEARER)
-                    .append_pair("client_assertion", &assertion);
+                let claims = assertion_claims(client_id, &metadata.issuer, now, entropy)?;
+                append_assertion(&mut form, hmac_jwt(secret, self.secret_algorithm, &claims))?;
             }
-            (
-                AuthenticationMethod::PrivateKeyJwt,
-                ClientCredentials::PrivateKey { key, algorithm, key_id },
-            ) => {
-                let assertion =
-                    assertion(client_id, metadata, key, *algorithm, key_id.as_deref(), now, entropy)?;
-                form.append_pair("client_assertion_type", JWT_BEARER)
-                    .append_pair("client_assertion", &assertion);
+            (AuthenticationMethod::PrivateKeyJwt, ClientCredentials::PrivateKey(key)) => {
+                let claims = assertion_claims(client_id, &metadata.issuer, now, entropy)?;
+                append_assertion(&mut form, key.jwt("JWT", key.algorithm(), &claims))?;
             }
             (AuthenticationMethod::None, _) => {
                 form.append_pair("client_id", client_id);
@@ -222,37 +181,42 @@ fn basic(client_id: &str, secret: &str) -> Result<HeaderValue, ProviderError> {
 }
 
 /// RFC 7523 §3, for one attempt: the audience is the issuer as a single string, the `jti` is fresh.
-fn assertion(
+fn assertion_claims(
     client_id: &str,
-    metadata: &ProviderMetadata,
-    key: &EncodingKey,
-    algorithm: Algorithm,
-    key_id: Option<&str>,
+    issuer: &str,
     now: UnixSeconds,
     entropy: &dyn Entropy,
-) -> Result<String, ProviderError> {
+) -> Result<Value, ProviderError> {
     let jti = entropy.random_256().map_err(|error| ProviderError::new(error.to_string()))?;
-    let mut header = json!({"alg": algorithm_name(algorithm), "typ": "JWT"});
-    if let (Some(key_id), Some(header)) = (key_id, header.as_object_mut()) {
-        header.insert("kid".to_owned(), key_id.into());
-    }
-    let claims = json!({
+    Ok(json!({
         "iss": client_id,
         "sub": client_id,
-        "aud": metadata.issuer,
+        "aud": issuer,
         "jti": URL_SAFE_NO_PAD.encode(jti),
         "iat": now.get(),
         "exp": now.plus(ASSERTION_LIFETIME).get(),
-    });
-    let encode = |part: &serde_json::Value| URL_SAFE_NO_PAD.encode(part.to_string());
-    let message = format!("{}.{}", encode(&header), encode(&claims));
-    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), key, algorithm)
-        .map_err(|_| ProviderError::new("the client assertion could not be signed"))?;
-    Ok(format!("{message}.{signature}"))
+    }))
 }
 
-fn algorithm_name(algorithm: Algorithm) -> String {
-    format!("{algorithm:?}")
+/// Without a `kid`: there is one secret.
+fn hmac_jwt(secret: &str, algorithm: Algorithm, claims: &Value) -> Option<String> {
+    let key = EncodingKey::from_secret(secret.as_bytes());
+    let header = json!({"alg": format!("{algorithm:?}"), "typ": "JWT"});
+    let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
+    let message = format!("{}.{}", encode(&header), encode(claims));
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, algorithm).ok()?;
+    Some(format!("{message}.{signature}"))
+}
+
+/// RFC 7523 §2.2.
+fn append_assertion(
+    form: &mut form_urlencoded::Serializer<'_, String>,
+    assertion: Option<String>,
+) -> Result<(), ProviderError> {
+    let assertion =
+        assertion.ok_or_else(|| ProviderError::new("the client assertion could not be signed"))?;
+    form.append_pair("client_assertion_type", JWT_BEARER).append_pair("client_assertion", &assertion);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -309,7 +273,7 @@ mod tests {
     #[test]
     fn sec_103_an_assertion_names_the_issuer_alone_and_is_never_the_same_twice() {
         let client = secret(Some(AuthenticationMethod::ClientSecretJwt));
-        let claims = || -> serde_json::Value {
+        let claims = || -> Value {
             let body = authenticate(&client, &metadata(None)).body;
             let assertion = form_urlencoded::parse(body.as_bytes())
                 .find(|(name, _)| name == "client_assertion")
@@ -326,15 +290,15 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_does_not_fit_the_algorithm_is_refused_at_once() {
-        assert_eq!(
-            ClientCredentials::private_key("not a key", Algorithm::RS256, None).unwrap_err(),
-            SigningKeyError::NotAKey
-        );
-        assert_eq!(
-            ClientCredentials::private_key("x", Algorithm::HS256, None).unwrap_err(),
-            SigningKeyError::Algorithm
-        );
+    fn a_public_client_says_who_it_is_and_proves_nothing() {
+        let client = ClientAuthentication {
+            credentials: ClientCredentials::Public,
+            preferred: None,
+            secret_algorithm: Algorithm::HS256,
+        };
+        let form = authenticate(&client, &metadata(Some(&["client_secret_post"])));
+        assert_eq!((form.body.as_str(), form.authorization), ("grant_type=x&client_id=my+app", None));
+        assert!(client.secret_as_verification_key().is_none());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! | `jwks` | the provider's keys, and how often they may be fetched |
 //! | `jws` | signatures of ID tokens |
 //! | `client_authentication` | how a client proves who it is |
+//! | `signing_key` | our private keys, and what they sign |
 //! | `token_endpoint` | grants in, tokens out |
 
 mod client_authentication;
@@ -14,6 +15,7 @@ mod discovery;
 mod http;
 mod jwks;
 mod jws;
+mod signing_key;
 mod token_endpoint;
 
 use std::{
@@ -25,10 +27,10 @@ use async_trait::async_trait;
 use url::Url;
 
 pub use client_authentication::{
-    AuthenticationMethod, ClientAuthentication, ClientCredentials, MIN_HMAC_SECRET_BYTES, SigningKeyError,
-    is_symmetric,
+    AuthenticationMethod, ClientAuthentication, ClientCredentials, MIN_HMAC_SECRET_BYTES, is_symmetric,
 };
 pub use jsonwebtoken::Algorithm;
+pub use signing_key::{SigningAlgorithm, SigningKey, SigningKeyError};
 
 use self::{http::BackChannel, jwks::KeyCache};
 use crate::{

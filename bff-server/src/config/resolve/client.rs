@@ -1,9 +1,10 @@
 //! `client`: the authorization server, and our clients there.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::{
     Notes,
@@ -12,7 +13,7 @@ use super::{
 use crate::{
     adapters::oidc::{
         Algorithm, AuthenticationMethod, ClientAuthentication, ClientCredentials, MIN_HMAC_SECRET_BYTES,
-        is_symmetric,
+        SigningAlgorithm, SigningKey, SigningKeyError, is_symmetric,
     },
     config::{
         ClientConfig, ProviderConfig,
@@ -70,7 +71,7 @@ pub(super) fn provider(section: ClientSection, notes: &mut Notes) -> ProviderCon
     }
     let has_hmac_key = |client: &ClientConfig| match &client.authentication.credentials {
         ClientCredentials::Secret(secret) => secret.len() >= MIN_HMAC_SECRET_BYTES,
-        ClientCredentials::PrivateKey { .. } => false,
+        ClientCredentials::PrivateKey(_) | ClientCredentials::Public => false,
     };
     if let Some(i) = symmetric
         && !clients.iter().all(has_hmac_key)
@@ -278,24 +279,15 @@ fn authentication(
         }
     };
     let algorithm_key = at("preferredTokenEndpointSigningAlgorithm");
-    let algorithm: Option<Algorithm> = match algorithm {
-        None => None,
-        Some("ES512") => {
-            notes.problem(&algorithm_key, "ES512 is not supported yet", "use ES256 or ES384");
-            None
-        }
-        Some(name) => {
-            let parsed = name.parse().ok();
-            if parsed.is_none() {
-                notes.problem(
-                    &algorithm_key,
-                    format!("{name:?} is not a signing algorithm"),
-                    "use HS, RS or PS with 256, 384 or 512, ES256, ES384 or EdDSA",
-                );
-            }
-            parsed
-        }
-    };
+    let signing = algorithm.and_then(SigningAlgorithm::from_name);
+    let symmetric = algorithm.and_then(|name| name.parse().ok()).filter(|it| is_symmetric(*it));
+    if let (Some(name), None, None) = (algorithm, signing, symmetric) {
+        notes.problem(
+            &algorithm_key,
+            format!("{name:?} is not a signing algorithm"),
+            "use HS, RS, PS or ES with 256, 384 or 512, or EdDSA",
+        );
+    }
     let section = section.unwrap_or_default();
     if section.kid.as_deref() == Some("") {
         notes.problem(
@@ -308,27 +300,37 @@ fn authentication(
     let credentials = match (section.secret, section.private_key) {
         (Some(secret), None) => text_secret(&at("credentials.secret"), &secret, notes)
             .map(|it| ClientCredentials::Secret(it.into())),
-        (None, Some(pem)) => {
-            let algorithm = algorithm.unwrap_or(Algorithm::RS256);
+        (None, Some(source)) => {
             let key = at("credentials.privateKey");
-            let pem = text_secret(&key, &pem, notes)?;
-            match ClientCredentials::private_key(&pem, algorithm, section.kid) {
-                Ok(credentials) => Some(credentials),
+            let text = Zeroizing::new(text_secret(&key, &source, notes)?);
+            if let Some(symmetric) = symmetric {
+                notes.problem(
+                    &algorithm_key,
+                    format!("{symmetric:?} signs with a secret, but there is a private key"),
+                    "leave it out for the usual algorithm of the key, or name one that fits the key",
+                );
+            }
+            match SigningKey::parse(&text, signing, section.kid) {
+                Ok(signing_key) => Some(ClientCredentials::PrivateKey(Arc::new(signing_key))),
                 Err(error) => {
-                    notes.problem(
-                        &key,
-                        format!("{error} ({algorithm:?})"),
-                        format!("give a PEM private key for {algorithm:?}, or set {algorithm_key} to the key's algorithm"),
-                    );
+                    let fix = match error {
+                        SigningKeyError::OtherAlgorithm(_) => {
+                            format!("leave {algorithm_key} out, or set it to an algorithm of the key's kind")
+                        }
+                        _ => "give a private key as PEM or JWK, for example from `openssl genpkey -algorithm ed25519`"
+                            .to_owned(),
+                    };
+                    notes.problem(&key, error.to_string(), fix);
                     None
                 }
             }
         }
-        (None, None) if preferred == Some(AuthenticationMethod::None) => {
-            Some(ClientCredentials::Secret(String::new().into()))
-        }
+        (None, None) if preferred == Some(AuthenticationMethod::None) => Some(ClientCredentials::Public),
         (None, None) => {
-            notes.missing(&credentials_key, "give `secret` or `privateKey`");
+            notes.missing(
+                &credentials_key,
+                "give `secret` or `privateKey`; for a public client, set preferredTokenEndpointAuthMethod to none",
+            );
             None
         }
         (Some(_), Some(_)) => {
@@ -338,7 +340,7 @@ fn authentication(
     }?;
     let fits = match (preferred, &credentials) {
         (None | Some(AuthenticationMethod::None), _) => true,
-        (Some(AuthenticationMethod::PrivateKeyJwt), it) => matches!(it, ClientCredentials::PrivateKey { .. }),
+        (Some(AuthenticationMethod::PrivateKeyJwt), it) => matches!(it, ClientCredentials::PrivateKey(_)),
         (Some(_), it) => matches!(it, ClientCredentials::Secret(_)),
     };
     if !fits {
@@ -351,7 +353,7 @@ fn authentication(
             "use private_key_jwt with `privateKey`, and the client_secret methods with `secret`",
         );
     }
-    let secret_algorithm = algorithm.filter(|it| is_symmetric(*it)).unwrap_or(Algorithm::HS256);
+    let secret_algorithm = symmetric.unwrap_or(Algorithm::HS256);
     Some(ClientAuthentication { credentials, preferred, secret_algorithm })
 }
 

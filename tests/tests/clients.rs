@@ -1,0 +1,181 @@
+//! Every way to be a client, with the real OpenID Provider: how the client proves who it is, and how its
+//! requests travel. Each is a whole journey: log in, refresh, log out.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+use authtool_tests::browser::{Browser, Page};
+use authtool_tests::{Provider, ProviderOptions, SESSION, Server, ServerConfig, raw, wait};
+use aws_lc_rs::{
+    encoding::AsDer as _,
+    rsa::{KeyPair as RsaKeyPair, KeySize},
+    signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING,
+        EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair,
+    },
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+
+struct Journey {
+    provider: Provider,
+    server: Server,
+    browser: Browser,
+}
+
+impl Journey {
+    /// A provider that registered the client as `client`, and insists on some things; a server configured to
+    /// suit it.
+    async fn begin(
+        client: Value,
+        insists_on: &[&'static str],
+        configure: impl FnOnce(&mut ServerConfig),
+    ) -> Self {
+        let mut config = ServerConfig::new("http://127.0.0.1:9");
+        let mut options = ProviderOptions::new(&config.app());
+        options.access_token_ttl = 1;
+        options.client = client;
+        options.insists_on = insists_on.to_vec();
+        // For registrations by `jwks_uri`: where the server publishes the client's keys.
+        if options.client.get("jwks_uri").is_some() {
+            options.client["jwks_uri"] = json!(format!("{}/bff/oauth/jwks", config.app()));
+        }
+        let provider = Provider::start(&options).await;
+        provider.register(&mut config);
+        config.set("/session/sessionJitterSecs", json!(0));
+        configure(&mut config);
+        let server = Server::start(config).await;
+        Self { provider, server, browser: Browser::new() }
+    }
+
+    async fn log_in(&self, login: &str) -> Page {
+        let page = self.browser.follow(&self.server.public, self.server.bff("/login")).go().await;
+        assert!(self.provider.is_here(&page.url), "the provider shows its login page: {page:#?}");
+        self.provider.log_in(&self.browser, page, login).await
+    }
+
+    async fn token(&self) -> Value {
+        let answer = self.server.token_for(&self.browser.cookie(SESSION).unwrap_or_default()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    }
+
+    /// Logs in, waits for a refresh, and logs out; the answer is the token after the refresh.
+    async fn whole(&self) -> Value {
+        let page = self.log_in("ada").await;
+        assert_eq!(page.url, self.server.public, "{page:#?}");
+        let session = self.browser.fetch(&self.server.public, self.server.bff("/session")).go().await;
+        assert_eq!(session.json()["email"], "ada@example.com", "{session:?}");
+        let first = self.token().await;
+        let refreshed = wait::until("the access token is another", async || {
+            let next = self.token().await;
+            (next["access_token"] != first["access_token"]).then_some(next)
+        })
+        .await;
+        let page =
+            self.browser.follow(&self.server.public, self.server.bff("/logout")).posting("").go().await;
+        let page = self.provider.confirm_logout(&self.browser, page).await;
+        assert_eq!(page.url, self.server.public, "{page:#?}");
+        let session = self.browser.fetch(&self.server.public, self.server.bff("/session")).go().await;
+        assert_eq!(session.status, 401, "{session:?}");
+        refreshed
+    }
+}
+
+fn pem(der: &[u8]) -> String {
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der))
+}
+
+fn ec_key(algorithm: &'static EcdsaSigningAlgorithm) -> String {
+    pem(EcdsaKeyPair::generate(algorithm).unwrap().to_pkcs8v1().unwrap().as_ref())
+}
+
+fn rsa_key() -> String {
+    pem(RsaKeyPair::generate(KeySize::Rsa2048).unwrap().as_der().unwrap().as_ref())
+}
+
+/// The registration of a client that publishes its keys where the server serves them.
+fn by_published_key(algorithm: &str) -> Value {
+    json!({
+        "client_secret": null,
+        "token_endpoint_auth_method": "private_key_jwt",
+        "token_endpoint_auth_signing_alg": algorithm,
+        "jwks_uri": "",
+    })
+}
+
+#[tokio::test]
+async fn a_client_proves_itself_with_its_secret_in_every_way() {
+    for method in ["client_secret_basic", "client_secret_post", "client_secret_jwt"] {
+        let journey = Journey::begin(json!({"token_endpoint_auth_method": method}), &[], |config| {
+            config.set("/client/preferredTokenEndpointAuthMethod", json!(method));
+        })
+        .await;
+        assert_eq!(journey.whole().await["token_type"], "Bearer", "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_without_a_secret_says_so() {
+    let journey =
+        Journey::begin(json!({"token_endpoint_auth_method": "none", "client_secret": null}), &[], |config| {
+            config.remove("/client/credentials");
+            config.set("/client/preferredTokenEndpointAuthMethod", json!("none"));
+        })
+        .await;
+    journey.whole().await;
+}
+
+#[tokio::test]
+async fn a_client_proves_itself_with_a_private_key_of_every_kind_which_the_server_publishes() {
+    let rsa = rsa_key();
+    for (algorithm, key) in [
+        ("RS256", rsa.clone()),
+        ("PS256", rsa.clone()),
+        ("PS512", rsa),
+        ("ES256", ec_key(&ECDSA_P256_SHA256_FIXED_SIGNING)),
+        ("ES384", ec_key(&ECDSA_P384_SHA384_FIXED_SIGNING)),
+        ("ES512", ec_key(&ECDSA_P521_SHA512_FIXED_SIGNING)),
+        ("EdDSA", pem(Ed25519KeyPair::generate().unwrap().to_pkcs8().unwrap().as_ref())),
+    ] {
+        let journey = Journey::begin(by_published_key(algorithm), &[], |config| {
+            config
+                .set("/client/credentials", json!({"privateKey": key}))
+                .set("/client/preferredTokenEndpointSigningAlgorithm", json!(algorithm));
+        })
+        .await;
+        journey.whole().await;
+
+        let keys = raw::get(&journey.server.public, "/bff/oauth/jwks").send().await;
+        assert_eq!(keys.status, 200, "{keys:?}");
+        assert_eq!(keys.header("content-type"), "application/jwk-set+json");
+        assert_eq!(keys.header("cache-control"), "public, max-age=300");
+        let key = &keys.json()["keys"][0];
+        assert_eq!((&key["alg"], &key["use"]), (&json!(algorithm), &json!("sig")), "{keys:?}");
+        assert!(key["kid"].as_str().is_some_and(|kid| !kid.is_empty()), "{keys:?}");
+        for secret in ["d", "p", "q", "dp", "dq", "qi"] {
+            assert!(key.get(secret).is_none(), "{algorithm}: {secret} is published");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_private_key_may_be_a_jwk_with_a_name_of_its_own() {
+    // RFC 8037 appendix A.1.
+    let jwk = json!({
+        "kty": "OKP", "crv": "Ed25519", "kid": "ours",
+        "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    });
+    let journey = Journey::begin(by_published_key("EdDSA"), &[], |config| {
+        config.set("/client/credentials", json!({"privateKey": jwk.to_string()}));
+    })
+    .await;
+    journey.whole().await;
+    let keys = raw::get(&journey.server.public, "/bff/oauth/jwks/").send().await.json();
+    assert_eq!(keys["keys"][0]["kid"], "ours", "{keys}");
+}
