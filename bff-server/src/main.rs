@@ -81,13 +81,15 @@ fn check(path: &std::path::Path) -> Outcome {
     for warning in &config.warnings {
         say(&mut out, &format!("warning: {warning}"));
     }
-    let (server, issuer) = (&config.server, &config.provider.issuer);
+    let server = &config.server;
     say(&mut out, &format!("{} is a good configuration", path.display()));
     say(&mut out, &format!("  browsers   {} under {}/", server.public, server.api_prefix));
     say(&mut out, &format!("  gateways   {}", server.internal));
-    say(&mut out, &format!("  provider   {issuer}"));
+    for issuer in &config.provider.issuers {
+        say(&mut out, &format!("  provider   {}", issuer.issuer));
+    }
     for client in &config.provider.clients {
-        say(&mut out, &format!("  client     {} comes back to {}", client.client_id, client.redirect_uri));
+        say(&mut out, &format!("  client     {} comes back to {}", client.name, client.redirect_uri));
     }
     Ok(())
 }

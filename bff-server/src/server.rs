@@ -29,12 +29,11 @@ use crate::{
         SystemClock, SystemEntropy,
         embedded::{EmbeddedStore, OpenError},
         measured::MeasuredStore,
-        oidc::{OidcProvider, ProviderSettings},
+        oidc::{OidcProvider, OidcProviders, ProviderSettings, RegisteredClient},
         redis::RedisStore,
     },
-    config::{ClientConfig, Config, StoreConfig},
+    config::{ClientConfig, Config, IssuerConfig, StoreConfig},
     domain::{
-        metadata::Transport,
         return_url::ReturnUrls,
         scope,
         session_id::{CookieKey, SessionCookie},
@@ -45,7 +44,8 @@ use crate::{
     seal::{KeyMaterial, RecordCodec, Sealer},
     service::{
         back_channel::BackChannelLogouts,
-        login::{LoginClient, Logins},
+        clients::{Client, Clients},
+        login::Logins,
         logout::Logouts,
         sessions::{Sessions, SessionsParts},
     },
@@ -117,9 +117,14 @@ impl Bff {
             tokio::spawn(async move { stop.run_until_cancelled(work).await });
         };
 
-        let provider =
-            Arc::new(OidcProvider::new(provider_settings(config), Arc::clone(&clock), Arc::clone(&entropy))?);
-        background(Box::pin(Arc::clone(&provider).keep_fresh()));
+        let mut providers = Vec::new();
+        for issuer in &config.provider.issuers {
+            let settings = provider_settings(config, issuer);
+            let provider = Arc::new(OidcProvider::new(settings, Arc::clone(&clock), Arc::clone(&entropy))?);
+            background(Box::pin(Arc::clone(&provider).keep_fresh()));
+            providers.push(provider);
+        }
+        let provider = Arc::new(OidcProviders::new(providers));
         let embedded = |store: EmbeddedStore| -> Arc<dyn SessionStore> {
             let store = Arc::new(store);
             let sweeping = Arc::clone(&store);
@@ -286,18 +291,23 @@ fn quick(stream: TcpStream) -> TokioIo<TcpStream> {
     TokioIo::new(stream)
 }
 
-fn provider_settings(config: &Config) -> ProviderSettings {
-    let provider = &config.provider;
+fn provider_settings(config: &Config, issuer: &IssuerConfig) -> ProviderSettings {
+    let clients = || config.provider.clients.iter().filter(|client| client.issuer == issuer.issuer);
     ProviderSettings {
-        issuer: provider.issuer.clone(),
-        metadata_url: provider.metadata_url.clone(),
-        issues_id_tokens: provider.clients.iter().any(|client| scope::contains_openid(&client.scope)),
-        transport: if provider.allow_insecure_http { Transport::MayBePlain } else { Transport::Encrypted },
-        id_token_algorithms: provider.id_token_algorithms.clone(),
-        clients: provider
-            .clients
-            .iter()
-            .map(|client| (client.client_id.clone(), client.authentication.clone()))
+        issuer: issuer.issuer.clone(),
+        metadata: issuer.metadata.clone(),
+        configured_metadata: issuer.endpoints.clone(),
+        issues_id_tokens: clients().any(|client| scope::contains_openid(&client.scope)),
+        transport: issuer.transport(),
+        clients: clients()
+            .map(|client| {
+                let registered = RegisteredClient {
+                    client_id: client.client_id.clone(),
+                    authentication: client.authentication.clone(),
+                    id_token_algorithms: client.id_token_algorithms.clone(),
+                };
+                (client.name.clone(), registered)
+            })
             .collect::<HashMap<_, _>>(),
     }
 }
@@ -318,6 +328,10 @@ fn assemble(
     let sessions = Arc::new(Sessions::new(SessionsParts {
         store: Arc::clone(&store),
         server: Arc::clone(&server),
+        clients: Arc::new(Clients::new(
+            config.provider.clients.iter().map(client).collect(),
+            config.provider.default_client,
+        )),
         codec: RecordCodec::new(Sealer::new(&config.session.encryption_keys)),
         lifetimes: config.session.lifetimes.clone(),
         user_claims: config.session.user_claims.clone(),
@@ -330,29 +344,12 @@ fn assemble(
         entropy: Arc::clone(&entropy),
         tasks: tasks.clone(),
     }));
-    let clients: Vec<_> = config.provider.clients.iter().map(|client| login_client(config, client)).collect();
-    let logins = Logins::new(
-        config.provider.issuer.clone(),
-        clients.clone(),
-        config.provider.default_client,
-        return_urls.clone(),
-        Arc::clone(&sessions),
-        tasks,
-    );
-    let post_logout = config
-        .provider
-        .clients
-        .iter()
-        .filter_map(|client| Some((client.client_id.clone(), client.post_logout_redirect_uri.clone()?)))
-        .collect();
+    let logins = Logins::new(return_urls.clone(), Arc::clone(&sessions), tasks);
     App {
         mode: config.session.mode,
         logins: Arc::new(logins),
-        logouts: Logouts::new(Arc::clone(&sessions), post_logout),
-        back_channel: BackChannelLogouts::new(
-            Arc::clone(&sessions),
-            clients.iter().map(|it| (it.client_id.clone(), it.id_token_issuer.clone())).collect(),
-        ),
+        logouts: Logouts::new(Arc::clone(&sessions)),
+        back_channel: BackChannelLogouts::new(Arc::clone(&sessions)),
         sessions,
         sealer: Sealer::new(&config.session.encryption_keys),
         cookies: CookiePolicy::new(&config.session.cookie),
@@ -377,13 +374,16 @@ fn session_cookie(config: &Config) -> SessionCookie {
     SessionCookie::new(session_cookie_name(&config.session.cookie), key(keys.current()), retired)
 }
 
-fn login_client(config: &Config, client: &ClientConfig) -> LoginClient {
-    LoginClient {
+fn client(client: &ClientConfig) -> Client {
+    Client {
+        name: client.name.clone(),
         client_id: client.client_id.clone(),
+        issuer: client.issuer.clone(),
         redirect_uri: client.redirect_uri.as_str().to_owned(),
         scope: client.scope.clone(),
         max_age: client.extra.iter().find(|(name, _)| name == "max_age").and_then(|(_, it)| it.parse().ok()),
         extra: client.extra.clone(),
-        id_token_issuer: client.id_token_issuer.clone().unwrap_or_else(|| config.provider.issuer.clone()),
+        id_token_issuer: client.id_token_issuer.clone(),
+        post_logout_redirect_uri: client.post_logout_redirect_uri.clone(),
     }
 }

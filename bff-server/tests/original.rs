@@ -6,7 +6,9 @@ use std::path::Path;
 
 use authtool_bff::{
     Config,
+    adapters::oidc::MetadataSource,
     config::{Mode, SameSite, StoreConfig},
+    domain::expected_issuer::ExpectedIssuer,
 };
 use aws_lc_rs::{
     encoding::{AsDer as _, Pkcs8V1Der},
@@ -63,9 +65,11 @@ fn the_smallest_configuration_with_an_inline_redis() {
 fn several_clients_with_every_cookie_setting() {
     let config = load("several-clients-token-mediation.json");
     assert_eq!(config.provider.clients.len(), 2);
-    assert_eq!(config.provider.clients[0].id_token_issuer.as_deref(), Some("https://login.example.com"));
+    let issuer = ExpectedIssuer::Exactly("https://login.example.com".into());
+    assert_eq!(config.provider.clients[0].id_token_issuer, issuer);
+    let MetadataSource::At(places) = &config.provider.issuers[0].metadata else { panic!("it is fetched") };
     assert_eq!(
-        config.provider.metadata_url.as_str(),
+        places[0].as_str(),
         "https://login.example.com/oauth2/default/.well-known/oauth-authorization-server"
     );
     assert_eq!(config.session.cookie.same_site, SameSite::Lax);

@@ -6,7 +6,8 @@ pub const SESSION: &str = "/session";
 /// Starts a login. A navigation; see [`param::REDIRECT_URI`] and [`param::CLIENT`].
 pub const LOGIN: &str = "/login";
 
-/// Where the authorization server sends the browser back to (RFC 6749 §4.1.2).
+/// Where the authorization server sends the browser back to (RFC 6749 §4.1.2). With several authorization servers
+/// each has a segment of its own behind it (RFC 9700 §4.4.2).
 pub const OAUTH_CALLBACK: &str = "/oauth/callback";
 
 /// Ends the session, here and at the OpenID Provider. A navigation.
@@ -48,11 +49,14 @@ pub mod param {
     /// On `/login` and `/logout`: where in the app to return to. A URL of an allowed origin.
     pub const REDIRECT_URI: &str = "redirect_uri";
 
-    /// On `/login`: the `clientId` to log in with, when the server has several clients.
+    /// On `/login`: the client to log in with, by its `name` or `clientId`, when the server has several.
     pub const CLIENT: &str = "client";
 
     /// On `/-/sessions/end`: whose sessions, by `sub`.
     pub const SUBJECT: &str = "subject";
+
+    /// On `/-/sessions/end`: at which issuer; without it, at all that are configured.
+    pub const ISSUER: &str = "issuer";
 
     /// On `/oidc/logout/backchannel`: the signed report.
     pub const LOGOUT_TOKEN: &str = "logout_token";

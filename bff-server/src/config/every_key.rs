@@ -67,6 +67,52 @@ fn without_inline_client() -> Value {
     json!({"client": {"clientId": null, "redirect_uri": null, "credentials": null}})
 }
 
+/// The keys of an authorization server, of all clients or of one in the list.
+fn issuer_rows() -> Vec<Row> {
+    let places =
+        || json!(["", "/x", "http://op.example/x", "https://a:b@op.example", "https://op.example#x"]);
+    let tenants = || json!({"idTokenValidationIssuer": "https://op.example/{tenantid}"});
+    let cases: [(&str, Value, Value); 16] = [
+        (
+            "issuer",
+            json!({}),
+            json!(["", "op.example", "http://op.example", "https://op.example?x", "https://op.example#x"]),
+        ),
+        ("issuerMetadataSegment", json!({}), json!(["", "openid-configuration"])),
+        ("metadataUrl", json!({}), places()),
+        ("endpoints.authorization", json!({}), places()),
+        ("endpoints.token", json!({}), places()),
+        ("endpoints.jwks", json!({}), places()),
+        ("endpoints.userinfo", json!({}), places()),
+        ("endpoints.endSession", json!({}), places()),
+        ("endpoints.revocation", json!({}), places()),
+        ("endpoints.pushedAuthorizationRequest", json!({}), places()),
+        ("allowInsecureHttp", json!({}), json!([])),
+        ("idTokenSigningAlgorithms", json!({}), json!([[], ["none"], ["HS256"], ["RS256", "rs256"]])),
+        ("idTokenSigningAlgorithms[]", json!({}), json!(["", "none", "HS256"])),
+        ("allowedTenants", tenants(), json!([[], ["contoso.com"], ["*", "*"]])),
+        ("allowedTenants[]", tenants(), json!(["", "common", "{tenantid}"])),
+        ("name", json!({}), json!(["", "a\tb"])),
+    ];
+    let mut rows = Vec::new();
+    for (name, context, wrong) in cases {
+        let leak = |text: String| -> &'static str { text.leak() };
+        let (inline, listed) = (leak(format!("client.{name}")), leak(format!("client.clients[].{name}")));
+        if wrong == json!([]) {
+            rows.extend([inline, listed].map(|key| any(key, "both values are good")));
+            continue;
+        }
+        rows.push(row_in(inline, json!({"client": context.clone()}), wrong.clone()));
+        let mut entry = good()["client"].clone();
+        merge(&mut entry, &context);
+        let mut context = without_inline_client();
+        context["client"]["issuer"] = Value::Null;
+        context["client"]["clients"] = json!([entry]);
+        rows.push(row_in(listed, context, wrong));
+    }
+    rows
+}
+
 /// The keys of a client, inline or in the list.
 fn client_rows() -> Vec<Row> {
     const TRUTH: &str = "both values are good";
@@ -237,18 +283,11 @@ fn server_rows() -> Vec<Row> {
 fn rows() -> Vec<Row> {
     let mut rows = vec![
         any("$schema", "it is for editors"),
-        row(
-            "client.issuer",
-            json!(["", "op.example", "http://op.example", "https://op.example?x", "https://op.example#x"]),
-        ),
-        row("client.issuerMetadataSegment", json!(["", "openid-configuration"])),
-        row("client.idTokenSigningAlgorithms", json!([[], ["none"], ["HS256"], ["RS256", "rs256"]])),
-        row("client.idTokenSigningAlgorithms[]", json!(["", "none", "HS256"])),
-        any("client.allowInsecureHttp", "both values are good"),
         row_in("client.clients", without_inline_client(), json!([[], [7], [{}]])),
         row("connections.*.type", json!(["", "etcd", "Redis"])),
         row("connections.*.config.path", json!([""])),
     ];
+    rows.extend(issuer_rows());
     rows.extend(client_rows());
     rows.extend(redis_rows());
     rows.extend(session_rows());

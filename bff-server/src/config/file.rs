@@ -50,6 +50,25 @@ macro_rules! sections {
 
 sections! {
     shared {
+        /// The issuer, exactly as its metadata spells it, to the last slash. Required. One of several clients takes
+        /// the section's if it names none, and what describes it: `issuerMetadataSegment`, `metadataUrl`,
+        /// `endpoints` and `allowInsecureHttp` belong beside their issuer.
+        pub(super) issuer: Option<String>,
+        /// What follows the issuer in the URL of its metadata; `/.well-known/oauth-authorization-server` is also
+        /// looked for between host and path, where RFC 8414 puts it. Default: `/.well-known/openid-configuration`.
+        pub(super) issuer_metadata_segment: Option<String>,
+        /// The URL of the metadata, where it does not follow from the issuer. Default: it does.
+        pub(super) metadata_url: Option<String>,
+        /// Endpoints that the metadata lacks, or that take the place of those in it. With `authorization` and
+        /// `token`, no metadata is fetched at all. Default: none.
+        pub(super) endpoints: EndpointsSection,
+        /// Lets the issuer and its endpoints be plain http on other hosts than this one, for closed development
+        /// networks. Default: false.
+        pub(super) allow_insecure_http: Option<bool>,
+        /// The signature algorithms accepted for ID tokens. Default: `["RS256"]`.
+        pub(super) id_token_signing_algorithms: Option<Vec<String>>,
+        /// With several clients: what `/login?client=…` selects this one by. Default: its `clientId`.
+        pub(super) name: Option<String>,
         /// The client id that the authorization server registered. Required.
         pub(super) client_id: Option<SecretSource>,
         /// This server's public callback, `https://…{apiPrefix}/oauth/callback`, as registered. Required.
@@ -64,8 +83,11 @@ sections! {
         /// With several clients: whether `/login` uses this one when it selects none. Default: false; the
         /// first.
         pub(super) default: Option<bool>,
-        /// The issuer of ID tokens, where it is not the metadata's.
+        /// The issuer of ID tokens, where it is not the metadata's. `{tenantid}` in it (or in the issuer) stands for
+        /// the token's own tenant (`tid`), which must be one of `allowedTenants`. Default: the issuer.
         pub(super) id_token_validation_issuer: Option<String>,
+        /// The tenants that `{tenantid}` may stand for, by their ids; `["*"]` for all there are. Default: none.
+        pub(super) allowed_tenants: Option<Vec<String>>,
         /// Where the provider sends the browser after a logout, as registered; usually
         /// `https://…{apiPrefix}/oidc/logout/callback`. Default: not sent.
         pub(super) post_logout_redirect_uri: Option<String>,
@@ -79,21 +101,33 @@ sections! {
 
     /// The authorization server, and one client inline or several in `clients`.
     struct ClientSection {
-        /// The issuer, exactly as its metadata spells it, to the last slash. Required.
-        pub(super) issuer: Option<String>,
-        /// What follows the issuer in the URL of its metadata. Default: `/.well-known/openid-configuration`.
-        pub(super) issuer_metadata_segment: Option<String>,
-        /// The signature algorithms accepted for ID tokens. Default: `["RS256"]`.
-        pub(super) id_token_signing_algorithms: Option<Vec<String>>,
-        /// Lets the issuer and its endpoints be plain http on other hosts than this one, for closed development
-        /// networks. Default: false.
-        pub(super) allow_insecure_http: bool,
-        /// Several clients at the same authorization server; `/login?client=…` selects one.
+        /// Several clients, at this authorization server or at their own; `/login?client=…` selects one.
         pub(super) clients: Option<Vec<ClientEntry>>,
     }
 
     /// One of several clients.
     struct ClientEntry {}
+}
+
+/// Endpoints of an authorization server, each an absolute https URL.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct EndpointsSection {
+    /// The authorization endpoint.
+    pub(super) authorization: Option<String>,
+    /// The token endpoint.
+    pub(super) token: Option<String>,
+    /// The keys of ID tokens.
+    pub(super) jwks: Option<String>,
+    /// `UserInfo`, or what answers a user's claims in its place.
+    pub(super) userinfo: Option<String>,
+    /// Where browsers log out.
+    pub(super) end_session: Option<String>,
+    /// Where tokens are revoked.
+    pub(super) revocation: Option<String>,
+    /// Where authorization requests are pushed.
+    pub(super) pushed_authorization_request: Option<String>,
 }
 
 /// A shared secret or a private key.

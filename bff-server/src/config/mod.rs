@@ -22,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Map, Value};
 use url::{Origin, Url};
 
 pub use problem::{ConfigProblem, ConfigProblems};
@@ -29,10 +30,10 @@ use read::Format;
 
 use crate::{
     adapters::{
-        oidc::{Algorithm, ClientAuthentication},
+        oidc::{Algorithm, ClientAuthentication, MetadataSource},
         redis::RedisSettings,
     },
-    domain::session::Lifetimes,
+    domain::{expected_issuer::ExpectedIssuer, metadata::Transport, session::Lifetimes},
     seal::KeyList,
 };
 
@@ -51,28 +52,46 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
-/// The authorization server.
+/// The authorization servers, and our clients there.
 #[derive(Clone, Debug)]
 pub struct ProviderConfig {
-    /// `client.issuer`, exactly as written.
-    pub issuer: String,
-    /// The issuer with `client.issuerMetadataSegment`.
-    pub metadata_url: Url,
-    /// `client.idTokenSigningAlgorithms`.
-    pub id_token_algorithms: Vec<Algorithm>,
-    /// `client.allowInsecureHttp`.
-    pub allow_insecure_http: bool,
+    /// Each issuer once.
+    pub issuers: Vec<IssuerConfig>,
     /// `client.clients`, or the one inline.
     pub clients: Vec<ClientConfig>,
     /// Which of them `/login` uses when it is told nothing.
     pub default_client: usize,
 }
 
-/// One client at the authorization server.
+/// One authorization server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerConfig {
+    /// `issuer`, exactly as written.
+    pub issuer: String,
+    /// `issuerMetadataSegment` or `metadataUrl`, if there is anything to fetch.
+    pub metadata: MetadataSource,
+    /// `endpoints`, by the names of their metadata.
+    pub endpoints: Map<String, Value>,
+    /// `allowInsecureHttp`.
+    pub allow_insecure_http: bool,
+}
+
+impl IssuerConfig {
+    /// Whether its endpoints must be encrypted.
+    pub fn transport(&self) -> Transport {
+        if self.allow_insecure_http { Transport::MayBePlain } else { Transport::Encrypted }
+    }
+}
+
+/// One client at an authorization server.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
+    /// `name`, or `clientId`.
+    pub name: String,
     /// `clientId`.
     pub client_id: String,
+    /// The issuer of its authorization server, one of [`ProviderConfig::issuers`].
+    pub issuer: String,
     /// `redirect_uri`.
     pub redirect_uri: Url,
     /// `credentials`, `preferredTokenEndpointAuthMethod` and `preferredTokenEndpointSigningAlgorithm`.
@@ -81,8 +100,10 @@ pub struct ClientConfig {
     pub scope: String,
     /// `extra`, in order; an array is one parameter per item.
     pub extra: Vec<(String, String)>,
-    /// `idTokenValidationIssuer`.
-    pub id_token_issuer: Option<String>,
+    /// `idTokenSigningAlgorithms`.
+    pub id_token_algorithms: Vec<Algorithm>,
+    /// `idTokenValidationIssuer` or the issuer, with `allowedTenants`.
+    pub id_token_issuer: ExpectedIssuer,
     /// `postLogoutRedirectUri`.
     pub post_logout_redirect_uri: Option<Url>,
 }
@@ -298,7 +319,7 @@ impl Config {
     }
 
     fn from_value(
-        mut value: serde_json::Value,
+        mut value: Value,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigProblems> {
         let mut problems = ConfigProblems::default();

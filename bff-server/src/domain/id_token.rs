@@ -11,7 +11,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::{
-    credential::{AccessToken, AuthorizationCode},
+    credential::{AccessToken, AuthorizationCode, IdToken},
+    expected_issuer::ExpectedIssuer,
     time::UnixSeconds,
 };
 
@@ -115,7 +116,7 @@ pub struct Identity {
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
     /// The configured issuer, or `idTokenValidationIssuer`.
-    pub issuer: &'a str,
+    pub issuer: &'a ExpectedIssuer,
     /// The client of this flow.
     pub client_id: &'a str,
     /// The nonce of this flow.
@@ -124,6 +125,16 @@ pub struct Expected<'a> {
     pub code: &'a AuthorizationCode,
     /// `max_age` in seconds, if it was sent.
     pub max_age: Option<u64>,
+}
+
+impl IdToken {
+    /// The issuer that a token claims, before anything about it is verified: good for finding the keys to verify
+    /// it with, and for nothing else.
+    pub fn claimed_issuer(&self) -> Option<String> {
+        let payload = URL_SAFE_NO_PAD.decode(self.expose().split('.').nth(1)?).ok()?;
+        let claims: Map<String, Value> = serde_json::from_slice(&payload).ok()?;
+        claims.get("iss")?.as_str().map(str::to_owned)
+    }
 }
 
 impl SignedClaims {
@@ -159,7 +170,8 @@ impl SignedClaims {
         access_token: &AccessToken,
         now: UnixSeconds,
     ) -> Result<Identity, IdTokenRefusal> {
-        let identity = self.validate_common(&login.issuer, client_id, now)?;
+        let issuer = ExpectedIssuer::Exactly(login.issuer.clone());
+        let identity = self.validate_common(&issuer, client_id, now)?;
         if identity.subject != login.subject {
             return Err(IdTokenRefusal::OtherLogin);
         }
@@ -180,7 +192,7 @@ impl SignedClaims {
 
     fn validate_common(
         &self,
-        issuer: &str,
+        issuer: &ExpectedIssuer,
         client_id: &str,
         now: UnixSeconds,
     ) -> Result<Identity, IdTokenRefusal> {
@@ -188,10 +200,7 @@ impl SignedClaims {
         if !is_id_token || self.claims.contains_key("events") {
             return Err(IdTokenRefusal::Kind);
         }
-        // Exactly: no trailing slash, case or port is forgiven.
-        if self.text("iss") != Some(issuer) {
-            return Err(IdTokenRefusal::Issuer);
-        }
+        let issuer = self.text("iss").filter(|_| issuer.is_of(&self.claims)).ok_or(IdTokenRefusal::Issuer)?;
         let audience_is_us = match self.claims.get("aud") {
             Some(Value::String(one)) => one == client_id,
             Some(Value::Array(list)) => matches!(list.as_slice(), [Value::String(one)] if one == client_id),
@@ -307,8 +316,11 @@ mod tests {
     const NOW: UnixSeconds = UnixSeconds::new(1_800_000_000);
     static CODE: LazyLock<AuthorizationCode> = LazyLock::new(|| AuthorizationCode::parse("code").unwrap());
 
+    static ISSUER: LazyLock<ExpectedIssuer> =
+        LazyLock::new(|| ExpectedIssuer::Exactly("https://op.example".into()));
+
     fn expected() -> Expected<'static> {
-        Expected { issuer: "https://op.example", client_id: "app", nonce: "n-1", code: &CODE, max_age: None }
+        Expected { issuer: &ISSUER, client_id: "app", nonce: "n-1", code: &CODE, max_age: None }
     }
 
     fn good() -> Value {

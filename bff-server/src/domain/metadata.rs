@@ -1,16 +1,21 @@
 //! What an authorization server says about itself (OpenID Connect Discovery 1.0 §3, RFC 8414 §2).
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use url::Url;
 
 /// The members we use. Unknown ones are ignored, as the specifications ask.
 #[derive(Clone, Debug, Deserialize)]
 struct Document {
     issuer: String,
-    authorization_endpoint: String,
-    token_endpoint: String,
+    #[serde(default)]
+    authorization_endpoint: Option<String>,
+    #[serde(default)]
+    token_endpoint: Option<String>,
     #[serde(default)]
     jwks_uri: Option<String>,
+    #[serde(default)]
+    userinfo_endpoint: Option<String>,
     #[serde(default)]
     end_session_endpoint: Option<String>,
     #[serde(default)]
@@ -43,6 +48,8 @@ pub struct ProviderMetadata {
     pub token_endpoint: Url,
     /// RFC 7517 keys for ID tokens.
     pub jwks_uri: Option<Url>,
+    /// OpenID Connect Core 1.0 §5.3.
+    pub userinfo_endpoint: Option<Url>,
     /// OpenID Connect RP-Initiated Logout 1.0 §2.1.
     pub end_session_endpoint: Option<Url>,
     /// RFC 7009.
@@ -58,13 +65,27 @@ pub struct ProviderMetadata {
 /// Why a metadata document is not used. The whole document is refused: half a provider is a trap.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableMetadata {
-    /// Not JSON, or a member has the wrong type.
-    #[error("the metadata is not a JSON document of the expected form (near line {line}, column {column})")]
+    /// Not a JSON object.
+    #[error("the metadata is not a JSON object (near line {line}, column {column})")]
     Malformed {
         /// Line of the first surprise.
         line: usize,
         /// Column of the first surprise.
         column: usize,
+    },
+    /// A member has the wrong type.
+    #[error("the metadata's {member} is not of the expected type")]
+    Type {
+        /// The member's name.
+        member: String,
+    },
+    /// An endpoint without which there is no login.
+    #[error(
+        "the metadata has no {member}; if the provider has one all the same, give it in client.endpoints"
+    )]
+    Missing {
+        /// The member's name.
+        member: &'static str,
     },
     /// OpenID Connect Discovery 1.0 §4.3.
     #[error(
@@ -89,14 +110,40 @@ pub enum UnusableMetadata {
 }
 
 impl ProviderMetadata {
-    /// Reads and checks a document.
+    /// Reads and checks a document. `configured` members take the place of those in the document, and are checked
+    /// as they are; nothing takes the place of its `issuer`.
     pub fn parse(
         document: &[u8],
+        configured: &Map<String, Value>,
         configured_issuer: &str,
         transport: Transport,
     ) -> Result<Self, UnusableMetadata> {
-        let document: Document = serde_json::from_slice(document)
+        let mut document: Map<String, Value> = serde_json::from_slice(document)
             .map_err(|error| UnusableMetadata::Malformed { line: error.line(), column: error.column() })?;
+        for (member, value) in configured.iter().filter(|(member, _)| *member != "issuer") {
+            document.insert(member.clone(), value.clone());
+        }
+        Self::check(document, configured_issuer, transport)
+    }
+
+    /// Makes metadata of configured members alone, where there is no document.
+    pub fn of_configuration(
+        configured: &Map<String, Value>,
+        issuer: &str,
+        transport: Transport,
+    ) -> Result<Self, UnusableMetadata> {
+        let mut document = configured.clone();
+        document.insert("issuer".to_owned(), issuer.into());
+        Self::check(document, issuer, transport)
+    }
+
+    fn check(
+        document: Map<String, Value>,
+        configured_issuer: &str,
+        transport: Transport,
+    ) -> Result<Self, UnusableMetadata> {
+        let document: Document = serde_path_to_error::deserialize(Value::Object(document))
+            .map_err(|error| UnusableMetadata::Type { member: member_of(error.path()) })?;
         if document.issuer != configured_issuer {
             return Err(UnusableMetadata::Issuer {
                 found: document.issuer.chars().take(200).collect(),
@@ -111,13 +158,18 @@ impl ProviderMetadata {
             return Err(UnusableMetadata::NoS256);
         }
         Ok(Self {
-            authorization_endpoint: endpoint(
+            authorization_endpoint: required(
                 "authorization_endpoint",
-                &document.authorization_endpoint,
+                document.authorization_endpoint.as_deref(),
                 transport,
             )?,
-            token_endpoint: endpoint("token_endpoint", &document.token_endpoint, transport)?,
+            token_endpoint: required("token_endpoint", document.token_endpoint.as_deref(), transport)?,
             jwks_uri: optional("jwks_uri", document.jwks_uri.as_deref(), transport)?,
+            userinfo_endpoint: optional(
+                "userinfo_endpoint",
+                document.userinfo_endpoint.as_deref(),
+                transport,
+            )?,
             end_session_endpoint: optional(
                 "end_session_endpoint",
                 document.end_session_endpoint.as_deref(),
@@ -138,6 +190,22 @@ impl ProviderMetadata {
     }
 }
 
+/// The name of a member that is ours to expect, whatever the document says.
+fn member_of(path: &serde_path_to_error::Path) -> String {
+    match path.iter().next() {
+        Some(serde_path_to_error::Segment::Map { key }) => key.clone(),
+        _ => "issuer".to_owned(),
+    }
+}
+
+fn required(
+    member: &'static str,
+    value: Option<&str>,
+    transport: Transport,
+) -> Result<Url, UnusableMetadata> {
+    value.ok_or(UnusableMetadata::Missing { member }).and_then(|value| endpoint(member, value, transport))
+}
+
 fn optional(
     member: &'static str,
     value: Option<&str>,
@@ -146,16 +214,20 @@ fn optional(
     value.map(|value| endpoint(member, value, transport)).transpose()
 }
 
-/// Absolute, encrypted (or on this machine), and nothing but a place.
 fn endpoint(member: &'static str, value: &str, transport: Transport) -> Result<Url, UnusableMetadata> {
-    let url = Url::parse(value).map_err(|_| UnusableMetadata::Endpoint { member })?;
+    endpoint_url(value, transport).ok_or(UnusableMetadata::Endpoint { member })
+}
+
+/// A URL that may be an endpoint: absolute, encrypted (or on this machine), and nothing but a place.
+pub fn endpoint_url(value: &str, transport: Transport) -> Option<Url> {
+    let url = Url::parse(value).ok()?;
     let transported = match url.scheme() {
         "https" => true,
         "http" => is_loopback(&url) || transport == Transport::MayBePlain,
         _ => false,
     };
     let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-    if transported && bare { Ok(url) } else { Err(UnusableMetadata::Endpoint { member }) }
+    (transported && bare).then_some(url)
 }
 
 /// Whether a URL's host is this machine.
@@ -184,7 +256,16 @@ mod tests {
         for (name, value) in changes.as_object().unwrap() {
             document[name] = value.clone();
         }
-        ProviderMetadata::parse(document.to_string().as_bytes(), "https://op.example", Transport::Encrypted)
+        read(&document, &Map::new())
+    }
+
+    fn read(document: &Value, configured: &Map<String, Value>) -> Result<ProviderMetadata, UnusableMetadata> {
+        let document = document.to_string();
+        ProviderMetadata::parse(document.as_bytes(), configured, "https://op.example", Transport::Encrypted)
+    }
+
+    fn configured(members: Value) -> Map<String, Value> {
+        members.as_object().cloned().unwrap()
     }
 
     #[test]
@@ -204,6 +285,7 @@ mod tests {
             "authorization_endpoint",
             "token_endpoint",
             "jwks_uri",
+            "userinfo_endpoint",
             "end_session_endpoint",
             "revocation_endpoint",
         ] {
@@ -216,9 +298,59 @@ mod tests {
                 "",
             ] {
                 assert!(parse(json!({member: url})).is_err(), "{member} {url}");
+                let configured = configured(json!({member: url}));
+                let document = json!({"issuer": "https://op.example"});
+                assert!(read(&document, &configured).is_err(), "configured {member} {url}");
             }
             assert!(parse(json!({member: "http://127.0.0.1:9/x"})).is_ok());
         }
+    }
+
+    #[test]
+    fn configured_endpoints_take_the_place_of_those_in_the_document() {
+        let endpoints = configured(json!({
+            "issuer": "https://evil.example",
+            "authorization_endpoint": "https://op.example/other",
+            "end_session_endpoint": "https://op.example/logout",
+        }));
+        let document = json!({
+            "issuer": "https://op.example",
+            "authorization_endpoint": "https://op.example/authorize",
+            "token_endpoint": "https://op.example/token",
+        });
+        let metadata = read(&document, &endpoints).unwrap();
+        assert_eq!(metadata.issuer, "https://op.example");
+        assert_eq!(metadata.authorization_endpoint.as_str(), "https://op.example/other");
+        assert_eq!(metadata.token_endpoint.as_str(), "https://op.example/token");
+        assert_eq!(metadata.end_session_endpoint.unwrap().as_str(), "https://op.example/logout");
+    }
+
+    #[test]
+    fn metadata_can_be_configured_whole() {
+        let endpoints = json!({
+            "authorization_endpoint": "https://op.example/authorize",
+            "token_endpoint": "https://op.example/token",
+        });
+        let of = |endpoints: Value| {
+            ProviderMetadata::of_configuration(&configured(endpoints), "op", Transport::Encrypted)
+        };
+        assert_eq!(of(endpoints).unwrap().issuer, "op");
+        assert_eq!(
+            of(json!({})).unwrap_err(),
+            UnusableMetadata::Missing { member: "authorization_endpoint" }
+        );
+    }
+
+    #[test]
+    fn a_member_of_the_wrong_type_is_named() {
+        for member in ["issuer", "token_endpoint", "jwks_uri", "token_endpoint_auth_methods_supported"] {
+            let expected = UnusableMetadata::Type { member: member.into() };
+            assert_eq!(parse(json!({member: 7})).unwrap_err(), expected);
+        }
+        assert!(matches!(
+            ProviderMetadata::parse(b"[]", &Map::new(), "x", Transport::Encrypted),
+            Err(UnusableMetadata::Malformed { .. })
+        ));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub mod authorization_request;
 pub mod credential;
+pub mod expected_issuer;
 pub mod id_token;
 pub mod login_flow;
 pub mod logout_token;

@@ -63,8 +63,8 @@ pub struct Kept {
     pub auth_time: Option<UnixSeconds>,
     /// The nonce of the login, for ID tokens of refresh answers.
     pub nonce: String,
-    /// The client that logged in.
-    pub client_id: String,
+    /// The name of the client that logged in.
+    pub client: String,
     /// The refresh token.
     pub refresh_token: Option<RefreshToken>,
     /// The latest ID token, for `id_token_hint`.
@@ -90,8 +90,8 @@ pub struct Login<'a> {
     pub identity: Option<Identity>,
     /// The issuer, for logins without an identity.
     pub issuer: &'a str,
-    /// The client that logged in.
-    pub client_id: &'a str,
+    /// The name of the client that logged in.
+    pub client: &'a str,
     /// The nonce that was sent.
     pub nonce: String,
     /// The selected claims.
@@ -125,7 +125,7 @@ impl Session {
             provider_session: identity.and_then(|it| it.provider_session.clone()),
             auth_time: identity.and_then(|it| it.auth_time),
             nonce: login.nonce,
-            client_id: login.client_id.to_owned(),
+            client: login.client.to_owned(),
             refresh_token: None,
             id_token: None,
             scope: None,
@@ -306,7 +306,7 @@ mod tests {
         let login = Login {
             identity: None,
             issuer: "https://op.example",
-            client_id: "app",
+            client: "app",
             nonce: "n".into(),
             claims: Map::new(),
         };

@@ -29,12 +29,17 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const LOGOUT_TOKEN: Parameter = Parameter::new(param::LOGOUT_TOKEN, MAX_TOKEN_BYTES);
 const SUBJECT: Parameter = Parameter::new(param::SUBJECT, 255);
+const ISSUER: Parameter = Parameter::new(param::ISSUER, 512);
 
 /// The provider reports a logout (OpenID Connect Back-Channel Logout 1.0 §2.5 to §2.8).
 pub(crate) async fn logout(State(app): State<Arc<App>>, id: CorrelationId, request: Request) -> Response {
-    let token = match form_value(&app, &id, request, LOGOUT_TOKEN).await {
-        Ok(token) => token,
+    let token = match form(&app, &id, request).await {
+        Ok(form) => LOGOUT_TOKEN.require(&form),
         Err(refusal) => return refusal,
+    };
+    let token = match token {
+        Ok(token) => token,
+        Err(error) => return malformed(&error.to_string(), &id),
     };
     let Ok(token) = IdToken::parse(token) else {
         tracing::warn!(
@@ -42,7 +47,7 @@ pub(crate) async fn logout(State(app): State<Arc<App>>, id: CorrelationId, reque
             reason = "malformed",
             "a logout token was refused"
         );
-        return problem_in_detail(ProblemCode::InvalidRequest, Some("logout_token is not a signed JWT"), &id);
+        return malformed("logout_token is not a signed JWT", &id);
     };
     match app.back_channel.report(&token).await {
         Ok(_) => {
@@ -60,39 +65,40 @@ pub(crate) async fn end_sessions(
     id: CorrelationId,
     request: Request,
 ) -> Response {
-    let subject = match form_value(&app, &id, request, SUBJECT).await {
-        Ok(subject) => subject,
+    let user = match form(&app, &id, request).await {
+        Ok(form) => SUBJECT.require(&form).and_then(|subject| Ok((ISSUER.read(&form)?, subject))),
         Err(refusal) => return refusal,
     };
-    match app.back_channel.end_everywhere(&subject).await {
+    let (issuer, subject) = match user {
+        Ok(user) => user,
+        Err(error) => return malformed(&error.to_string(), &id),
+    };
+    match app.back_channel.end_everywhere(issuer.as_deref(), &subject).await {
         Ok(ended) => json(format!("{{\"ended\":{ended}}}")),
         Err(error) => failure(&error, &id),
     }
 }
 
-/// One value of a form that a server, not a browser, posts.
+fn malformed(detail: &str, id: &CorrelationId) -> Response {
+    problem_in_detail(ProblemCode::InvalidRequest, Some(detail), id)
+}
+
+/// A form that a server, not a browser, posts.
 #[allow(clippy::result_large_err)]
-async fn form_value(
-    app: &App,
-    id: &CorrelationId,
-    request: Request,
-    parameter: Parameter,
-) -> Result<String, Response> {
+async fn form(app: &App, id: &CorrelationId, request: Request) -> Result<String, Response> {
     if Provenance::of(request.headers(), &app.app_origin).is_surely_a_browser() {
         let detail = "this endpoint is called by servers, not by browsers";
         return Err(problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), id));
     }
-    let malformed = |detail: &str| problem_in_detail(ProblemCode::InvalidRequest, Some(detail), id);
     if !is_form(request.headers()) {
-        return Err(malformed("the content type must be application/x-www-form-urlencoded"));
+        return Err(malformed("the content type must be application/x-www-form-urlencoded", id));
     }
     let limit = usize::try_from(MAX_BODY_BYTES).unwrap_or(usize::MAX);
     let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), limit))
         .await
-        .map_err(|_| malformed("the form did not arrive in time"))?
+        .map_err(|_| malformed("the form did not arrive in time", id))?
         .map_err(|_| problem(ProblemCode::ContentTooLarge, id))?;
-    let body = std::str::from_utf8(&body).map_err(|_| malformed("the form is not UTF-8"))?;
-    parameter.require(body).map_err(|error| malformed(&error.to_string()))
+    String::from_utf8(body.into()).map_err(|_| malformed("the form is not UTF-8", id))
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

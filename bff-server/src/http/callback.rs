@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use authtool_contract::endpoint;
 use axum::{
     extract::{Request, State},
     response::Response,
 };
+use url::Url;
 
 use super::{
     App,
@@ -25,6 +27,9 @@ use crate::{
     service::{login::FinishError, sessions::SessionError},
     telemetry,
 };
+
+/// [`endpoint::OAUTH_CALLBACK`] of one of several authorization servers.
+pub(crate) const OF_ONE_SERVER: &str = "/oauth/callback/{server}";
 
 /// Finishes a login: the session cookie, and a redirect to where the app wanted to go.
 ///
@@ -49,6 +54,7 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, id: CorrelationId, req
         }
         Presented::Absent | Presented::Ambiguous => None,
     };
+    let flow = flow.filter(|flow| came_back_where_it_should(flow, request.uri().path()));
     let presented = app.session_key(headers);
     let Some(flow) = flow else {
         telemetry::login(PageCode::LoginNotStartedHere.as_str());
@@ -81,6 +87,16 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, id: CorrelationId, req
     };
     with_cookie(&mut answer, app.cookies.clear_flow(&cookie));
     answer
+}
+
+/// Whether the answer came to the callback of the server that was asked, and not to another's (RFC 9700 §4.4.2).
+/// What stands before the callback in its path may be rewritten on the way here.
+fn came_back_where_it_should(flow: &LoginFlow, path: &str) -> bool {
+    fn own(path: &str) -> Option<&str> {
+        path.split_once(endpoint::OAUTH_CALLBACK).map(|(_, own)| own.trim_matches('/'))
+    }
+    let sent_to = Url::parse(&flow.redirect_uri);
+    sent_to.is_ok_and(|sent_to| own(sent_to.path()).is_none_or(|expected| own(path) == Some(expected)))
 }
 
 fn page_for(error: &FinishError) -> PageCode {

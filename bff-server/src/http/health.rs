@@ -13,18 +13,23 @@ pub(crate) async fn healthz() -> Response {
     answer::json(r#"{"status":"ok"}"#)
 }
 
-/// Whether a login would work, and if not, which part is missing.
+/// Whether a login would work, and if not, which part is missing. With several issuers, one that is in trouble is
+/// named, but is no reason to keep the others' users away.
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
-    let (provider, store) = tokio::join!(app.server.ready(), app.store.ping());
-    let part = |problem: Option<String>| match problem {
+    let (issuers, store) = tokio::join!(app.server.ready(), app.store.ping());
+    let part = |trouble: &'static str, reason: Option<String>| match reason {
         None => json!({"status": "ok"}),
-        Some(reason) => json!({"status": "unavailable", "reason": reason}),
+        Some(reason) => json!({"status": trouble, "reason": reason}),
     };
-    let ready = provider.is_ok() && store.is_ok();
+    let usable = issuers.iter().any(|issuer| issuer.trouble.is_none());
+    let reasons: Vec<_> =
+        issuers.iter().filter_map(|it| Some(format!("{}: {}", it.issuer, it.trouble.as_ref()?))).collect();
+    let trouble = if usable { "degraded" } else { "unavailable" };
+    let ready = usable && store.is_ok();
     let body = json!({
         "status": if ready { "ready" } else { "not_ready" },
-        "provider": part(provider.err().map(|error| error.to_string())),
-        "store": part(store.err().map(|error| error.to_string())),
+        "provider": part(trouble, (!reasons.is_empty()).then(|| reasons.join("; "))),
+        "store": part("unavailable", store.err().map(|error| error.to_string())),
     });
     let mut response = answer::json(body.to_string());
     if !ready {

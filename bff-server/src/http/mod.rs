@@ -159,6 +159,7 @@ pub(crate) fn public_router(app: &Arc<App>, config: &ServerConfig) -> Router {
         (endpoint::SESSION, get(on(MethodFilter::GET, session::session))),
         (endpoint::LOGIN, get(on(MethodFilter::GET, login::login))),
         (endpoint::OAUTH_CALLBACK, get(on(MethodFilter::GET, callback::callback))),
+        (callback::OF_ONE_SERVER, get(on(MethodFilter::GET, callback::callback))),
         (endpoint::LOGOUT_CALLBACK, get(on(MethodFilter::GET, logout::callback))),
         (endpoint::TOKEN, get(on(MethodFilter::GET, token::public_token))),
         (endpoint::CLIENT_KEYS, get(on(MethodFilter::GET, client_keys::client_keys))),

@@ -11,8 +11,8 @@ use crate::domain::{
     token_response::TokenResponse,
 };
 
-/// The `clientId` of one of the configured clients.
-pub type ClientId<'a> = &'a str;
+/// The name of one of the configured clients, each of which is registered at one authorization server.
+pub type ClientName<'a> = &'a str;
 
 /// The authorization server's metadata, keys or endpoints cannot be used at the moment.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -102,26 +102,36 @@ pub enum RevocableToken {
     Access(crate::domain::credential::AccessToken),
 }
 
-/// An authorization server (or OpenID Provider; one that issues ID tokens).
+/// Whether logins at one issuer would work.
+#[derive(Clone, Debug)]
+pub struct Readiness {
+    /// The issuer.
+    pub issuer: String,
+    /// What keeps them from working.
+    pub trouble: Option<ProviderError>,
+}
+
+/// The authorization servers (or OpenID Providers; those that issue ID tokens). Which one is asked follows from
+/// the client.
 #[async_trait]
 pub trait AuthorizationServer: Send + Sync {
-    /// Its metadata, from the cache if there is one.
-    async fn metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderError>;
+    /// The metadata of a client's server, from the cache if there is one.
+    async fn metadata(&self, client: ClientName<'_>) -> Result<Arc<ProviderMetadata>, ProviderError>;
 
-    /// Whether a login would work, as far as is known without asking.
-    async fn ready(&self) -> Result<(), ProviderError>;
+    /// Whether logins would work, as far as is known without asking; each issuer once.
+    async fn ready(&self) -> Vec<Readiness>;
 
     /// Exchanges a grant for tokens.
-    async fn redeem(&self, client: ClientId<'_>, grant: Grant<'_>) -> Result<TokenResponse, GrantError>;
+    async fn redeem(&self, client: ClientName<'_>, grant: Grant<'_>) -> Result<TokenResponse, GrantError>;
 
     /// Checks an ID token's signature and returns its claims, which are still to be validated.
     async fn verify(
         &self,
-        client: ClientId<'_>,
+        client: ClientName<'_>,
         token: &IdToken,
         origin: TokenOrigin,
     ) -> Result<SignedClaims, TokenVerificationError>;
 
     /// Revokes a token, best effort and bounded in time (RFC 7009).
-    async fn revoke(&self, client: ClientId<'_>, token: RevocableToken) -> Result<(), ProviderError>;
+    async fn revoke(&self, client: ClientName<'_>, token: RevocableToken) -> Result<(), ProviderError>;
 }

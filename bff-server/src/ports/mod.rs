@@ -8,8 +8,8 @@ mod entropy;
 mod session_store;
 
 pub use authorization_server::{
-    AuthorizationServer, ClientId, Grant, GrantError, ProviderError, RevocableToken, TokenOrigin,
-    TokenVerificationError,
+    AuthorizationServer, ClientName, Grant, GrantError, ProviderError, Readiness, RevocableToken,
+    TokenOrigin, TokenVerificationError,
 };
 pub use clock::Clock;
 pub use entropy::{Entropy, EntropyFailure};

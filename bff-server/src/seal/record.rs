@@ -118,7 +118,7 @@ mod tests {
         let login = Login {
             identity: None,
             issuer: "https://op.example",
-            client_id: "app",
+            client: "app",
             nonce: "n".into(),
             claims: serde_json::Map::new(),
         };

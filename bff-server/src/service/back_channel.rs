@@ -33,14 +33,12 @@ impl From<StoreError> for ReportError {
 /// See the [module](self).
 pub struct BackChannelLogouts {
     sessions: Arc<Sessions>,
-    /// `clientId`, and the issuer of its ID tokens.
-    clients: Vec<(String, String)>,
 }
 
 impl BackChannelLogouts {
-    /// `clients`: each `clientId` with the issuer of its ID tokens.
-    pub fn new(sessions: Arc<Sessions>, clients: Vec<(String, String)>) -> Self {
-        Self { sessions, clients }
+    /// Reports about these sessions.
+    pub fn new(sessions: Arc<Sessions>) -> Self {
+        Self { sessions }
     }
 
     /// Acts on a logout token. Returns how many sessions ended; none is a success too.
@@ -71,32 +69,38 @@ impl BackChannelLogouts {
         Ok(ended)
     }
 
-    /// Ends all sessions of a user. Returns how many there were.
-    pub async fn end_everywhere(&self, subject: &str) -> Result<usize, ReportError> {
-        let mut issuers: Vec<&str> = self.clients.iter().map(|(_, issuer)| issuer.as_str()).collect();
-        issuers.sort_unstable();
-        issuers.dedup();
+    /// Ends all sessions of a user: of the `subject` at this issuer, or, if none is named, at all that are known.
+    /// Returns how many there were.
+    pub async fn end_everywhere(&self, issuer: Option<&str>, subject: &str) -> Result<usize, ReportError> {
+        let issuers =
+            issuer.map_or_else(|| self.sessions.clients.known_issuers(), |issuer| vec![issuer.to_owned()]);
         let mut ended = 0;
         for issuer in issuers {
-            ended += self.end_all(&self.sessions.indexes.of_subject(issuer, subject)).await?;
+            ended += self.end_all(&self.sessions.indexes.of_subject(&issuer, subject)).await?;
         }
         tracing::info!(event = "ended_everywhere", ended, "all sessions of a user were ended");
         Ok(ended)
     }
 
+    /// With the keys of the provider that it says it comes from, and of no other: those of one cannot vouch for
+    /// another, and a provider that is down does not hold up another's report.
     async fn verify(&self, token: &IdToken) -> Result<ReportedLogout, ReportError> {
-        let mut refusal = "there is no client it could be for".to_owned();
-        for (client_id, issuer) in &self.clients {
-            match self.sessions.server.verify(client_id, token, TokenOrigin::Anybody).await {
+        let mut refusal = "its `iss` is none of the configured issuers".to_owned();
+        let issuer = token.claimed_issuer().unwrap_or_default();
+        for client in self.sessions.clients.of_issuer(&issuer) {
+            match self.sessions.server.verify(&client.name, token, TokenOrigin::Anybody).await {
                 Err(TokenVerificationError::Unavailable(error)) => {
                     return Err(SessionError::from(error).into());
                 }
                 Err(TokenVerificationError::Refused(why)) => refusal = why,
                 Err(error @ TokenVerificationError::UnknownKey) => refusal = error.to_string(),
-                Ok(signed) => match signed.validate_logout(issuer, &[client_id], self.sessions.clock.now()) {
-                    Ok(logout) => return Ok(logout),
-                    Err(why) => refusal = why.to_string(),
-                },
+                Ok(signed) => {
+                    let now = self.sessions.clock.now();
+                    match signed.validate_logout(&issuer, &[&client.client_id], now) {
+                        Ok(logout) => return Ok(logout),
+                        Err(why) => refusal = why.to_string(),
+                    }
+                }
             }
         }
         Err(ReportError::Refused(refusal))

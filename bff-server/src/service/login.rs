@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use super::sessions::{SessionError, Sessions};
+use super::{
+    clients::{Client, Clients},
+    sessions::{SessionError, Sessions},
+};
 use crate::{
     domain::{
         authorization_request::authorization_url,
@@ -25,23 +28,6 @@ use crate::{
         RevocableToken, SessionStore, StoreError, TokenOrigin, TokenVerificationError,
     },
 };
-
-/// One of the configured clients, as far as logins are concerned.
-#[derive(Clone, Debug)]
-pub struct LoginClient {
-    /// `clientId`.
-    pub client_id: String,
-    /// `redirect_uri`.
-    pub redirect_uri: String,
-    /// `scope`.
-    pub scope: String,
-    /// `extra`.
-    pub extra: Vec<(String, String)>,
-    /// The issuer its ID tokens carry: the metadata's, or `idTokenValidationIssuer`.
-    pub id_token_issuer: String,
-    /// `max_age` from `extra`, in seconds.
-    pub max_age: Option<u64>,
-}
 
 /// Why a login cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -124,9 +110,7 @@ pub struct Finished {
 
 /// See the [module](self).
 pub struct Logins {
-    issuer: String,
-    clients: Vec<LoginClient>,
-    default_client: usize,
+    clients: Arc<Clients>,
     return_urls: ReturnUrls,
     sessions: Arc<Sessions>,
     store: Arc<dyn SessionStore>,
@@ -137,19 +121,10 @@ pub struct Logins {
 }
 
 impl Logins {
-    /// `default_client` is the index of the client to use when none is named.
-    pub fn new(
-        issuer: String,
-        clients: Vec<LoginClient>,
-        default_client: usize,
-        return_urls: ReturnUrls,
-        sessions: Arc<Sessions>,
-        tasks: TaskTracker,
-    ) -> Self {
+    /// Logins of the sessions' clients.
+    pub fn new(return_urls: ReturnUrls, sessions: Arc<Sessions>, tasks: TaskTracker) -> Self {
         Self {
-            issuer,
-            clients,
-            default_client,
+            clients: Arc::clone(&sessions.clients),
             return_urls,
             store: Arc::clone(&sessions.store),
             server: Arc::clone(&sessions.server),
@@ -163,23 +138,19 @@ impl Logins {
     /// Begins a login. Nothing is stored: the flow travels in a cookie.
     pub async fn begin(
         &self,
-        client_id: Option<&str>,
+        client: Option<&str>,
         return_to: &Url,
         previous_session: Option<SessionKey>,
     ) -> Result<Begun, BeginError> {
-        let client = match client_id {
-            Some(id) => self.clients.iter().find(|client| client.client_id == id),
-            None => self.clients.get(self.default_client),
-        }
-        .ok_or(BeginError::UnknownClient)?;
-        let metadata = self.server.metadata().await?;
+        let client = self.clients.selected(client).ok_or(BeginError::UnknownClient)?;
+        let metadata = self.server.metadata(&client.name).await?;
         let flow = LoginFlow::begin(
             FlowSecrets {
                 state: self.entropy.random_256()?,
                 nonce: self.entropy.random_256()?,
                 verifier: self.entropy.random_256()?,
             },
-            self.issuer.clone(),
+            client.issuer.clone(),
             client.client_id.clone(),
             client.redirect_uri.clone(),
             return_to,
@@ -214,7 +185,12 @@ impl Logins {
         presented_session: Option<SessionKey>,
     ) -> Result<Finished, FinishError> {
         flow.check(&response.state, self.clock.now())?;
-        let metadata = self.server.metadata().await?;
+        let client = self.clients.of_flow(&flow.issuer, &flow.client_id).ok_or_else(|| {
+            FinishError::Trouble(SessionError::Internal(
+                "the flow's client is not configured any more".into(),
+            ))
+        })?;
+        let metadata = self.server.metadata(&client.name).await?;
         // One answer per flow, whatever it says, on whichever replica.
         let marker = Marker(login_flow::flow_name(&response.state));
         let remember = flow.remaining(self.clock.now()) + Duration::from_mins(1);
@@ -225,32 +201,26 @@ impl Logins {
             Some(issuer) => *issuer == flow.issuer,
             None => !metadata.sends_issuer_in_response,
         };
-        if !issuer_fits || flow.issuer != self.issuer {
+        if !issuer_fits {
             return Err(FinishError::Issuer);
         }
         let code = match response.outcome {
             AuthorizationOutcome::Code(code) => code,
             AuthorizationOutcome::Error(error) => return Err(FinishError::Refused(error)),
         };
-        let client =
-            self.clients.iter().find(|client| client.client_id == flow.client_id).ok_or_else(|| {
-                FinishError::Trouble(SessionError::Internal(
-                    "the flow's client is not configured any more".into(),
-                ))
-            })?;
         // The allow-list may have changed since the flow began, and the cookie is only as good as its key.
         let return_to = self
             .return_urls
             .accept(&flow.return_to)
             .unwrap_or_else(|_| self.return_urls.default_page().clone());
-        let tokens = self.exchange(flow, &code).await?;
+        let tokens = self.exchange(flow, client, &code).await?;
         let session = self.validate(flow, client, &code, tokens).await?;
         let mut replaced: Vec<_> = flow.previous_session.iter().cloned().chain(presented_session).collect();
         replaced.dedup();
         let cookie_value = match self.sessions.begin(&session, replaced.len()).await {
             Ok(cookie_value) => cookie_value,
             Err(error) => {
-                self.sessions.revoke_soon(&client.client_id, &session);
+                self.sessions.revoke_soon(&session);
                 return Err(error.into());
             }
         };
@@ -266,6 +236,7 @@ impl Logins {
     async fn exchange(
         &self,
         flow: &LoginFlow,
+        client: &Client,
         code: &AuthorizationCode,
     ) -> Result<TokenResponse, FinishError> {
         let grant = Grant::AuthorizationCode {
@@ -273,12 +244,12 @@ impl Logins {
             code_verifier: &flow.code_verifier(),
             redirect_uri: &flow.redirect_uri,
         };
-        self.server.redeem(&flow.client_id, grant).await.map_err(|error| match error {
+        self.server.redeem(&client.name, grant).await.map_err(|error| match error {
             GrantError::Invalid => FinishError::Code,
             GrantError::Unavailable(error) => error.into(),
             GrantError::Unusable(answer) => {
                 if let Some(token) = answer.refresh_token.clone() {
-                    self.sessions.revoke_token_soon(&flow.client_id, RevocableToken::Refresh(token));
+                    self.sessions.revoke_token_soon(&client.name, RevocableToken::Refresh(token));
                 }
                 FinishError::Tokens(answer.to_string())
             }
@@ -289,15 +260,15 @@ impl Logins {
     async fn validate(
         &self,
         flow: &LoginFlow,
-        client: &LoginClient,
+        client: &Client,
         code: &AuthorizationCode,
         tokens: TokenResponse,
     ) -> Result<Session, FinishError> {
         let now = self.clock.now();
         let login = |identity, claims| Login {
             identity,
-            issuer: &self.issuer,
-            client_id: &client.client_id,
+            issuer: &client.issuer,
+            client: &client.name,
             nonce: flow.nonce(),
             claims,
         };
@@ -308,7 +279,7 @@ impl Logins {
         let outcome = match &tokens.id_token {
             None => Err(FinishError::Tokens("there is no ID token, although `openid` was requested".into())),
             Some(id_token) => {
-                match self.server.verify(&client.client_id, id_token, TokenOrigin::TokenEndpoint).await {
+                match self.server.verify(&client.name, id_token, TokenOrigin::TokenEndpoint).await {
                     Err(TokenVerificationError::Unavailable(error)) => Err(error.into()),
                     Err(TokenVerificationError::Refused(why)) => Err(FinishError::Tokens(why)),
                     Err(error @ TokenVerificationError::UnknownKey) => {
@@ -344,7 +315,7 @@ impl Logins {
                     Some(token) => RevocableToken::Refresh(token),
                     None => RevocableToken::Access(tokens.access_token),
                 };
-                self.sessions.revoke_token_soon(&client.client_id, token);
+                self.sessions.revoke_token_soon(&client.name, token);
                 Err(error)
             }
         }

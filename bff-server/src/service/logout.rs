@@ -52,14 +52,13 @@ pub struct Ended {
 /// See the [module](self).
 pub struct Logouts {
     sessions: Arc<Sessions>,
-    post_logout_redirect_uris: Vec<(String, Url)>,
     clock: Arc<dyn Clock>,
 }
 
 impl Logouts {
-    /// `post_logout_redirect_uris`: `postLogoutRedirectUri` of each client that has one.
-    pub fn new(sessions: Arc<Sessions>, post_logout_redirect_uris: Vec<(String, Url)>) -> Self {
-        Self { clock: Arc::clone(&sessions.clock), sessions, post_logout_redirect_uris }
+    /// Logouts of these sessions.
+    pub fn new(sessions: Arc<Sessions>) -> Self {
+        Self { clock: Arc::clone(&sessions.clock), sessions }
     }
 
     /// Ends the session, then says where to go: to the provider's end-session endpoint, or, where there
@@ -82,11 +81,10 @@ impl Logouts {
         return_to: &Url,
     ) -> Result<Option<Ended>, SessionError> {
         // The session is gone already; a provider that cannot be reached does not change that.
-        let Ok(metadata) = self.sessions.server.metadata().await else { return Ok(None) };
+        let Ok(client) = self.sessions.clients.of_session(&session.kept) else { return Ok(None) };
+        let Ok(metadata) = self.sessions.server.metadata(&client.name).await else { return Ok(None) };
         let Some(mut location) = metadata.end_session_endpoint.clone() else { return Ok(None) };
-        let client_id = &session.kept.client_id;
-        let back =
-            self.post_logout_redirect_uris.iter().find(|(client, _)| client == client_id).map(|(_, uri)| uri);
+        let back = client.post_logout_redirect_uri.as_ref();
         let flow = match back {
             Some(_) => Some(LogoutFlow {
                 state: self.sessions.entropy.random_256()?,
@@ -97,7 +95,7 @@ impl Logouts {
         };
         {
             let mut query = location.query_pairs_mut();
-            query.append_pair("client_id", client_id);
+            query.append_pair("client_id", &client.client_id);
             let hint = session.kept.id_token.as_ref().map(crate::domain::credential::IdToken::expose);
             if let Some(hint) = hint.filter(|hint| hint.len() <= MAX_HINT_BYTES) {
                 query.append_pair("id_token_hint", hint);

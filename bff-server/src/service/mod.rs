@@ -2,6 +2,7 @@
 //! rules and the ports; HTTP calls them.
 
 pub mod back_channel;
+pub mod clients;
 pub mod login;
 pub mod logout;
 mod refresh;

@@ -20,7 +20,10 @@ use futures_util::{
 };
 use tokio::time::Instant;
 
-use super::sessions::{SessionError, Sessions, UsableToken};
+use super::{
+    clients::Client,
+    sessions::{SessionError, Sessions, UsableToken},
+};
 use crate::{
     domain::{
         session::{Freshness, Session},
@@ -237,8 +240,9 @@ impl Sessions {
             Freshness::Stale | Freshness::Expired => {}
         }
         let Some(refresh_token) = &session.kept.refresh_token else { return Err(SessionError::NoSession) };
-        match self.server.redeem(&session.kept.client_id, Grant::RefreshToken(refresh_token)).await {
-            Ok(tokens) => self.adopt(key, record.version, &session, tokens, storing).await,
+        let client = self.clients.of_session(&session.kept)?;
+        match self.server.redeem(&client.name, Grant::RefreshToken(refresh_token)).await {
+            Ok(tokens) => self.adopt(key, record.version, client, &session, tokens, storing).await,
             Err(GrantError::Invalid) => self.end_unless_renewed(key, &session).await,
             Err(GrantError::Unavailable(error)) => {
                 tracing::warn!(session = %key, %error, event = "refresh_failed", "a refresh failed");
@@ -287,20 +291,26 @@ impl Sessions {
         &self,
         key: &SessionKey,
         version: Version,
+        client: &Client,
         session: &Session,
         mut tokens: TokenResponse,
         storing: &AtomicBool,
     ) -> Result<UsableToken, SessionError> {
-        let client_id = &session.kept.client_id;
         let mut claims = None;
         if let Some(id_token) = tokens.id_token.clone() {
-            let verified = self.server.verify(client_id, &id_token, TokenOrigin::TokenEndpoint).await;
+            let verified = self.server.verify(&client.name, &id_token, TokenOrigin::TokenEndpoint).await;
             let validated = match (verified, session.identity()) {
                 (Ok(_), None) => Ok(None),
                 (Ok(signed), Some(login)) => {
                     let now = self.clock.now();
                     let nonce = &session.kept.nonce;
-                    match signed.validate_refreshed(&login, client_id, nonce, &tokens.access_token, now) {
+                    match signed.validate_refreshed(
+                        &login,
+                        &client.client_id,
+                        nonce,
+                        &tokens.access_token,
+                        now,
+                    ) {
                         Ok(_) => Ok(Some(user_claims::select(&signed.claims, &self.user_claims))),
                         Err(refusal) if refusal.is_contradiction() => Err(refusal.to_string()),
                         Err(refusal) => Ok(without_new_id_token(key, &mut tokens, &refusal)),
@@ -317,10 +327,7 @@ impl Sessions {
                         "a refresh brought an ID token that does not continue this login; the session has ended");
                     telemetry::session_ended(EndReason::ForeignIdToken);
                     self.store.remove(key).await?;
-                    self.revoke_soon(
-                        client_id,
-                        &session.refreshed(tokens, None, &self.lifetimes, self.clock.now()),
-                    );
+                    self.revoke_soon(&session.refreshed(tokens, None, &self.lifetimes, self.clock.now()));
                     return Err(SessionError::NoSession);
                 }
             }
@@ -336,7 +343,7 @@ impl Sessions {
             }
             ReplaceOutcome::Gone => {
                 tracing::info!(session = %key, "a session ended while it was refreshed; its new tokens are revoked");
-                self.revoke_soon(client_id, &renewed);
+                self.revoke_soon(&renewed);
                 Err(SessionError::NoSession)
             }
             ReplaceOutcome::Stale => {
@@ -344,7 +351,7 @@ impl Sessions {
                 if newer.kept.refresh_token != renewed.kept.refresh_token
                     && let Some(refresh_token) = renewed.kept.refresh_token
                 {
-                    self.revoke_token_soon(client_id, RevocableToken::Refresh(refresh_token));
+                    self.revoke_token_soon(&client.name, RevocableToken::Refresh(refresh_token));
                 }
                 Ok(self.usable(&newer.live))
             }
@@ -400,7 +407,7 @@ impl Sessions {
                         "refreshed tokens could not be stored; if the provider rotates, this session is lost");
                     // Nobody will ever use them.
                     if after.kept.refresh_token != before.kept.refresh_token {
-                        self.revoke_soon(&after.kept.client_id, after);
+                        self.revoke_soon(after);
                     }
                     return Err(error.into());
                 }

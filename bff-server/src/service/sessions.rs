@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
-use super::{back_channel::tombstone, refresh::Refreshes};
+use super::{back_channel::tombstone, clients::Clients, refresh::Refreshes};
 use crate::{
     domain::{
         credential::AccessToken,
@@ -77,6 +77,7 @@ pub struct VisibleSession {
 pub struct Sessions {
     pub(super) store: Arc<dyn SessionStore>,
     pub(super) server: Arc<dyn AuthorizationServer>,
+    pub(super) clients: Arc<Clients>,
     pub(super) codec: RecordCodec,
     pub(super) lifetimes: Lifetimes,
     pub(super) user_claims: Vec<String>,
@@ -96,6 +97,8 @@ pub struct SessionsParts {
     pub store: Arc<dyn SessionStore>,
     /// Who issues tokens.
     pub server: Arc<dyn AuthorizationServer>,
+    /// To whom.
+    pub clients: Arc<Clients>,
     /// How sessions are written.
     pub codec: RecordCodec,
     /// How long they live.
@@ -122,6 +125,7 @@ impl Sessions {
         let SessionsParts {
             store,
             server,
+            clients,
             codec,
             lifetimes,
             user_claims,
@@ -135,6 +139,7 @@ impl Sessions {
         Self {
             store,
             server,
+            clients,
             codec,
             lifetimes,
             user_claims,
@@ -251,7 +256,7 @@ impl Sessions {
         let Ok(session) = self.codec.decode(key, &record.value) else { return Ok(None) };
         telemetry::session_ended(reason);
         tracing::info!(session = %key, event = "session_ended", ?reason, "a session has ended");
-        self.revoke_soon(&session.kept.client_id, &session);
+        self.revoke_soon(&session);
         let member = Member { since: session.kept.created_at, key: key.clone() };
         for index in self.indexes.ever_of_session(&session.kept) {
             // What stays behind names no session, and leaves with its time.
@@ -330,18 +335,25 @@ impl Sessions {
     }
 
     /// Revokes a session's tokens in the background (RFC 7009): whoever logs out does not wait for it.
-    pub(super) fn revoke_soon(&self, client_id: &str, session: &Session) {
+    pub(super) fn revoke_soon(&self, session: &Session) {
+        let client = match self.clients.of_session(&session.kept) {
+            Ok(client) => client,
+            Err(error) => {
+                tracing::warn!(%error, event = "revocation_failed", "a token could not be revoked");
+                return;
+            }
+        };
         let token = match &session.kept.refresh_token {
             Some(token) => RevocableToken::Refresh(token.clone()),
             None => RevocableToken::Access(session.live.access_token.clone()),
         };
-        self.revoke_token_soon(client_id, token);
+        self.revoke_token_soon(&client.name, token);
     }
 
-    pub(super) fn revoke_token_soon(&self, client_id: &str, token: RevocableToken) {
-        let (server, client_id) = (Arc::clone(&self.server), client_id.to_owned());
+    pub(super) fn revoke_token_soon(&self, client: &str, token: RevocableToken) {
+        let (server, client) = (Arc::clone(&self.server), client.to_owned());
         self.tasks.spawn(async move {
-            if let Err(error) = server.revoke(&client_id, token).await {
+            if let Err(error) = server.revoke(&client, token).await {
                 tracing::warn!(%error, event = "revocation_failed", "a token could not be revoked");
             }
         });

@@ -233,7 +233,8 @@ mod tests {
         if let Some(methods) = methods {
             document["token_endpoint_auth_methods_supported"] = json!(methods);
         }
-        ProviderMetadata::parse(document.to_string().as_bytes(), "https://op.example", Transport::Encrypted)
+        let (document, none) = (document.to_string(), serde_json::Map::new());
+        ProviderMetadata::parse(document.as_bytes(), &none, "https://op.example", Transport::Encrypted)
             .unwrap()
     }
 

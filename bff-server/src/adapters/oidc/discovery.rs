@@ -6,13 +6,12 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::StatusCode;
+use url::Url;
 
-use super::OidcProvider;
-use crate::{
-    domain::metadata::ProviderMetadata,
-    ports::{AuthorizationServer as _, ProviderError},
-};
+use super::{MetadataSource, OidcProvider};
+use crate::{domain::metadata::ProviderMetadata, ports::ProviderError};
 
 const MAX_METADATA_BYTES: usize = 256 * 1024;
 const REFRESH_INTERVAL: Duration = Duration::from_hours(1);
@@ -24,7 +23,7 @@ impl OidcProvider {
     pub async fn keep_fresh(self: Arc<Self>) {
         let mut retry = FIRST_RETRY;
         loop {
-            let known = self.metadata().await.is_ok();
+            let known = self.known_metadata().is_ok();
             let wait = match self.refresh().await {
                 Ok(()) => {
                     if !known {
@@ -74,19 +73,45 @@ impl OidcProvider {
     }
 
     async fn fetch_metadata(&self) -> Result<ProviderMetadata, ProviderError> {
-        let url = &self.settings.metadata_url;
-        let answer = self.http.get(url, MAX_METADATA_BYTES).await?;
-        if answer.status != StatusCode::OK {
-            return Err(ProviderError::new(format!("{url} answered {}", answer.status)));
-        }
-        let metadata = ProviderMetadata::parse(&answer.body, &self.settings.issuer, self.settings.transport)
-            .map_err(|error| ProviderError::new(format!("{url}: {error}")))?;
-        if self.settings.issues_id_tokens && metadata.jwks_uri.is_none() {
+        let settings = &self.settings;
+        let (from, metadata) = match &settings.metadata {
+            MetadataSource::Configuration => {
+                let (configured, issuer) = (&settings.configured_metadata, &settings.issuer);
+                let made = ProviderMetadata::of_configuration(configured, issuer, settings.transport);
+                ("client.endpoints", made)
+            }
+            MetadataSource::At(places) => {
+                let (url, document) = self.fetch_document(places).await?;
+                let (configured, issuer) = (&settings.configured_metadata, &settings.issuer);
+                let read = ProviderMetadata::parse(&document, configured, issuer, settings.transport);
+                (url.as_str(), read)
+            }
+        };
+        let metadata = metadata.map_err(|error| ProviderError::new(format!("{from}: {error}")))?;
+        if settings.issues_id_tokens && metadata.jwks_uri.is_none() {
             return Err(ProviderError::new(format!(
-                "{url}: the metadata has no jwks_uri, so ID tokens cannot be checked"
+                "{from}: the metadata has no jwks_uri, so ID tokens cannot be checked"
             )));
         }
         Ok(metadata)
+    }
+
+    /// The first document there is. Where a place has none the next one is asked; a provider in trouble would be in
+    /// trouble there too.
+    async fn fetch_document<'a>(&self, places: &'a [Url]) -> Result<(&'a Url, Bytes), ProviderError> {
+        let mut nowhere = ProviderError::new("no place is configured for its metadata");
+        for url in places {
+            let answer = self.http.get(url, MAX_METADATA_BYTES).await?;
+            let status = answer.status;
+            if status == StatusCode::OK {
+                return Ok((url, answer.body));
+            }
+            nowhere = ProviderError::new(format!("{url} answered {status}"));
+            if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+                break;
+            }
+        }
+        Err(nowhere)
     }
 
     /// Up to a quarter more, so that replicas do not ask in step.

@@ -6,6 +6,7 @@
 //! | `discovery` | metadata, kept fresh in the background |
 //! | `jwks` | the provider's keys, and how often they may be fetched |
 //! | `jws` | signatures of ID tokens |
+//! | `providers` | several of them, each for its clients |
 //! | `client_authentication` | how a client proves who it is |
 //! | `signing_key` | our private keys, and what they sign |
 //! | `token_endpoint` | grants in, tokens out |
@@ -15,6 +16,7 @@ mod discovery;
 mod http;
 mod jwks;
 mod jws;
+mod providers;
 mod signing_key;
 mod token_endpoint;
 
@@ -24,12 +26,14 @@ use std::{
 };
 
 use async_trait::async_trait;
+use serde_json::{Map, Value};
 use url::Url;
 
 pub use client_authentication::{
     AuthenticationMethod, ClientAuthentication, ClientCredentials, MIN_HMAC_SECRET_BYTES, is_symmetric,
 };
 pub use jsonwebtoken::Algorithm;
+pub use providers::OidcProviders;
 pub use signing_key::{SigningAlgorithm, SigningKey, SigningKeyError};
 
 use self::{http::BackChannel, jwks::KeyCache};
@@ -41,8 +45,8 @@ use crate::{
         token_response::TokenResponse,
     },
     ports::{
-        AuthorizationServer, ClientId, Clock, Entropy, Grant, GrantError, ProviderError, RevocableToken,
-        TokenOrigin, TokenVerificationError,
+        AuthorizationServer, ClientName, Clock, Entropy, Grant, GrantError, ProviderError, Readiness,
+        RevocableToken, TokenOrigin, TokenVerificationError,
     },
 };
 
@@ -50,16 +54,36 @@ use crate::{
 pub struct ProviderSettings {
     /// The issuer, exactly as its metadata and ID tokens spell it.
     pub issuer: String,
-    /// Where its metadata is.
-    pub metadata_url: Url,
+    /// Where its metadata comes from.
+    pub metadata: MetadataSource,
+    /// Members of its metadata that configuration sets, by name.
+    pub configured_metadata: Map<String, Value>,
     /// Whether logins need its keys: some client asks for `openid`.
     pub issues_id_tokens: bool,
     /// Whether its endpoints must be encrypted.
     pub transport: Transport,
-    /// The `alg`s accepted for ID tokens. Configured, never taken from the provider.
+    /// Our clients there, by name.
+    pub clients: HashMap<String, RegisteredClient>,
+}
+
+/// Where metadata comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MetadataSource {
+    /// The first of these places that has any.
+    At(Vec<Url>),
+    /// Configuration alone.
+    Configuration,
+}
+
+/// A client as the authorization server registered it.
+#[derive(Clone, Debug)]
+pub struct RegisteredClient {
+    /// `clientId`.
+    pub client_id: String,
+    /// How it authenticates.
+    pub authentication: ClientAuthentication,
+    /// The `alg`s accepted for its ID tokens. Configured, never taken from the provider.
     pub id_token_algorithms: Vec<Algorithm>,
-    /// How each client authenticates, by `clientId`.
-    pub clients: HashMap<String, ClientAuthentication>,
 }
 
 /// An authorization server reached over HTTP.
@@ -89,59 +113,67 @@ impl OidcProvider {
         })
     }
 
-    fn client(&self, id: ClientId<'_>) -> Result<&ClientAuthentication, ProviderError> {
+    fn client(&self, name: ClientName<'_>) -> Result<&RegisteredClient, ProviderError> {
         self.settings
             .clients
-            .get(id)
+            .get(name)
             .ok_or_else(|| ProviderError::new("the session's client is not configured any more"))
+    }
+
+    fn known_metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderError> {
+        self.metadata.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 #[async_trait]
 impl AuthorizationServer for OidcProvider {
-    async fn metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderError> {
-        self.metadata.read().unwrap_or_else(PoisonError::into_inner).clone()
+    async fn metadata(&self, _: ClientName<'_>) -> Result<Arc<ProviderMetadata>, ProviderError> {
+        self.known_metadata()
     }
 
-    async fn ready(&self) -> Result<(), ProviderError> {
-        self.metadata().await?;
-        if self.settings.issues_id_tokens && !self.keys.is_filled() {
-            return Err(ProviderError::new("its keys have not been fetched yet"));
-        }
-        Ok(())
+    async fn ready(&self) -> Vec<Readiness> {
+        let trouble = match self.known_metadata() {
+            Err(error) => Some(error),
+            Ok(_) if self.settings.issues_id_tokens && !self.keys.is_filled() => {
+                Some(ProviderError::new("its keys have not been fetched yet"))
+            }
+            Ok(_) => None,
+        };
+        vec![Readiness { issuer: self.settings.issuer.clone(), trouble }]
     }
 
-    async fn redeem(&self, client: ClientId<'_>, grant: Grant<'_>) -> Result<TokenResponse, GrantError> {
-        let metadata = self.metadata().await?;
+    async fn redeem(&self, client: ClientName<'_>, grant: Grant<'_>) -> Result<TokenResponse, GrantError> {
+        let metadata = self.known_metadata()?;
         token_endpoint::redeem(self, &metadata, client, &grant).await
     }
 
     async fn verify(
         &self,
-        client: ClientId<'_>,
+        client: ClientName<'_>,
         token: &IdToken,
         origin: TokenOrigin,
     ) -> Result<SignedClaims, TokenVerificationError> {
-        let header = jws::Header::of(token, &self.settings.id_token_algorithms)?;
+        let client = self.client(client)?;
+        let header = jws::Header::of(token, &client.id_token_algorithms)?;
         if header.is_symmetric() {
             // Only where configuration lists an HS algorithm: keyed with the client's secret
             // (OpenID Connect Core 1.0 §10.1).
-            let key = self.client(client)?.secret_as_verification_key().ok_or_else(|| {
+            let key = client.authentication.secret_as_verification_key().ok_or_else(|| {
                 TokenVerificationError::Refused(
                     "it is signed with a secret that this client does not have".into(),
                 )
             })?;
             return jws::verify(token, &header, &key);
         }
-        let metadata = self.metadata().await?;
+        let metadata = self.known_metadata()?;
         let jwks_uri =
             metadata.jwks_uri.as_ref().ok_or_else(|| ProviderError::new("its metadata has no jwks_uri"))?;
         let key = self.keys.find(&header, origin, jwks_uri, &self.http).await?;
         jws::verify(token, &header, &key)
     }
 
-    async fn revoke(&self, client: ClientId<'_>, token: RevocableToken) -> Result<(), ProviderError> {
-        let metadata = self.metadata().await?;
+    async fn revoke(&self, client: ClientName<'_>, token: RevocableToken) -> Result<(), ProviderError> {
+        let metadata = self.known_metadata()?;
         token_endpoint::revoke(self, &metadata, client, &token).await
     }
 }

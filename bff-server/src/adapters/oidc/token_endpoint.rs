@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::{metadata::ProviderMetadata, token_response::TokenResponse},
-    ports::{ClientId, Grant, GrantError, ProviderError, RevocableToken},
+    ports::{ClientName, Grant, GrantError, ProviderError, RevocableToken},
 };
 
 const MAX_TOKEN_ANSWER_BYTES: usize = 256 * 1024;
@@ -31,7 +31,7 @@ const KNOWN_ERRORS: &[&str] = &[
 pub(super) async fn redeem(
     provider: &OidcProvider,
     metadata: &ProviderMetadata,
-    client: ClientId<'_>,
+    client: ClientName<'_>,
     grant: &Grant<'_>,
 ) -> Result<TokenResponse, GrantError> {
     let parameters = match grant {
@@ -45,8 +45,9 @@ pub(super) async fn redeem(
             vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())]
         }
     };
-    let form = provider.client(client)?.authenticate(
-        client,
+    let client = provider.client(client)?;
+    let form = client.authentication.authenticate(
+        &client.client_id,
         metadata,
         &parameters,
         provider.clock.now(),
@@ -92,7 +93,7 @@ fn refusal(answer: &Answer) -> GrantError {
 pub(super) async fn revoke(
     provider: &OidcProvider,
     metadata: &ProviderMetadata,
-    client: ClientId<'_>,
+    client: ClientName<'_>,
     token: &RevocableToken,
 ) -> Result<(), ProviderError> {
     let Some(endpoint) = &metadata.revocation_endpoint else { return Ok(()) };
@@ -100,8 +101,9 @@ pub(super) async fn revoke(
         RevocableToken::Refresh(token) => (token.expose(), "refresh_token"),
         RevocableToken::Access(token) => (token.expose(), "access_token"),
     };
-    let form = provider.client(client)?.authenticate(
-        client,
+    let client = provider.client(client)?;
+    let form = client.authentication.authenticate(
+        &client.client_id,
         metadata,
         &[("token", value), ("token_type_hint", hint)],
         provider.clock.now(),

@@ -1,107 +1,171 @@
-//! `client`: the authorization server, and our clients there.
+//! `client`: our clients, each at its authorization server.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
-use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    Notes,
-    values::{text_secret, unreachable_url, web_url},
+    Notes, issuer,
+    values::{text_secret, web_url},
 };
 use crate::{
     adapters::oidc::{
         Algorithm, AuthenticationMethod, ClientAuthentication, ClientCredentials, MIN_HMAC_SECRET_BYTES,
-        SigningAlgorithm, SigningKey, SigningKeyError, is_symmetric,
+        MetadataSource, SigningAlgorithm, SigningKey, SigningKeyError, is_symmetric,
     },
     config::{
-        ClientConfig, ProviderConfig,
+        ClientConfig, IssuerConfig, ProviderConfig,
         file::{ClientEntry, ClientSection, CredentialsSection},
     },
-    domain::{
-        authorization_request::PROTOCOL_PARAMETERS, metadata::is_loopback, token_response::lenient_seconds,
-    },
+    domain::{authorization_request::PROTOCOL_PARAMETERS, scope, token_response::lenient_seconds},
 };
 
-const DEFAULT_METADATA_SEGMENT: &str = "/.well-known/openid-configuration";
+/// What `/login?client=…` can carry.
+const MAX_NAME_BYTES: usize = 256;
 
-pub(super) fn provider(section: ClientSection, notes: &mut Notes) -> ProviderConfig {
-    let (inline, shared) = split(section);
-    let entries: Vec<(String, ClientEntry)> = match shared.clients {
+pub(super) fn provider(mut section: ClientSection, notes: &mut Notes) -> ProviderConfig {
+    let list = section.clients.take();
+    let inline = inline(section);
+    let mut provider = ProviderConfig { issuers: Vec::new(), clients: Vec::new(), default_client: 0 };
+    match list {
+        None => {
+            let issuer = issuer::described("client", &inline, notes);
+            let algorithms = id_token_algorithms("client", &inline, notes);
+            provider.clients.extend(client("client", inline, &issuer, &algorithms, notes));
+            provider.issuers.push(issuer);
+        }
         Some(list) => {
-            if inline.client_id.is_some() || inline.redirect_uri.is_some() || inline.credentials.is_some() {
-                notes.problem(
-                    "client.clients",
-                    "there are both `clients` and a client inline",
-                    "move the inline client's settings into an entry of `clients`",
-                );
-            }
+            refuse_inline(&inline, notes);
             if list.is_empty() {
                 notes.problem("client.clients", "the list is empty", "add at least one client");
             }
-            list.into_iter().enumerate().map(|(i, entry)| (format!("client.clients[{i}]"), entry)).collect()
+            several(list, &inline, &mut provider, notes);
         }
-        None => vec![("client".to_owned(), inline)],
-    };
-    let issuer = shared.issuer.unwrap_or_default();
-    let metadata_url = issuer_metadata(&issuer, shared.segment.as_deref(), shared.allow_insecure_http, notes);
-    let symmetric = shared.algorithms.iter().flatten().position(|it| it.parse().is_ok_and(is_symmetric));
-    let algorithms = id_token_algorithms(shared.algorithms, notes);
-    let defaults: Vec<usize> = entries
-        .iter()
-        .enumerate()
-        .filter(|(_, (_, entry))| entry.default == Some(true))
-        .map(|(i, _)| i)
-        .collect();
-    if defaults.len() > 1 {
-        notes.problem("client.clients", "several clients have `default: true`", "leave it at one of them");
     }
-    let mut clients: Vec<ClientConfig> = Vec::new();
-    for (key, entry) in entries {
-        let Some(client) = client(&key, entry, notes) else { continue };
-        if clients.iter().any(|other| other.client_id == client.client_id) {
+    refuse_keyless(&provider, notes);
+    provider
+}
+
+fn several(list: Vec<ClientEntry>, inline: &ClientEntry, provider: &mut ProviderConfig, notes: &mut Notes) {
+    let shared = (inline.issuer.is_some() || list.is_empty() || list.iter().any(|it| it.issuer.is_none()))
+        .then(|| issuer::described("client", inline, notes));
+    if shared.is_none() {
+        issuer::describes_nothing("client", inline, notes);
+    }
+    let mut default = None;
+    for (i, entry) in list.into_iter().enumerate() {
+        let key = format!("client.clients[{i}]");
+        let own = entry.issuer.is_some() || entry.id_token_signing_algorithms.is_some();
+        let algorithms = if own {
+            id_token_algorithms(&key, &entry, notes)
+        } else {
+            id_token_algorithms("client", inline, notes)
+        };
+        let issuer = match &shared {
+            Some(shared) if entry.issuer.is_none() => {
+                issuer::describes_nothing(&key, &entry, notes);
+                shared.clone()
+            }
+            _ => issuer::described(&key, &entry, notes),
+        };
+        match provider.issuers.iter().find(|it| it.issuer == issuer.issuer) {
+            None => provider.issuers.push(issuer.clone()),
+            Some(known) if *known == issuer => {}
+            Some(_) => notes.problem(
+                &format!("{key}.issuer"),
+                "the same issuer is described differently elsewhere",
+                "describe it once, in client, and leave it out here; or give all its clients the same description",
+            ),
+        }
+        let is_default = entry.default == Some(true);
+        let Some(client) = client(&key, entry, &issuer, &algorithms, notes) else { continue };
+        for other in &provider.clients {
+            refuse_confusion(&key, other, &client, notes);
+        }
+        if is_default && default.replace(provider.clients.len()).is_some() {
             notes.problem(
-                &format!("{key}.clientId"),
-                "another client has the same clientId",
-                "list each client once",
+                "client.clients",
+                "several clients have `default: true`",
+                "leave it at one of them",
             );
         }
-        clients.push(client);
+        provider.clients.push(client);
     }
-    let has_hmac_key = |client: &ClientConfig| match &client.authentication.credentials {
-        ClientCredentials::Secret(secret) => secret.len() >= MIN_HMAC_SECRET_BYTES,
-        ClientCredentials::PrivateKey(_) | ClientCredentials::Public => false,
-    };
-    if let Some(i) = symmetric
-        && !clients.iter().all(has_hmac_key)
-    {
+    provider.default_client = default.unwrap_or(0);
+}
+
+/// Two clients that could be taken for each other.
+fn refuse_confusion(key: &str, other: &ClientConfig, client: &ClientConfig, notes: &mut Notes) {
+    if other.issuer == client.issuer && other.client_id == client.client_id {
         notes.problem(
-            &format!("client.idTokenSigningAlgorithms[{i}]"),
-            format!("an HS algorithm needs a client secret of at least {MIN_HMAC_SECRET_BYTES} bytes for every client"),
-            "let the provider sign with RS256 or another algorithm with public keys",
+            &format!("{key}.clientId"),
+            "another client has the same clientId",
+            "list each client once",
+        );
+    } else if other.name == client.name {
+        notes.problem(
+            &format!("{key}.name"),
+            format!("another client is called {:?} too, by its name or clientId", client.name),
+            "give this one a name of its own, for /login?client=… and for its sessions",
         );
     }
-    ProviderConfig {
-        issuer,
-        metadata_url,
-        id_token_algorithms: algorithms,
-        allow_insecure_http: shared.allow_insecure_http,
-        clients,
-        default_client: defaults.first().copied().unwrap_or(0),
+    // RFC 9700 §4.4.2: otherwise one server can pass another's code off as its own.
+    if other.issuer != client.issuer && other.redirect_uri == client.redirect_uri {
+        notes.problem(
+            &format!("{key}.redirect_uri"),
+            "a client at another issuer has the same, so nobody can tell whose answer comes back to it",
+            "add a segment of its own, such as …/oauth/callback/name, and register that at the provider",
+        );
     }
 }
 
-struct Shared {
-    issuer: Option<String>,
-    segment: Option<String>,
-    algorithms: Option<Vec<String>>,
-    allow_insecure_http: bool,
-    clients: Option<Vec<ClientEntry>>,
+/// With a list, a client inline would be one too many.
+fn refuse_inline(inline: &ClientEntry, notes: &mut Notes) {
+    if inline.client_id.is_some() || inline.redirect_uri.is_some() || inline.credentials.is_some() {
+        notes.problem(
+            "client.clients",
+            "there are both `clients` and a client inline",
+            "move the inline client's settings into an entry of `clients`",
+        );
+    }
+    for (name, set) in [("name", inline.name.is_some()), ("allowedTenants", inline.allowed_tenants.is_some())]
+    {
+        if set {
+            notes.problem(
+                &format!("client.{name}"),
+                "it belongs to one client, and there are several",
+                "move it into an entry of `clients`",
+            );
+        }
+    }
 }
 
-fn split(section: ClientSection) -> (ClientEntry, Shared) {
-    let entry = ClientEntry {
+/// ID tokens that nothing could verify.
+fn refuse_keyless(provider: &ProviderConfig, notes: &mut Notes) {
+    for client in &provider.clients {
+        let issuer = provider.issuers.iter().find(|it| it.issuer == client.issuer);
+        let without_keys = issuer.is_some_and(|it| {
+            it.metadata == MetadataSource::Configuration && !it.endpoints.contains_key("jwks_uri")
+        });
+        if scope::contains_openid(&client.scope) && without_keys && !notes.has("client.endpoints.jwks") {
+            notes.missing(
+                "client.endpoints.jwks",
+                "give the URL of the provider's keys, with which ID tokens are checked; or ask for no `openid`",
+            );
+        }
+    }
+}
+
+fn inline(section: ClientSection) -> ClientEntry {
+    ClientEntry {
+        issuer: section.issuer,
+        issuer_metadata_segment: section.issuer_metadata_segment,
+        metadata_url: section.metadata_url,
+        endpoints: section.endpoints,
+        allow_insecure_http: section.allow_insecure_http,
+        id_token_signing_algorithms: section.id_token_signing_algorithms,
+        name: section.name,
         client_id: section.client_id,
         redirect_uri: section.redirect_uri,
         credentials: section.credentials,
@@ -109,74 +173,61 @@ fn split(section: ClientSection) -> (ClientEntry, Shared) {
         extra: section.extra,
         default: section.default,
         id_token_validation_issuer: section.id_token_validation_issuer,
+        allowed_tenants: section.allowed_tenants,
         post_logout_redirect_uri: section.post_logout_redirect_uri,
         preferred_token_endpoint_auth_method: section.preferred_token_endpoint_auth_method,
         preferred_token_endpoint_signing_algorithm: section.preferred_token_endpoint_signing_algorithm,
-    };
-    let shared = Shared {
-        issuer: section.issuer,
-        segment: section.issuer_metadata_segment,
-        algorithms: section.id_token_signing_algorithms,
-        allow_insecure_http: section.allow_insecure_http,
-        clients: section.clients,
-    };
-    (entry, shared)
-}
-
-fn issuer_metadata(issuer: &str, segment: Option<&str>, allow_insecure_http: bool, notes: &mut Notes) -> Url {
-    let key = "client.issuer";
-    let nowhere = unreachable_url;
-    if issuer.is_empty() {
-        notes.missing(key, "give your provider's issuer, such as https://login.example.com/realms/main");
-        return nowhere();
-    }
-    let Some(parsed) = web_url(key, issuer, notes) else { return nowhere() };
-    if parsed.query().is_some() || parsed.fragment().is_some() {
-        notes.problem(
-            key,
-            "it has a query or a fragment",
-            "an issuer is scheme, host, and perhaps port and path",
-        );
-    }
-    if parsed.scheme() == "http" && !is_loopback(&parsed) && !allow_insecure_http {
-        notes.problem(
-            key,
-            "it is plain http, so anybody between here and there can log in as anybody",
-            "use https; on a closed development network, set client.allowInsecureHttp to true",
-        );
-    }
-    let segment = segment.unwrap_or(DEFAULT_METADATA_SEGMENT);
-    if !segment.starts_with('/') {
-        notes.problem(
-            "client.issuerMetadataSegment",
-            "it does not begin with a slash",
-            format!("write /{segment}, or leave it out for {DEFAULT_METADATA_SEGMENT}"),
-        );
-    }
-    match Url::parse(&format!("{}{segment}", issuer.trim_end_matches('/'))) {
-        Ok(url) => url,
-        Err(_) => nowhere(),
     }
 }
 
-fn id_token_algorithms(names: Option<Vec<String>>, notes: &mut Notes) -> Vec<Algorithm> {
-    let key = "client.idTokenSigningAlgorithms";
-    let Some(names) = names else { return vec![Algorithm::RS256] };
-    let mut algorithms = Vec::new();
+/// What a client is called.
+fn name(key: &str, name: Option<&str>, client_id: &str, notes: &mut Notes) -> String {
+    let Some(name) = name else { return client_id.to_owned() };
+    if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
+        notes.problem(
+            &format!("{key}.name"),
+            format!("it is empty, longer than {MAX_NAME_BYTES} bytes, or has control characters"),
+            "give a short name, such as staff",
+        );
+    }
+    name.to_owned()
+}
+
+/// The algorithms of ID tokens, and which of them, by its key, needs a shared secret.
+struct IdTokenAlgorithms {
+    list: Vec<Algorithm>,
+    symmetric: Option<String>,
+}
+
+fn id_token_algorithms(key: &str, entry: &ClientEntry, notes: &mut Notes) -> IdTokenAlgorithms {
+    let key = format!("{key}.idTokenSigningAlgorithms");
+    let mut algorithms = IdTokenAlgorithms { list: Vec::new(), symmetric: None };
+    let Some(names) = &entry.id_token_signing_algorithms else {
+        algorithms.list.push(Algorithm::RS256);
+        return algorithms;
+    };
     for (i, name) in names.iter().enumerate() {
+        let key = format!("{key}[{i}]");
         match name.parse() {
-            Ok(algorithm) => algorithms.push(algorithm),
+            Ok(algorithm) => {
+                algorithms.list.push(algorithm);
+                if is_symmetric(algorithm) {
+                    algorithms.symmetric = Some(key);
+                }
+            }
+            // Several clients may share the list.
+            Err(_) if notes.has(&key) => {}
             Err(_) => notes.problem(
-                &format!("{key}[{i}]"),
+                &key,
                 format!("{name:?} is not a signature algorithm that can be accepted"),
                 "use RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 or EdDSA; HS256 to HS512 only if the \
                  provider signs with the client secret",
             ),
         }
     }
-    if names.is_empty() {
+    if names.is_empty() && !notes.has(&key) {
         notes.problem(
-            key,
+            &key,
             "the list is empty",
             "name at least one algorithm, or leave the key out for RS256",
         );
@@ -184,8 +235,15 @@ fn id_token_algorithms(names: Option<Vec<String>>, notes: &mut Notes) -> Vec<Alg
     algorithms
 }
 
-fn client(key: &str, entry: ClientEntry, notes: &mut Notes) -> Option<ClientConfig> {
+fn client(
+    key: &str,
+    entry: ClientEntry,
+    issuer: &IssuerConfig,
+    algorithms: &IdTokenAlgorithms,
+    notes: &mut Notes,
+) -> Option<ClientConfig> {
     let at = |name: &str| format!("{key}.{name}");
+    let id_token_issuer = issuer::of_id_tokens(key, &entry, &issuer.issuer, notes);
     let client_id = if let Some(source) = entry.client_id {
         text_secret(&at("clientId"), &source, notes)
     } else {
@@ -216,6 +274,17 @@ fn client(key: &str, entry: ClientEntry, notes: &mut Notes) -> Option<ClientConf
         entry.preferred_token_endpoint_signing_algorithm.as_deref(),
         notes,
     );
+    let has_hmac_key = authentication.as_ref().is_none_or(|it| match &it.credentials {
+        ClientCredentials::Secret(secret) => secret.len() >= MIN_HMAC_SECRET_BYTES,
+        ClientCredentials::PrivateKey(_) | ClientCredentials::Public => false,
+    });
+    if let Some(symmetric) = algorithms.symmetric.as_deref().filter(|it| !has_hmac_key && !notes.has(it)) {
+        notes.problem(
+            symmetric,
+            format!("an HS algorithm needs a client secret of at least {MIN_HMAC_SECRET_BYTES} bytes for every client"),
+            "let the provider sign with RS256 or another algorithm with public keys",
+        );
+    }
     // RFC 6749 §3.3.
     let of_a_scope =
         |byte: u8| byte.is_ascii_whitespace() || (byte.is_ascii_graphic() && !b"\"\\".contains(&byte));
@@ -238,13 +307,17 @@ fn client(key: &str, entry: ClientEntry, notes: &mut Notes) -> Option<ClientConf
         .post_logout_redirect_uri
         .as_deref()
         .and_then(|text| web_url(&at("postLogoutRedirectUri"), text, notes));
+    let client_id = client_id?;
     Some(ClientConfig {
-        client_id: client_id?,
+        name: name(key, entry.name.as_deref(), &client_id, notes),
+        client_id,
+        issuer: issuer.issuer.clone(),
         redirect_uri: redirect_uri?,
         authentication: authentication?,
         scope: entry.scope.unwrap_or_default().split_ascii_whitespace().collect::<Vec<_>>().join(" "),
         extra,
-        id_token_issuer: entry.id_token_validation_issuer,
+        id_token_algorithms: algorithms.list.clone(),
+        id_token_issuer,
         post_logout_redirect_uri,
     })
 }

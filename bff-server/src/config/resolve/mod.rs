@@ -2,6 +2,7 @@
 
 mod client;
 mod connections;
+mod issuer;
 mod server;
 mod session;
 mod values;
@@ -76,7 +77,9 @@ pub(super) fn config(file: ConfigFile, problems: ConfigProblems) -> Result<Confi
 fn look_twice(provider: &ProviderConfig, session: &SessionConfig, server: &ServerConfig, notes: &mut Notes) {
     for client in &provider.clients {
         let expected = format!("{}{}", server.api_prefix, authtool_contract::endpoint::OAUTH_CALLBACK);
-        if client.redirect_uri.path().trim_end_matches('/') != expected {
+        let path = client.redirect_uri.path().trim_end_matches('/');
+        let own = path.strip_prefix(&expected).filter(|own| own.is_empty() || own.starts_with('/'));
+        if own.is_none_or(|own| own.matches('/').count() > 1) {
             notes.warnings.push(format!(
                 "redirect_uri has the path {}, but the callback is served at {expected}; unless something in front \
                  of the server rewrites paths, logins will end at a page that is not there",

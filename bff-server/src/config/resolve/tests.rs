@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    adapters::redis::{Endpoint, Topology},
+    adapters::{
+        oidc::MetadataSource,
+        redis::{Endpoint, Topology},
+    },
     config::{Mode, SameSite},
     domain::authorization_request::PROTOCOL_PARAMETERS,
 };
@@ -49,7 +52,8 @@ fn refuses(pointer: &str, value: Value, key: &str) {
 #[test]
 fn the_defaults_are_those_of_the_original() {
     let config = Config::from_json(&good().to_string()).unwrap();
-    assert_eq!(config.provider.metadata_url.as_str(), "https://op.example/.well-known/openid-configuration");
+    let discovery = "https://op.example/.well-known/openid-configuration".parse().unwrap();
+    assert_eq!(config.provider.issuers[0].metadata, MetadataSource::At(vec![discovery]));
     assert_eq!(config.provider.clients[0].scope, "openid email");
     assert_eq!(config.session.lifetimes.jitter, Duration::from_secs(7));
     assert_eq!(config.session.lifetimes.refresh_token, Duration::from_hours(168));

@@ -11,6 +11,7 @@ use crate::{
     adapters::{SystemEntropy, embedded::EmbeddedStore},
     domain::{
         credential::{IdToken, RefreshToken},
+        expected_issuer::ExpectedIssuer,
         id_token::SignedClaims,
         metadata::ProviderMetadata,
         session::{Lifetimes, Login},
@@ -18,12 +19,27 @@ use crate::{
         session_index::{IndexName, Member, SessionIndexes},
     },
     ports::{
-        AuthorizationServer, Clock as _, Marker, SessionStore, StoreError, StoredRecord,
+        AuthorizationServer, Clock as _, Marker, Readiness, SessionStore, StoreError, StoredRecord,
         contract_tests::ManualClock,
     },
     seal::{KeyList, KeyMaterial, RecordCodec, Sealer},
-    service::sessions::SessionsParts,
+    service::{clients::Clients, sessions::SessionsParts},
 };
+
+fn clients() -> Arc<Clients> {
+    let client = Client {
+        name: "app".into(),
+        client_id: "app".into(),
+        issuer: "https://op.example".into(),
+        redirect_uri: "https://app.example/oauth/callback".into(),
+        scope: String::new(),
+        extra: Vec::new(),
+        id_token_issuer: ExpectedIssuer::Exactly("https://op.example".into()),
+        max_age: None,
+        post_logout_redirect_uri: None,
+    };
+    Arc::new(Clients::new(vec![client], 0))
+}
 
 /// What the server answers to the next refresh.
 enum Next {
@@ -63,7 +79,7 @@ impl FakeServer {
 
 #[async_trait]
 impl AuthorizationServer for FakeServer {
-    async fn metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderError> {
+    async fn metadata(&self, _: &str) -> Result<Arc<ProviderMetadata>, ProviderError> {
         Err(ProviderError::new("not asked for in these tests"))
     }
 
@@ -79,8 +95,8 @@ impl AuthorizationServer for FakeServer {
         }
     }
 
-    async fn ready(&self) -> Result<(), ProviderError> {
-        Ok(())
+    async fn ready(&self) -> Vec<Readiness> {
+        Vec::new()
     }
 
     async fn verify(
@@ -198,6 +214,7 @@ impl Stage {
         Arc::new(Sessions::new(SessionsParts {
             store: self.store.clone(),
             server: self.server.clone(),
+            clients: clients(),
             codec: RecordCodec::new(Sealer::new(
                 &KeyList::new([KeyMaterial::new((0..32).collect()).unwrap()]).unwrap(),
             )),
@@ -217,7 +234,7 @@ impl Stage {
         let login = Login {
             identity: None,
             issuer: "https://op.example",
-            client_id: "app",
+            client: "app",
             nonce: "n".into(),
             claims: Map::new(),
         };
