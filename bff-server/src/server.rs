@@ -34,6 +34,7 @@ use crate::{
     },
     config::{ClientConfig, Config, IssuerConfig, StoreConfig},
     domain::{
+        logout_token::LogoutTokenExpiry,
         return_url::ReturnUrls,
         scope,
         session_id::{CookieKey, SessionCookie},
@@ -329,7 +330,7 @@ fn assemble(
         store: Arc::clone(&store),
         server: Arc::clone(&server),
         clients: Arc::new(Clients::new(
-            config.provider.clients.iter().map(client).collect(),
+            config.provider.clients.iter().map(|it| client(it, &config.provider.issuers)).collect(),
             config.provider.default_client,
         )),
         codec: RecordCodec::new(Sealer::new(&config.session.encryption_keys)),
@@ -374,7 +375,8 @@ fn session_cookie(config: &Config) -> SessionCookie {
     SessionCookie::new(session_cookie_name(&config.session.cookie), key(keys.current()), retired)
 }
 
-fn client(client: &ClientConfig) -> Client {
+fn client(client: &ClientConfig, issuers: &[IssuerConfig]) -> Client {
+    let issuer = issuers.iter().find(|it| it.issuer == client.issuer);
     Client {
         name: client.name.clone(),
         client_id: client.client_id.clone(),
@@ -385,5 +387,10 @@ fn client(client: &ClientConfig) -> Client {
         extra: client.extra.clone(),
         id_token_issuer: client.id_token_issuer.clone(),
         post_logout_redirect_uri: client.post_logout_redirect_uri.clone(),
+        logout_token_expiry: if issuer.is_some_and(|it| it.allow_logout_tokens_without_exp) {
+            LogoutTokenExpiry::Optional
+        } else {
+            LogoutTokenExpiry::Required
+        },
     }
 }

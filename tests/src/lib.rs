@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Server`] | the real `authtool-bff` binary as a child process, with a configuration of its own |
 //! | [`Provider`] | the real OpenID Provider (npm `oidc-provider`), as a child process |
+//! | [`Glewlwyd`] | another real OpenID Provider, by other people and in C (Debian's `glewlwyd`) |
 //! | [`hostile::HostileOp`] | an OpenID Provider that is correct until told which [`hostile::Lie`] to tell |
 //! | [`Upstream`] | a protected API that remembers what reached it |
 //! | [`browser::Browser`] | a client with a browser's cookie jar and Fetch Metadata, which shows every hop |
@@ -29,6 +30,7 @@ mod answer;
 pub mod browser;
 pub mod catalogue;
 mod gateway;
+mod glewlwyd;
 pub mod hostile;
 pub mod load;
 mod log;
@@ -45,6 +47,7 @@ pub mod wait;
 
 pub use answer::Answer;
 pub use gateway::Gateway;
+pub use glewlwyd::Glewlwyd;
 pub use log::Log;
 pub use process::Process;
 pub use provider::{Provider, ProviderOptions};

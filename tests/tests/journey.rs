@@ -143,6 +143,39 @@ async fn a_user_who_declines_at_the_provider_is_back_with_an_error_and_may_try_a
 }
 
 #[tokio::test]
+async fn sec_114_a_logout_at_the_provider_ends_the_sessions_that_belong_to_it() {
+    let journey = Journey::begin(
+        |options| {
+            options.client = json!({
+                "backchannel_logout_uri": format!("{}/bff/oidc/logout/backchannel", options.app),
+                "backchannel_logout_session_required": true,
+            });
+        },
+        |_| {},
+    )
+    .await;
+    journey.log_in("ada").await;
+    let first = journey.browser.cookie(SESSION).unwrap();
+    // In another window that shares the provider's session, say: nobody is asked to log in again.
+    journey.browser.jar().remove(SESSION);
+    let app = &journey.server.public;
+    let page = journey.browser.follow(app, journey.server.bff("/login")).go().await;
+    assert_eq!(page.url.as_str(), app.as_str(), "{page:#?}");
+    let second = journey.browser.cookie(SESSION).unwrap();
+    assert_ne!(first, second);
+    assert_eq!(journey.server.token_for(&first).await.status, 200);
+
+    // The second logs out; the first hears of it from the provider alone.
+    let page = journey.browser.follow(app, journey.server.bff("/logout")).posting("").go().await;
+    assert_eq!(journey.server.token_for(&first).await.status, 200);
+    journey.provider.confirm_logout(&journey.browser, page).await;
+    wait::until("the provider's report ends the first session", async || {
+        (journey.server.token_for(&first).await.status == 401).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn tabs_share_a_session_and_a_logout() {
     let journey = Journey::begin(|_| {}, |_| {}).await;
     // Two tabs at the login page; the second finishes first, and the provider then knows the user.

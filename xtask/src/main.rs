@@ -8,6 +8,7 @@
 mod browser;
 mod debian;
 mod demo;
+mod glewlwyd;
 mod http;
 mod node;
 mod ports;

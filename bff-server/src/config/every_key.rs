@@ -72,7 +72,7 @@ fn issuer_rows() -> Vec<Row> {
     let places =
         || json!(["", "/x", "http://op.example/x", "https://a:b@op.example", "https://op.example#x"]);
     let tenants = || json!({"idTokenValidationIssuer": "https://op.example/{tenantid}"});
-    let cases: [(&str, Value, Value); 16] = [
+    let cases: [(&str, Value, Value); 17] = [
         (
             "issuer",
             json!({}),
@@ -88,6 +88,7 @@ fn issuer_rows() -> Vec<Row> {
         ("endpoints.revocation", json!({}), places()),
         ("endpoints.pushedAuthorizationRequest", json!({}), places()),
         ("allowInsecureHttp", json!({}), json!([])),
+        ("allowLogoutTokensWithoutExp", json!({}), json!([])),
         ("idTokenSigningAlgorithms", json!({}), json!([[], ["none"], ["HS256"], ["RS256", "rs256"]])),
         ("idTokenSigningAlgorithms[]", json!({}), json!(["", "none", "HS256"])),
         ("allowedTenants", tenants(), json!([[], ["contoso.com"], ["*", "*"]])),

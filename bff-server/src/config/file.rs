@@ -52,7 +52,7 @@ sections! {
     shared {
         /// The issuer, exactly as its metadata spells it, to the last slash. Required. One of several clients takes
         /// the section's if it names none, and what describes it: `issuerMetadataSegment`, `metadataUrl`,
-        /// `endpoints` and `allowInsecureHttp` belong beside their issuer.
+        /// `endpoints`, `allowInsecureHttp` and `allowLogoutTokensWithoutExp` belong beside their issuer.
         pub(super) issuer: Option<String>,
         /// What follows the issuer in the URL of its metadata; `/.well-known/oauth-authorization-server` is also
         /// looked for between host and path, where RFC 8414 puts it. Default: `/.well-known/openid-configuration`.
@@ -65,6 +65,9 @@ sections! {
         /// Lets the issuer and its endpoints be plain http on other hosts than this one, for closed development
         /// networks. Default: false.
         pub(super) allow_insecure_http: Option<bool>,
+        /// Accepts reported logouts (Back-Channel Logout) whose tokens have no `exp`, as providers of the
+        /// specification's drafts send them; they are good for ten minutes. Default: false.
+        pub(super) allow_logout_tokens_without_exp: Option<bool>,
         /// The signature algorithms accepted for ID tokens. Default: `["RS256"]`.
         pub(super) id_token_signing_algorithms: Option<Vec<String>>,
         /// With several clients: what `/login?client=…` selects this one by. Default: its `clientId`.

@@ -74,6 +74,8 @@ pub struct IssuerConfig {
     pub endpoints: Map<String, Value>,
     /// `allowInsecureHttp`.
     pub allow_insecure_http: bool,
+    /// `allowLogoutTokensWithoutExp`.
+    pub allow_logout_tokens_without_exp: bool,
 }
 
 impl IssuerConfig {

@@ -49,6 +49,15 @@ pub enum LogoutTokenRefusal {
     TokenId,
 }
 
+/// Whether a logout token must say until when it is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogoutTokenExpiry {
+    /// As the specification has it since its final version (§2.4).
+    Required,
+    /// Providers of the drafts leave `exp` out; `iat` bounds the token's use all the same.
+    Optional,
+}
+
 /// A logout that the provider reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportedLogout {
@@ -70,6 +79,7 @@ impl SignedClaims {
         &self,
         issuer: &str,
         clients: &[&str],
+        expiry: LogoutTokenExpiry,
         now: UnixSeconds,
     ) -> Result<ReportedLogout, LogoutTokenRefusal> {
         if !matches!(self.kind().as_deref(), None | Some("jwt" | "logout+jwt")) {
@@ -87,12 +97,13 @@ impl SignedClaims {
         if !for_us {
             return Err(LogoutTokenRefusal::Audience);
         }
-        match self.date("iat") {
-            NumericDate::At(iat) if iat <= now.plus(LEEWAY) && iat >= now.minus(MAX_AGE).minus(LEEWAY) => {}
+        let issued_at = match self.date("iat") {
+            NumericDate::At(iat) if iat <= now.plus(LEEWAY) && iat >= now.minus(MAX_AGE).minus(LEEWAY) => iat,
             _ => return Err(LogoutTokenRefusal::IssuedAt),
-        }
+        };
         let expires_at = match self.date("exp") {
             NumericDate::At(exp) if now < exp.plus(LEEWAY) => exp,
+            NumericDate::Absent if expiry == LogoutTokenExpiry::Optional => issued_at.plus(MAX_AGE),
             _ => return Err(LogoutTokenRefusal::Expired),
         };
         let event = self.claims.get("events").and_then(|events| events.get(EVENT));
@@ -125,6 +136,14 @@ mod tests {
     const NOW: UnixSeconds = UnixSeconds::new(1_800_000_000);
 
     fn check(typ: Option<&str>, changes: Value) -> Result<ReportedLogout, LogoutTokenRefusal> {
+        check_with(LogoutTokenExpiry::Required, typ, changes)
+    }
+
+    fn check_with(
+        expiry: LogoutTokenExpiry,
+        typ: Option<&str>,
+        changes: Value,
+    ) -> Result<ReportedLogout, LogoutTokenRefusal> {
         let mut claims = json!({
             "iss": "https://op.example", "aud": "app", "iat": NOW.get(), "exp": NOW.get() + 120, "jti": "1",
             "sub": "ada", "sid": "s", "events": {EVENT: {}},
@@ -140,6 +159,7 @@ mod tests {
         SignedClaims { claims, typ: typ.map(str::to_owned), hash: SignatureHash::Sha256 }.validate_logout(
             "https://op.example",
             &["other", "app"],
+            expiry,
             NOW,
         )
     }
@@ -152,6 +172,19 @@ mod tests {
             assert!(check(typ, json!({"sid": "REMOVED"})).is_ok(), "{typ:?}");
         }
         assert!(check(None, json!({"sub": "REMOVED", "aud": ["app", "x"]})).is_ok());
+    }
+
+    #[test]
+    fn sec_118_a_token_without_exp_is_good_where_that_is_configured_and_as_long_as_it_is_young() {
+        let without = |iat: u64| json!({"exp": "REMOVED", "iat": iat});
+        let optional = |changes| check_with(LogoutTokenExpiry::Optional, None, changes);
+        let now = NOW.get();
+        let report = optional(without(now)).unwrap();
+        assert!(report.remember >= MAX_AGE, "its `jti` is remembered as long as it could come again");
+        assert_eq!(optional(without(now - 3600)), Err(LogoutTokenRefusal::IssuedAt));
+        assert_eq!(optional(json!({"exp": now - 61})), Err(LogoutTokenRefusal::Expired));
+        assert_eq!(optional(json!({"exp": null})), Err(LogoutTokenRefusal::Expired));
+        assert_eq!(check(None, without(now)), Err(LogoutTokenRefusal::Expired));
     }
 
     #[test]

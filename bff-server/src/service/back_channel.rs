@@ -62,7 +62,10 @@ impl BackChannelLogouts {
             (None, Some(subject)) => indexes.of_subject(&logout.issuer, subject),
             (None, None) => Vec::new(),
         };
-        let ended = self.end_all(&names).await?;
+        let mut ended = self.end_all(&names).await?;
+        if let (Some(_), Some(subject)) = (&logout.provider_session, &logout.subject) {
+            ended += self.end_those_without_sid(&indexes.of_subject(&logout.issuer, subject)).await?;
+        }
         // Only now: a report that failed halfway may come again.
         store.spend(&replay, logout.remember).await?;
         tracing::info!(event = "back_channel_logout", ended, "the provider reported a logout");
@@ -96,7 +99,8 @@ impl BackChannelLogouts {
                 Err(error @ TokenVerificationError::UnknownKey) => refusal = error.to_string(),
                 Ok(signed) => {
                     let now = self.sessions.clock.now();
-                    match signed.validate_logout(&issuer, &[&client.client_id], now) {
+                    let expiry = client.logout_token_expiry;
+                    match signed.validate_logout(&issuer, &[&client.client_id], expiry, now) {
                         Ok(logout) => return Ok(logout),
                         Err(why) => refusal = why.to_string(),
                     }
@@ -104,6 +108,24 @@ impl BackChannelLogouts {
             }
         }
         Err(ReportError::Refused(refusal))
+    }
+
+    /// A report with `sid` and `sub` is about one session of the user. Those whose login did not say which
+    /// session of the provider they belong to may be that one: they end as well.
+    async fn end_those_without_sid(&self, indexes: &[IndexName]) -> Result<usize, ReportError> {
+        let mut ended = 0;
+        for index in indexes {
+            for member in self.sessions.store.enlisted(index).await? {
+                match self.sessions.read(&member.key).await {
+                    Ok((_, session)) if session.kept.provider_session.is_none() => {
+                        ended += usize::from(self.sessions.end(&member.key).await?.is_some());
+                    }
+                    Ok(_) | Err(SessionError::NoSession) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(ended)
     }
 
     async fn end_all(&self, indexes: &[IndexName]) -> Result<usize, ReportError> {

@@ -6,7 +6,7 @@
 use url::Url;
 
 use crate::{
-    domain::{expected_issuer::ExpectedIssuer, session::Kept},
+    domain::{expected_issuer::ExpectedIssuer, logout_token::LogoutTokenExpiry, session::Kept},
     ports::ProviderError,
 };
 
@@ -31,6 +31,8 @@ pub struct Client {
     pub max_age: Option<u64>,
     /// `postLogoutRedirectUri`.
     pub post_logout_redirect_uri: Option<Url>,
+    /// `allowLogoutTokensWithoutExp`.
+    pub logout_token_expiry: LogoutTokenExpiry,
 }
 
 /// All of them.
@@ -112,6 +114,7 @@ mod tests {
             id_token_issuer: ExpectedIssuer::Exactly(issuer.into()),
             max_age: None,
             post_logout_redirect_uri: None,
+            logout_token_expiry: LogoutTokenExpiry::Required,
         }
     }
 

@@ -279,8 +279,7 @@ impl Sessions {
                 }
             };
         }
-        self.store.remove(key).await?;
-        telemetry::session_ended(EndReason::InvalidGrant);
+        self.take_out(key, EndReason::InvalidGrant).await?;
         tracing::warn!(session = %key, event = "session_ended", reason = "invalid_grant",
             "the authorization server no longer accepts the refresh token; the session has ended");
         Err(SessionError::NoSession)
@@ -325,8 +324,7 @@ impl Sessions {
                 Err(why) => {
                     tracing::error!(session = %key, reason = %why, event = "session_ended",
                         "a refresh brought an ID token that does not continue this login; the session has ended");
-                    telemetry::session_ended(EndReason::ForeignIdToken);
-                    self.store.remove(key).await?;
+                    self.take_out(key, EndReason::ForeignIdToken).await?;
                     self.revoke_soon(&session.refreshed(tokens, None, &self.lifetimes, self.clock.now()));
                     return Err(SessionError::NoSession);
                 }

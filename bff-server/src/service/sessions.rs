@@ -251,12 +251,22 @@ impl Sessions {
     }
 
     async fn end_now(&self, key: &SessionKey, reason: EndReason) -> Result<Option<Session>, SessionError> {
-        // In one step: a refresh either finds nothing to write to, or what it wrote is revoked here.
+        let Some(session) = self.take_out(key, reason).await? else { return Ok(None) };
+        tracing::info!(session = %key, event = "session_ended", ?reason, "a session has ended");
+        self.revoke_soon(&session);
+        Ok(Some(session))
+    }
+
+    /// Takes a session out of the store and its indexes. Its tokens are the caller's concern.
+    pub(super) async fn take_out(
+        &self,
+        key: &SessionKey,
+        reason: EndReason,
+    ) -> Result<Option<Session>, SessionError> {
+        // In one step: a refresh either finds nothing to write to, or what it wrote is returned here.
         let Some(record) = self.store.remove(key).await? else { return Ok(None) };
         let Ok(session) = self.codec.decode(key, &record.value) else { return Ok(None) };
         telemetry::session_ended(reason);
-        tracing::info!(session = %key, event = "session_ended", ?reason, "a session has ended");
-        self.revoke_soon(&session);
         let member = Member { since: session.kept.created_at, key: key.clone() };
         for index in self.indexes.ever_of_session(&session.kept) {
             // What stays behind names no session, and leaves with its time.

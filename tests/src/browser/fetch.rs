@@ -81,6 +81,12 @@ impl<'a> Fetch<'a> {
         self
     }
 
+    /// By another method, with JSON as the body.
+    pub fn json(mut self, method: Method, body: &serde_json::Value) -> Self {
+        (self.method, self.body) = (method, Some(body.to_string()));
+        self.header("content-type", "application/json")
+    }
+
     /// One more header, or another value for one that a browser sends.
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         self.extra

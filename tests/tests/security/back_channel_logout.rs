@@ -92,6 +92,40 @@ async fn sec_114_a_logout_of_one_provider_session_leaves_the_users_others() {
 }
 
 #[tokio::test]
+async fn sec_114_a_logout_of_one_provider_session_ends_those_that_may_belong_to_it() {
+    let stage = Stage::new().await;
+    let elsewhere = cookie_of_a_login(&stage).await;
+    // A provider that mentions its session in reports, but not in ID tokens.
+    stage.op.lies(Lie::about(Endpoint::CodeExchange).id_token(|token| token.without("sid")));
+    let unknown = cookie_of_a_login(&stage).await;
+    stage.op.logs_in("grace", &json!({}));
+    let somebody_else = cookie_of_a_login(&stage).await;
+    let answer = report(&stage, &stage.op.logout_token(&json!({"sub": "ada", "sid": "s"})).serialise()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(!is_alive(&stage, &unknown).await, "the user logged out, and is still logged in");
+    assert!(is_alive(&stage, &elsewhere).await, "it belongs to another session of the provider");
+    assert!(is_alive(&stage, &somebody_else).await);
+}
+
+#[tokio::test]
+async fn sec_118_reports_without_exp_are_accepted_where_that_is_configured() {
+    for allowed in [false, true] {
+        let stage = Stage::with(|config| {
+            config.set("/client/allowLogoutTokensWithoutExp", json!(allowed));
+        })
+        .await;
+        let cookie = cookie_of_a_login(&stage).await;
+        let mut draft = stage.op.logout_token(&json!({"sub": "ada"}));
+        draft.without("exp");
+        let token = draft.serialise();
+        let expected = if allowed { 200 } else { 400 };
+        assert_eq!(report(&stage, &token).await.status, expected, "allowed: {allowed}");
+        assert_eq!(is_alive(&stage, &cookie).await, !allowed);
+        assert_eq!(report(&stage, &token).await.status, 400, "it works at most once");
+    }
+}
+
+#[tokio::test]
 async fn sec_114_a_logout_of_nobody_we_know_is_a_success() {
     let stage = Stage::new().await;
     let cookie = cookie_of_a_login(&stage).await;

@@ -164,6 +164,7 @@ fn inline(section: ClientSection) -> ClientEntry {
         metadata_url: section.metadata_url,
         endpoints: section.endpoints,
         allow_insecure_http: section.allow_insecure_http,
+        allow_logout_tokens_without_exp: section.allow_logout_tokens_without_exp,
         id_token_signing_algorithms: section.id_token_signing_algorithms,
         name: section.name,
         client_id: section.client_id,

@@ -30,6 +30,7 @@ pub(super) fn described(key: &str, entry: &ClientEntry, notes: &mut Notes) -> Is
         metadata: MetadataSource::At(vec![unreachable_url()]),
         endpoints: Map::new(),
         allow_insecure_http,
+        allow_logout_tokens_without_exp: entry.allow_logout_tokens_without_exp.unwrap_or(false),
         issuer,
     };
     described.endpoints = endpoints(key, &entry.endpoints, described.transport(), notes);
@@ -79,6 +80,7 @@ pub(super) fn describes_nothing(key: &str, entry: &ClientEntry, notes: &mut Note
         ("metadataUrl", entry.metadata_url.is_some()),
         ("endpoints", entry.endpoints.members().iter().any(|(_, _, url)| url.is_some())),
         ("allowInsecureHttp", entry.allow_insecure_http.is_some()),
+        ("allowLogoutTokensWithoutExp", entry.allow_logout_tokens_without_exp.is_some()),
     ] {
         if set {
             notes.problem(

@@ -12,7 +12,8 @@ use crate::{
     domain::{
         credential::{IdToken, RefreshToken},
         expected_issuer::ExpectedIssuer,
-        id_token::SignedClaims,
+        id_token::{Identity, SignedClaims},
+        logout_token::LogoutTokenExpiry,
         metadata::ProviderMetadata,
         session::{Lifetimes, Login},
         session_id::{CookieKey, SessionCookie},
@@ -37,6 +38,7 @@ fn clients() -> Arc<Clients> {
         id_token_issuer: ExpectedIssuer::Exactly("https://op.example".into()),
         max_age: None,
         post_logout_redirect_uri: None,
+        logout_token_expiry: LogoutTokenExpiry::Required,
     };
     Arc::new(Clients::new(vec![client], 0))
 }
@@ -231,8 +233,12 @@ impl Stage {
 
     /// A session whose token `at-0` lasts 60 seconds and whose refresh token is `rt-0`.
     async fn session(&self, sessions: &Sessions) -> SessionKey {
+        self.session_of(sessions, None).await
+    }
+
+    async fn session_of(&self, sessions: &Sessions, identity: Option<Identity>) -> SessionKey {
         let login = Login {
-            identity: None,
+            identity,
             issuer: "https://op.example",
             client: "app",
             nonce: "n".into(),
@@ -330,6 +336,32 @@ async fn sec_090_invalid_grant_ends_the_session() {
     let (sessions, key) = stage.with_expired_token().await;
     assert!(matches!(sessions.access_token(&key).await, Err(SessionError::NoSession)));
     assert!(stage.store.read(&key).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn sec_115_a_session_that_a_refresh_ends_leaves_its_indexes() {
+    let stage = Stage::new(FakeServer::answering(|| Next::InvalidGrant));
+    let sessions = stage.replica();
+    let ada = Identity {
+        issuer: "https://op.example".into(),
+        subject: "ada".into(),
+        provider_session: Some("s".into()),
+        auth_time: None,
+    };
+    let key = stage.session_of(&sessions, Some(ada)).await;
+    let indexes = [
+        sessions.indexes.of_subject("https://op.example", "ada"),
+        sessions.indexes.of_provider_session("https://op.example", "s"),
+    ]
+    .concat();
+    for index in &indexes {
+        assert_eq!(stage.store.enlisted(index).await.unwrap().len(), 1);
+    }
+    stage.clock.advance(60);
+    assert!(matches!(sessions.access_token(&key).await, Err(SessionError::NoSession)));
+    for index in &indexes {
+        assert_eq!(stage.store.enlisted(index).await.unwrap(), [], "{index:?}");
+    }
 }
 
 #[tokio::test]

@@ -195,6 +195,7 @@ fn what_describes_an_issuer_stands_beside_it() {
         ("metadataUrl", json!("https://a.example/x")),
         ("endpoints", json!({"token": "https://a.example/x"})),
         ("allowInsecureHttp", json!(true)),
+        ("allowLogoutTokensWithoutExp", json!(true)),
     ] {
         let stray = several(shared.clone(), json!([client(json!({name: value.clone()}))]));
         refused(stray, &format!("client.clients[0].{name}"));
