@@ -1,114 +1,173 @@
 //! The [ports](crate::ports), in a browser.
 //!
-//! The imports are declared by hand, and only those that are used; `npm/FIGURES.md` has the bytes that
-//! `web-sys`, `js-sys`, `gloo-net` and `serde-wasm-bindgen` were measured to cost instead.
+//! What the platform does is called from JavaScript (`browser/platform.js`), by one object and one callback. `npm/FIGURES.md`
+//! has the bytes that `web-sys`, `js-sys`, `gloo-net`, `serde-wasm-bindgen` and imports of each function were measured to cost
+//! instead.
 
-mod imports;
-mod page;
-mod signals;
-mod transport;
+mod platform;
 
-use crate::ports::{Clock, Entropy, Host, News, Signal, Sink, Tabs, Timer, Transport};
+use crate::ports::{Clock, Entropy, Host, Memory, News, Page, Signal, Sink, Tabs, Timer, Transport};
+use crate::rules::answer::{Answer, Body, Head};
 use crate::rules::concat;
 use crate::slot::Slot;
-use alloc::rc::Rc;
+use alloc::boxed::Box;
 use alloc::string::String;
-use core::cell::Cell;
-use imports::Callback;
-use signals::Subscription;
-use transport::Fetch;
-use wasm_bindgen::JsValue;
+use platform::{Callback, Window};
+use wasm_bindgen::prelude::*;
 
-pub use page::origin;
+/// The page's origin, as [`base_url::normalise`](crate::rules::base_url::normalise) wants it.
+pub fn origin() -> String {
+    platform::origin()
+}
 
 /// The window that this code runs in.
 pub struct Browser {
-    channel: String,
+    name: String,
     open: Slot<Open>,
 }
 
 /// What exists between [`Host::open`] and [`Host::close`].
 struct Open {
-    sink: Sink,
-    /// Empty until [`Host::watch`].
-    signals: Slot<Subscription>,
-    fetch: Rc<Fetch>,
-    on_timeout: Callback,
-    timeout: Cell<JsValue>,
+    window: Window,
+    _callback: Callback,
 }
 
 impl Browser {
     /// `base` is the normalised base URL: tabs talk to each other about one server only.
     pub fn new(base: &str) -> Self {
-        Self { channel: concat(&["authtool:", base]), open: Slot::empty() }
+        Self { name: concat(&["authtool:", base]), open: Slot::empty() }
+    }
+
+    fn with(&self, action: impl FnOnce(&Window)) {
+        if let Some(open) = self.open.get() {
+            action(&open.window);
+        }
     }
 }
 
 impl Host for Browser {
     fn open(&self, sink: Sink) {
-        self.open.set(Open {
-            signals: Slot::empty(),
-            fetch: Fetch::new(Rc::clone(&sink)),
-            on_timeout: {
-                let sink = Rc::clone(&sink);
-                signals::callback(move |_| sink(Signal::Elapsed))
+        let callback: Callback = Closure::wrap(Box::new(
+            move |kind,
+                  status,
+                  expires_in,
+                  retry_after_ms,
+                  text: Option<String>,
+                  content_type: Option<String>,
+                  correlation_id| {
+                let answer = || Answer {
+                    head: (status > 0).then(|| Head {
+                        status,
+                        content_type: content_type.unwrap_or_default(),
+                        retry_after_ms,
+                        correlation_id,
+                    }),
+                    body: text.map(|text| Body { expires_in, text }),
+                };
+                // The numbers that `platform.js` knows.
+                sink(match kind {
+                    0 => Signal::Answered(answer()),
+                    1 => Signal::TokenAnswered(answer()),
+                    2 => Signal::Elapsed,
+                    3 => Signal::Shown,
+                    4 => Signal::Restored,
+                    5 => Signal::Online,
+                    6 => Signal::Leaving,
+                    7 => Signal::Told(News::Login),
+                    _ => Signal::Told(News::Logout),
+                });
             },
-            timeout: Cell::new(JsValue::UNDEFINED),
-            sink,
-        });
+        ));
+        self.open.set(Open { window: platform::connect(&self.name, &callback), _callback: callback });
     }
 
     fn watch(&self) {
-        if let Some(open) = self.open.get() {
-            open.signals.set(Subscription::new(&self.channel, Rc::clone(&open.sink)));
-        }
+        self.with(Window::watch);
     }
 
     fn close(&self) {
-        self.clear();
+        self.with(Window::close);
         self.open.clear();
     }
 }
 
 impl Transport for Browser {
     fn request_session(&self, url: &str) {
-        if let Some(open) = self.open.get() {
-            open.fetch.send(url);
-        }
+        self.with(|window| window.request(url, false));
+    }
+
+    fn request_token(&self, url: &str) {
+        self.with(|window| window.request(url, true));
     }
 }
 
 impl Timer for Browser {
     fn set(&self, ms: f64) {
-        if let Some(open) = self.open.get() {
-            let timeout = imports::set_timeout(&open.on_timeout, ms);
-            imports::clear_timeout(&open.timeout.replace(timeout));
-        }
+        self.with(|window| window.set(ms));
     }
 
     fn clear(&self) {
-        if let Some(open) = self.open.get() {
-            imports::clear_timeout(&open.timeout.take());
-        }
+        self.with(Window::clear);
     }
 }
 
 impl Tabs for Browser {
     fn tell(&self, news: News) {
-        if let Some(signals) = self.open.get().and_then(|open| open.signals.get()) {
-            signals.tell(news);
-        }
+        self.with(|window| {
+            window.tell(match news {
+                News::Login => "login",
+                News::Logout => "logout",
+            });
+        });
     }
 }
 
 impl Clock for Browser {
     fn now_ms(&self) -> f64 {
-        imports::now()
+        platform::now()
     }
 }
 
 impl Entropy for Browser {
     fn unit(&self) -> f64 {
-        imports::random()
+        platform::random()
+    }
+}
+
+impl Page for Browser {
+    fn location(&self) -> String {
+        platform::here()
+    }
+
+    fn resolve(&self, address: &str) -> Option<String> {
+        platform::resolve(address)
+    }
+
+    fn is_hidden(&self) -> bool {
+        platform::hidden()
+    }
+
+    fn is_user_acting(&self) -> bool {
+        platform::acting()
+    }
+
+    fn go(&self, url: &str) {
+        platform::go(url);
+    }
+
+    fn post(&self, url: &str) {
+        platform::post(url);
+    }
+}
+
+impl Memory for Browser {
+    fn recall(&self, name: &str) -> Option<f64> {
+        let number = platform::recall(name);
+        // The platform's word for a storage that keeps nothing.
+        (!number.is_nan()).then_some(number)
+    }
+
+    fn keep(&self, name: &str, value: f64) {
+        platform::keep(name, value);
     }
 }

@@ -1,8 +1,7 @@
 //! What the npm package calls. Its TypeScript gives it the idioms of JavaScript and decides nothing.
 
-use crate::browser::{self, Browser};
-use crate::manager::{Destination, InvalidRedirectUri, Manager, Notice};
-use crate::rules::base_url;
+use crate::browser::Browser;
+use crate::manager::{Destination, Manager, Notice, Settings};
 use alloc::string::String;
 use wasm_bindgen::prelude::*;
 
@@ -32,17 +31,12 @@ extern "C" {
     #[wasm_bindgen(method, structural)]
     fn settled(this: &Observer);
 
-    type TypeError;
-    #[wasm_bindgen(constructor)]
-    fn new(message: &str) -> TypeError;
-}
+    /// Waits for a token.
+    pub type Waiter;
 
-fn type_error(message: &str) -> JsValue {
-    TypeError::new(message).into()
-}
-
-fn invalid_redirect_uri(_: InvalidRedirectUri) -> JsValue {
-    type_error("authtool: redirectUri must be a URL or a path, such as '/account'")
+    /// There is one, or there is a failure.
+    #[wasm_bindgen(method, structural)]
+    fn done(this: &Waiter, token: Option<&str>, failure: u8, http_status: u16, correlation_id: Option<&str>);
 }
 
 /// A [`Manager`] in this window.
@@ -52,12 +46,11 @@ pub struct Core(Manager<Browser>);
 #[allow(clippy::needless_pass_by_value, reason = "an exported function cannot take an `Option<&str>`")]
 #[wasm_bindgen]
 impl Core {
-    /// Throws a `TypeError` that explains what is wrong with `base_url`.
+    /// `base` is normalised, and `max_jitter_ms` negative in `bff` mode.
     #[wasm_bindgen(constructor)]
-    pub fn new(base_url: &str, observer: Observer) -> Result<Core, JsValue> {
-        let base =
-            base_url::normalise(base_url, &browser::origin()).map_err(|error| type_error(error.advice()))?;
-        let manager = Manager::new(Browser::new(&base), base);
+    pub fn new(base: String, max_jitter_ms: f64, warn_ms: f64, poll_ms: f64, observer: Observer) -> Self {
+        let max_jitter_ms = (max_jitter_ms >= 0.0).then_some(max_jitter_ms);
+        let manager = Manager::new(Browser::new(&base), base, Settings { max_jitter_ms, warn_ms, poll_ms });
         manager.listen(move |state, notice| match notice {
             Notice::Changed => {
                 let session = state.session.as_ref();
@@ -74,36 +67,32 @@ impl Core {
             Notice::Occurred(occurrence) => observer.occurred(occurrence as u8),
             Notice::Settled => observer.settled(),
         });
-        Ok(Self(manager))
-    }
-
-    // Strings are returned as JavaScript's: as Rust's they would be copied, and freed by more glue.
-    #[wasm_bindgen(js_name = baseUrl, unchecked_return_type = "string")]
-    pub fn base_url(&self) -> JsValue {
-        JsValue::from_str(self.0.base_url())
+        Self(manager)
     }
 
     pub fn check(&self) {
         self.0.check();
     }
 
+    pub fn touch(&self) {
+        self.0.touch();
+    }
+
+    pub fn token(&self, rejected: Option<String>, waiter: Waiter) {
+        self.0.with_access_token(rejected.as_deref(), move |result| match result {
+            Ok(token) => waiter.done(Some(token), 0, 0, None),
+            Err(failure) => {
+                waiter.done(None, failure.kind as u8, failure.status, failure.correlation_id.as_deref());
+            }
+        });
+    }
+
     pub fn dispose(&self) {
         self.0.dispose();
     }
 
-    #[wasm_bindgen(unchecked_return_type = "string")]
-    pub fn url(&self, logout: bool, redirect_uri: Option<String>) -> Result<JsValue, JsValue> {
-        match self.0.url(destination(logout), redirect_uri.as_deref()) {
-            Ok(url) => Ok(JsValue::from_str(&url)),
-            Err(error) => Err(invalid_redirect_uri(error)),
-        }
+    /// `url` is the address of the login or the logout.
+    pub fn leave(&self, logout: bool, url: &str) {
+        self.0.leave_for(if logout { Destination::Logout } else { Destination::Login }, url);
     }
-
-    pub fn leave(&self, logout: bool, redirect_uri: Option<String>) -> Result<(), JsValue> {
-        self.0.leave(destination(logout), redirect_uri.as_deref()).map_err(invalid_redirect_uri)
-    }
-}
-
-fn destination(logout: bool) -> Destination {
-    if logout { Destination::Logout } else { Destination::Login }
 }

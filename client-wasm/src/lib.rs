@@ -1,7 +1,7 @@
 //! The session manager of authtool's browser clients.
 //!
 //! It answers one question for the app, *is somebody logged in*, and keeps the answer right: across tabs,
-//! outages, sleep and the back button. It never holds a token.
+//! outages, sleep and the back button. In `tokenExchange` mode it also has the access token, in memory and nowhere else.
 //!
 //! | layer | what it knows |
 //! |---|---|

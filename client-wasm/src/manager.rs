@@ -1,9 +1,16 @@
 //! The session manager: lets the [rules](crate::rules) decide what a signal means, and has the
 //! [ports](crate::ports) do it.
 
+mod settings;
+mod tokens;
+
+pub use settings::Settings;
+pub use tokens::AccessToken;
+
 use crate::ports::{Host, News, Signal};
 use crate::rules::answer::{self, Answer, Outcome};
-use crate::rules::state::{Failure, FailureKind, Occurrence, State, Status};
+use crate::rules::login_parameters::LoginParameters;
+use crate::rules::state::{Failure, FailureKind, Occurrence, SAME_END_MS, Session, State, Status};
 use crate::rules::{expiry, login_guard, navigation, retry};
 use crate::slot::Slot;
 use alloc::rc::Rc;
@@ -15,6 +22,12 @@ use core::cell::Cell;
 /// A look at the session within this time is recent enough when the page is seen again: switching between
 /// two windows does not ask the server each time.
 const RECENT_MS: f64 = 10_000.0;
+
+/// A browser's timer may be early by this much.
+const EARLY_MS: f64 = 5.0;
+
+/// A moment that does not come.
+const NEVER: f64 = f64::INFINITY;
 
 /// Where the moments of the last two automatic logins are kept.
 const LAST_LOGIN: &str = "authtool:login:last";
@@ -60,6 +73,8 @@ impl<H: Host> Clone for Manager<H> {
 struct Inner<H> {
     host: H,
     base: String,
+    settings: Settings,
+    tokens: tokens::Tokens,
     /// Never empty.
     state: Slot<State>,
     listeners: Slot<Vec<(u32, Listener)>>,
@@ -72,6 +87,14 @@ struct Inner<H> {
     /// The page was hidden when something called for a look.
     look_when_shown: Cell<bool>,
     looked_at: Cell<f64>,
+    /// When to look next.
+    look_at: Cell<f64>,
+    /// When to say that the session ends soon.
+    warn_at: Cell<f64>,
+    /// The end of the session of which that was said.
+    warned_of: Cell<f64>,
+    /// Something may have extended the session since the last look.
+    touched: Cell<bool>,
     failures: Cell<u32>,
     /// A logout was announced, here or in another tab, and the look that finds it is not over.
     logout_announced: Cell<bool>,
@@ -91,10 +114,12 @@ enum Life {
 impl<H: Host + 'static> Manager<H> {
     /// A manager for the server below `base`, a [normalised](crate::rules::base_url::normalise) base URL.
     /// Nothing happens before [`start`](Self::start).
-    pub fn new(host: H, base: String) -> Self {
+    pub fn new(host: H, base: String, settings: Settings) -> Self {
         Self(Rc::new(Inner {
             host,
             base,
+            settings,
+            tokens: tokens::Tokens::new(),
             state: Slot::new(State::INITIAL),
             listeners: Slot::new(Vec::new()),
             next_listener: Cell::default(),
@@ -103,6 +128,10 @@ impl<H: Host + 'static> Manager<H> {
             look_again: Cell::default(),
             look_when_shown: Cell::default(),
             looked_at: Cell::default(),
+            look_at: Cell::new(NEVER),
+            warn_at: Cell::new(NEVER),
+            warned_of: Cell::default(),
+            touched: Cell::default(),
             failures: Cell::default(),
             logout_announced: Cell::default(),
             told: Cell::default(),
@@ -134,7 +163,10 @@ impl<H: Host + 'static> Manager<H> {
         if inner.life.get() == Life::Started && !inner.looking.replace(true) {
             inner.host.request_session(&navigation::endpoint(&inner.base, SESSION));
             inner.look_when_shown.set(false);
-            inner.host.clear();
+            inner.look_at.set(NEVER);
+            if !first {
+                self.set_alarm();
+            }
         }
         if first {
             inner.host.watch();
@@ -148,6 +180,8 @@ impl<H: Host + 'static> Manager<H> {
             inner.host.close();
         }
         inner.listeners.clear();
+        self.drop_token();
+        self.answer_waiters(Err(&Failure::of(FailureKind::Inactive)));
     }
 
     /// The current state: the same `Rc` until it changes.
@@ -189,11 +223,12 @@ impl<H: Host + 'static> Manager<H> {
     }
 
     /// The address of a destination, which leads back to `redirect_uri`: by default to the current page after
-    /// a login, and to where the server decides after a logout.
+    /// a login, and to where the server decides after a logout. A logout has no other parameters.
     pub fn url(
         &self,
         destination: Destination,
         redirect_uri: Option<&str>,
+        parameters: &LoginParameters,
     ) -> Result<String, InvalidRedirectUri> {
         let page = &self.0.host;
         let (path, default) = match destination {
@@ -204,7 +239,7 @@ impl<H: Host + 'static> Manager<H> {
             Some(given) => Some(page.resolve(given).ok_or(InvalidRedirectUri)?),
             None => default,
         };
-        Ok(navigation::with_return(&self.0.base, path, back.as_deref()))
+        Ok(navigation::with_return(&self.0.base, path, back.as_deref(), parameters.as_query()))
     }
 
     /// Leaves for a destination.
@@ -221,22 +256,29 @@ impl<H: Host + 'static> Manager<H> {
         &self,
         destination: Destination,
         redirect_uri: Option<&str>,
+        parameters: &LoginParameters,
     ) -> Result<(), InvalidRedirectUri> {
+        self.leave_for(destination, &self.url(destination, redirect_uri, parameters)?);
+        Ok(())
+    }
+
+    /// [`leave`](Self::leave), for those who have the address already.
+    pub fn leave_for(&self, destination: Destination, url: &str) {
         let inner = &self.0;
-        let url = self.url(destination, redirect_uri)?;
         match destination {
             Destination::Logout => {
                 inner.logging_out.set(true);
                 inner.logout_announced.set(true);
+                // Before anything else can use it (SEC-181).
+                self.drop_token();
                 self.notify(Notice::Occurred(Occurrence::Logout));
-                inner.host.post(&url);
+                inner.host.post(url);
             }
             Destination::Login if inner.host.is_user_acting() || self.may_login_unasked() => {
-                inner.host.go(&url);
+                inner.host.go(url);
             }
             Destination::Login => self.settle(Outcome::Failed(Failure::of(FailureKind::LoginLoop))),
         }
-        Ok(())
     }
 
     /// Counts an automatic login, if it is permitted.
@@ -261,41 +303,98 @@ impl<H: Host + 'static> Manager<H> {
         }
         match signal {
             Signal::Answered(answer) => self.answered(answer),
-            // The session's end is looked at even when nobody sees the page, but an outage is not waited
-            // out by pages that nobody sees.
-            Signal::Elapsed if self.is_unavailable() => self.check_when_seen(),
-            Signal::Elapsed => self.check(),
+            Signal::TokenAnswered(answer) => self.token_answered(answer),
+            Signal::Elapsed => self.elapsed(),
             Signal::Shown => {
                 let now = inner.host.now_ms();
-                let state = self.state();
-                // A timer may have been late: the machine was asleep, or the page was frozen.
-                let ended = state.session.as_ref().is_some_and(|session| session.expires_at <= now);
                 let recent = (0.0..RECENT_MS).contains(&(now - inner.looked_at.get()));
-                if inner.look_when_shown.get() || ended || !recent || self.is_unavailable() {
+                if inner.look_when_shown.get() || !recent || self.is_unavailable() {
                     self.check();
                 }
+                // A timer may be late: the machine was asleep, or the page was frozen.
+                self.elapsed();
             }
             Signal::Online => self.check_when_seen(),
             Signal::Restored => {
                 // The page shows what was true when it was left (SEC-181).
                 inner.logging_out.set(false);
+                self.drop_token();
                 self.check_anew();
             }
             Signal::Leaving => {
+                // A page in the back/forward cache holds none.
+                self.drop_token();
                 if inner.logging_out.get() {
                     inner.host.tell(News::Logout);
                 }
             }
             Signal::Told(News::Logout) => {
+                self.drop_token();
                 inner.logout_announced.set(true);
                 inner.told.set(true);
                 self.check_anew();
             }
             Signal::Told(News::Login) => {
+                // Whose login it was is not known yet (SEC-182).
+                self.drop_token();
                 inner.told.set(true);
                 if inner.looking.get() { self.check_anew() } else { self.check_when_seen() }
             }
         }
+    }
+
+    /// Does what the time has come for.
+    fn elapsed(&self) {
+        let inner = &self.0;
+        let now = inner.host.now_ms();
+        let is_due = |moment: &Cell<f64>| {
+            let due = moment.get() <= now + EARLY_MS;
+            if due {
+                moment.set(NEVER);
+            }
+            due
+        };
+        if is_due(&inner.look_at) {
+            // The session's end is looked at even when nobody sees the page. Outages are not waited out, and sessions not
+            // polled, by pages that nobody sees.
+            let state = self.state();
+            let ended = |session: &Session| session.expires_at <= now + EARLY_MS;
+            if !self.is_unavailable() && state.session.as_ref().is_some_and(ended) {
+                self.check();
+            } else {
+                self.check_when_seen();
+            }
+        }
+        if is_due(&inner.warn_at) {
+            if inner.touched.get() {
+                self.check();
+            } else if let Some(session) = &self.state().session {
+                inner.warned_of.set(session.expires_at);
+                self.notify(Notice::Occurred(Occurrence::Expiring));
+            }
+        }
+        self.renew_token(now);
+        self.set_alarm();
+    }
+
+    /// Sets the one alarm to whatever comes first.
+    fn set_alarm(&self) {
+        let inner = &self.0;
+        let mut next = inner.look_at.get().min(inner.warn_at.get());
+        if !inner.host.is_hidden() {
+            next = next.min(inner.tokens.renew_at.get());
+        }
+        if next < NEVER {
+            inner.host.set(expiry::timer_ms(next, inner.host.now_ms()));
+        } else {
+            inner.host.clear();
+        }
+    }
+
+    /// Says that something may have extended the session: a call of an API, for one. Then the end that is known may be out of
+    /// date, and is looked at before [`Occurrence::Expiring`] is announced.
+    pub fn touch(&self) {
+        self.0.touched.set(true);
     }
 
     /// Looks now, or as soon as the page is seen.
@@ -326,29 +425,46 @@ impl<H: Host + 'static> Manager<H> {
         }
         let now = inner.host.now_ms();
         inner.looked_at.set(now);
+        inner.touched.set(false);
         let outcome = answer::interpret(answer, now);
+        inner.warn_at.set(NEVER);
         match &outcome {
             Outcome::Session(session) => {
                 inner.failures.set(0);
-                inner.host.set(expiry::timer_ms(session.expires_at, now));
+                self.await_end(session.expires_at, now);
             }
             Outcome::NoSession => inner.failures.set(0),
             Outcome::Failed(failure) => {
                 let failures = inner.failures.get().saturating_add(1);
                 inner.failures.set(failures);
-                inner.host.set(retry::delay_ms(failures, inner.host.unit(), failure.retry_after_ms));
+                inner.look_at.set(now + retry::delay_ms(failures, inner.host.unit(), failure.retry_after_ms));
             }
         }
+        self.set_alarm();
         self.settle(outcome);
+    }
+
+    /// Plans the next look at a session, and the warning before its end.
+    fn await_end(&self, expires_at: f64, now: f64) {
+        let inner = &self.0;
+        inner.look_at.set(expires_at.min(now + inner.settings.poll_ms));
+        if (expires_at - inner.warned_of.get()).abs() >= SAME_END_MS {
+            inner.warn_at.set(expires_at - inner.settings.warn_ms);
+        }
     }
 
     /// Moves the state on, and tells everybody.
     fn settle(&self, outcome: Outcome) {
         let inner = &self.0;
         let open = matches!(outcome, Outcome::Failed(_));
-        let mut state = State::clone(&self.state());
+        let before = self.state();
+        let mut state = State::clone(&before);
         let change = state.apply(outcome, inner.host.now_ms(), inner.logout_announced.get());
         if change.changed {
+            // Another user's, or nobody's: no token outlives whom it was for (SEC-182).
+            if !open && !state.is_of_same_user(&before) {
+                self.drop_token();
+            }
             inner.state.set(state);
         }
         if !open {

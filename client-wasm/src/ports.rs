@@ -6,7 +6,8 @@ use crate::rules::answer::Answer;
 use alloc::rc::Rc;
 use alloc::string::String;
 
-/// The wall clock.
+/// A wall clock that never goes back: what was over stays over when the machine's clock is set back. It goes on while
+/// the machine sleeps.
 pub trait Clock {
     /// Milliseconds since the epoch.
     fn now_ms(&self) -> f64;
@@ -21,8 +22,12 @@ pub trait Entropy {
 /// Asks the server.
 pub trait Transport {
     /// Sends `GET url`. The answer arrives later as [`Signal::Answered`], always and once; until then
-    /// there is no second request.
+    /// there is no second request for a session.
     fn request_session(&self, url: &str);
+    /// Sends `GET url`. The answer arrives later as [`Signal::TokenAnswered`], always and once; until then there is no
+    /// second request for a token. Tabs should ask one after the other: the first may cause a refresh, of which the
+    /// others then get the result.
+    fn request_token(&self, url: &str);
 }
 
 /// One alarm clock.
@@ -91,6 +96,8 @@ pub enum News {
 pub enum Signal {
     /// The answer to [`Transport::request_session`].
     Answered(Answer),
+    /// The answer to [`Transport::request_token`].
+    TokenAnswered(Answer),
     /// The alarm of [`Timer::set`].
     Elapsed,
     /// The page is seen again.

@@ -9,9 +9,11 @@ pub mod answer;
 pub mod base_url;
 pub mod expiry;
 pub mod login_guard;
+pub mod login_parameters;
 pub mod navigation;
 pub mod retry;
 pub mod state;
+pub mod token;
 
 /// Strings, one after the other. The standard library's `concat` checks more, in more bytes.
 pub(crate) fn concat(parts: &[&str]) -> String {

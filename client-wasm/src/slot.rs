@@ -11,7 +11,6 @@ impl<T> Slot<T> {
         Self(Cell::new(Some(Rc::new(value))))
     }
 
-    #[cfg(target_family = "wasm")]
     pub(crate) const fn empty() -> Self {
         Self(Cell::new(None))
     }

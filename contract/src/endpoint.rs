@@ -52,6 +52,21 @@ pub mod param {
     /// On `/login`: the client to log in with, by its `name` or `clientId`, when the server has several.
     pub const CLIENT: &str = "client";
 
+    /// On `/login`: OpenID Connect Core 1.0 §3.1.2.1.
+    pub const PROMPT: &str = "prompt";
+
+    /// On `/login`: OpenID Connect Core 1.0 §3.1.2.1.
+    pub const LOGIN_HINT: &str = "login_hint";
+
+    /// On `/login`: OpenID Connect Core 1.0 §3.1.2.1.
+    pub const ACR_VALUES: &str = "acr_values";
+
+    /// On `/login`: OpenID Connect Core 1.0 §3.1.2.1.
+    pub const MAX_AGE: &str = "max_age";
+
+    /// On `/login`: OpenID Connect Core 1.0 §3.1.2.1.
+    pub const UI_LOCALES: &str = "ui_locales";
+
     /// On `/-/sessions/end`: whose sessions, by `sub`.
     pub const SUBJECT: &str = "subject";
 

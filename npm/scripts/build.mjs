@@ -4,7 +4,7 @@
 //
 // Environment: WASM_BINDGEN (the command; default: from PATH), CARGO, CARGO_TARGET_DIR.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -94,21 +94,32 @@ function wasmOpt(input, output, passes) {
 }
 
 /**
- * Functions of the glue, shorter: those of wasm-bindgen save a copy of long strings, and restart the decoder before an old
- * Safari's limit of two gigabytes. The strings here are a few hundred bytes.
+ * Parts of the glue, shorter. Those of wasm-bindgen save a copy of long strings, restart the decoder before an old Safari's
+ * limit of two gigabytes, give memory back when an allocation throws (it traps), and let the garbage collector free what was
+ * forgotten. The strings here are a few hundred bytes, a core is freed by the manager's `dispose`, and its one closure with it.
  */
-const SHORTER = {
-  passStringToWasm0: `function passStringToWasm0(arg, malloc) {
+const SHORTER = [
+  [/^function passStringToWasm0\([^]*?^}$/m, `function passStringToWasm0(arg, malloc) {
     const bytes = cachedTextEncoder.encode(arg);
     const ptr = malloc(WASM_VECTOR_LEN = bytes.length, 1) >>> 0;
     getUint8ArrayMemory0().set(bytes, ptr);
     return ptr;
-}`,
-  getStringFromWasm0: `function getStringFromWasm0(ptr, len) {
+}`],
+  [/^function getStringFromWasm0\([^]*?^}$/m, `function getStringFromWasm0(ptr, len) {
     ptr >>>= 0;
     return cachedTextDecoder.decode(getUint8ArrayMemory0().subarray(ptr, ptr + len));
-}`,
-};
+}`],
+  [/^    __destroy_into_raw\(\) {[^]*?^    free\(\) {[^]*?(wasm\.\w+)\([^]*?^    }$/m, `    free() {
+        $1(this.__wbg_ptr, 1);
+    }`],
+  [/^const CoreFinalization = [^]*?;$/m, ''],
+  [/^ *CoreFinalization\.register\(.*\n/m, ''],
+  [/^if \(Symbol\.dispose\) .*\n/m, ''],
+  [/^const CLOSURE_DTORS = [^]*?;$/m, ''],
+  [/^ *CLOSURE_DTORS\.unregister\(.*\n/m, ''],
+  [/^ *CLOSURE_DTORS\.register\(.*\n/m, ''],
+  [/^    try {\n([^]*?)^    } catch \(e\) {[^]*?throw e;\n    }$/m, '$1'],
+];
 
 /** The glue of wasm-bindgen, with the short names, and without the loading of a file. */
 function shortenGlue({ imports, exports }) {
@@ -121,14 +132,18 @@ function shortenGlue({ imports, exports }) {
       if (!short.has(long)) fail(`the glue uses wasm.${long}, which the optimised module does not export`);
       return `wasm.${short.get(long)}`;
     });
-  for (const [name, shorter] of Object.entries(SHORTER)) {
-    const whole = new RegExp(`^function ${name}\\([^]*?^}$`, 'm');
-    if (!whole.test(glue)) fail(`the glue has no function ${name} any more`);
-    glue = glue.replace(whole, () => shorter);
+  for (const [whole, shorter] of SHORTER) {
+    if (!whole.test(glue)) fail(`the glue has nothing like ${whole} any more`);
+    glue = glue.replace(whole, shorter);
   }
   glue = glue.replace(/(passStringToWasm0\(\w+, wasm\.\w+), wasm\.\w+\)/g, '$1)');
   const module = readModuleName();
   const members = imports.map(([, long, name]) => `${name}: ${long}`);
+  // What needs no conversion, the module imports from the platform itself. Now that all comes from the one object, the glue must.
+  const fromPlatform = imports.filter(([from]) => from.startsWith('./snippets/')).map(([, long]) => long);
+  const importLine = /^import \{ (.*) \} from '\.\/snippets\/.*';$/m;
+  if (!importLine.test(glue)) fail('the glue does not import the platform');
+  glue = glue.replace(importLine, (_, named) => `import { ${[...new Set([...named.split(', '), ...fromPlatform])].join(', ')} } from './platform.js';`);
   const start = short.get('__wbindgen_start') ?? fail('the module does not export __wbindgen_start');
   // Importing the package must run on a server and in jsdom, which has no coders of text. (The whole glue as one function
   // that is called later would do as well, but costs the start-up a millisecond: engines parse it twice.)
@@ -163,6 +178,8 @@ function writeCore() {
   writeFileSync(join(core, 'bytes.js'), `export default ${literal};\n`);
   writeFileSync(join(core, 'bytes.d.ts'), 'declare const bytes: string;\nexport default bytes;\n');
   writeFileSync(join(core, 'glue.js'), shortenGlue(names));
+  copyFileSync(join(workspace, 'client-wasm/src/browser/platform.js'), join(core, 'platform.js'));
+  writeFileSync(join(core, 'platform.d.ts'), 'export declare const HEADERS: Readonly<Record<string, string>>;\n');
   // Without `[Symbol.dispose]`, which the library of es2022 does not know.
   const declared = readFileSync(join(bindgenOut, 'core.d.ts'), 'utf8').replace(/^.*\[Symbol\.dispose\].*\n/m, '');
   writeFileSync(join(core, 'glue.d.ts'), `${declared}
@@ -204,7 +221,7 @@ function writeTypes() {
   run(process.execPath, [join(npm, 'node_modules/typescript/bin/tsc'), '--declaration', '--emitDeclarationOnly'], { cwd: npm, stdio: 'inherit' });
   // What no public declaration refers to is no part of the package.
   rmSync(join(dist, 'core'), { recursive: true, force: true });
-  for (const name of ['browser', 'server', 'instantiate']) rmSync(join(dist, `${name}.d.ts`));
+  for (const name of ['address', 'browser', 'fetch', 'server', 'instantiate']) rmSync(join(dist, `${name}.d.ts`));
   for (const file of readdirSync(dist).filter((name) => name.endsWith('.d.ts'))) {
     const text = readFileSync(join(dist, file), 'utf8');
     const forRequire = text.replace(/(from '\.\/[\w-]+)\.js'/g, "$1.cjs'");

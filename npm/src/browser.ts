@@ -1,17 +1,25 @@
+import { addressOf } from './address.js';
+import { Core } from './core/glue.js';
 import { AuthtoolError } from './error.js';
-import { createCore } from './instantiate.js';
-import type { NavigationOptions, Unsubscribe, UserManager, UserManagerEvent } from './manager.js';
+import { createFetch } from './fetch.js';
+import type { LoginOptions, Unsubscribe, UserManager, UserManagerEvent } from './manager.js';
 import type { CheckedOptions } from './options.js';
-import { INITIAL, stateOf, type Session, type SessionState } from './state.js';
+import { errorOf, INITIAL, stateOf, type Session, type SessionState } from './state.js';
 
 type Listener = (state: SessionState) => void;
 
 /** In the order of the discriminants in Rust. */
-const EVENTS: readonly UserManagerEvent[] = ['login', 'logout', 'expired', 'unavailable'];
+const EVENTS: readonly UserManagerEvent[] = ['login', 'logout', 'expired', 'unavailable', 'expiring'];
 
-/** The manager of a page: gives the core, which decides everything, the idioms of JavaScript. */
-export const createManager = ({ baseUrl, mode, autostart }: CheckedOptions): UserManager => {
+/**
+ * The manager of a page: gives the core, which decides everything, the idioms of JavaScript.
+ *
+ * `loading` is there when the core is not, yet: what needs it waits then.
+ */
+export const createManager = (options: CheckedOptions, loading?: Promise<void>): UserManager => {
+  const { baseUrl, mode, autostart, maxJitterMs, expiringMs, pollMs } = options;
   let state = INITIAL;
+  let core: Core | undefined;
   let disposed = false;
   let first: Promise<SessionState> | undefined;
   let waiting: Listener[] = [];
@@ -39,34 +47,56 @@ export const createManager = ({ baseUrl, mode, autostart }: CheckedOptions): Use
     resolvers.forEach(call);
   };
 
-  const core = createCore(baseUrl, {
-    changed: (...description: Parameters<typeof stateOf>) => {
-      state = stateOf(...description);
-      tell();
-    },
-    occurred: (occurrence: number) => tell(EVENTS[occurrence]),
-    settled: settle,
-  });
+  const createCore = (): void => {
+    core = new Core(baseUrl, mode == 'bff' ? -1 : maxJitterMs, expiringMs || -Infinity, pollMs || Infinity, {
+      changed: (...description: Parameters<typeof stateOf>) => {
+        state = stateOf(...description);
+        tell();
+      },
+      occurred: (occurrence: number) => tell(EVENTS[occurrence]),
+      settled: settle,
+    });
+  };
+  /** What cannot be loaded is an outage, and says why. */
+  const loadFailed = (cause: unknown): void => {
+    state = Object.freeze({ status: 'unavailable', session: null, error: new AuthtoolError('load_failed', undefined, undefined, { cause }) });
+    tell();
+    tell('unavailable');
+    settle();
+  };
+  let loaded: Promise<void> | undefined = loading
+    ?.then(() => void (disposed || createCore()))
+    .catch(loadFailed)
+    .then(() => void (loaded = undefined));
+  if (!loading) createCore();
+  const whenLoaded = (action: () => void): void => {
+    if (loaded) void loaded.then(action);
+    else action();
+  };
 
   const check = (): Promise<SessionState> =>
     new Promise((resolve) => {
       waiting.push(resolve);
-      if (disposed) settle();
-      else core.check();
+      whenLoaded(() => (core ? core.check() : settle()));
     });
   const start = (): Promise<SessionState> => (first ??= check());
-  const url = (address: string): URL => new URL(address, location.href);
-  const text = (redirectUri?: string | URL): string | undefined => redirectUri?.toString();
+  const getAccessToken: UserManager['getAccessToken'] = ({ rejected } = {}) =>
+    new Promise((resolve, reject) => {
+      const done = (token: string | undefined, ...failure: Parameters<typeof errorOf>): void =>
+        token ? resolve(token) : reject(errorOf(...failure));
+      whenLoaded(() => (core ? core.token(rejected, { done }) : reject(disposed ? new AuthtoolError('inactive') : state.error)));
+    });
+  const leave = (logout: boolean, options: LoginOptions = {}): void => {
+    const url = addressOf(baseUrl, logout, options.redirectUri, logout ? undefined : options).href;
+    whenLoaded(() => core?.leave(logout, url));
+  };
 
   const manager: UserManager = {
-    // Not at once: the first request would wait for the engine to compile one more function.
-    get baseUrl() {
-      return core.baseUrl();
-    },
+    baseUrl,
     mode,
     client: {
-      loginUrl: (redirectUri) => url(core.url(false, text(redirectUri))),
-      logoutUrl: (redirectUri) => url(core.url(true, text(redirectUri))),
+      loginUrl: (redirectUri, parameters) => addressOf(baseUrl, false, redirectUri, parameters),
+      logoutUrl: (redirectUri) => addressOf(baseUrl, true, redirectUri),
     },
     get state() {
       return state;
@@ -80,13 +110,17 @@ export const createManager = ({ baseUrl, mode, autostart }: CheckedOptions): Use
       if (state.session) return state.session;
       throw state.error ?? (state == INITIAL ? new AuthtoolError('inactive') : new AuthtoolError('unauthorized', 401));
     },
+    getAccessToken,
+    fetch: createFetch(options, { getAccessToken, check }, () => core?.touch()),
     subscribe: (listener) => listen(undefined, listener),
     on: listen,
-    login: (options?: NavigationOptions) => core.leave(false, text(options?.redirectUri)),
-    logout: (options?: NavigationOptions) => core.leave(true, text(options?.redirectUri)),
+    login: (options) => leave(false, options),
+    logout: (options) => leave(true, options),
     dispose: () => {
       disposed = true;
-      core.dispose();
+      core?.dispose();
+      core?.free();
+      core = undefined;
       subscribers.clear();
       settle();
     },

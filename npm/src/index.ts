@@ -13,7 +13,10 @@
 export { AuthtoolError, isUnauthorized, type AuthtoolErrorCode } from './error.js';
 export { init } from './init.js';
 export type {
+  AccessTokenOptions,
   AuthtoolClient,
+  LoginOptions,
+  LoginParameters,
   NavigationOptions,
   Unsubscribe,
   UserManager,

@@ -1,5 +1,6 @@
 import { createManager } from './browser.js';
 import type { UserManager } from './manager.js';
+import { load } from './instantiate.js';
 import { checkOptions, type InitOptions } from './options.js';
 import { createInertManager } from './server.js';
 
@@ -16,9 +17,10 @@ import { createInertManager } from './server.js';
  * ```
  *
  * @param options - See {@link InitOptions}.
- * @throws `TypeError` that names the option, when one cannot be used; `Error` where WebAssembly may not run.
+ * @throws `TypeError` that names the option, when one cannot be used; {@link AuthtoolError} `load_failed` where WebAssembly may
+ * not run.
  */
 export const init = (options?: InitOptions): UserManager => {
   const checked = checkOptions(options);
-  return typeof document == 'object' ? createManager(checked) : createInertManager(checked);
+  return typeof document == 'object' ? createManager(checked, load()) : createInertManager(checked);
 };

@@ -1,5 +1,6 @@
 import wasm from './core/bytes.js';
-import { Core, imports, setExports } from './core/glue.js';
+import { imports, setExports } from './core/glue.js';
+import { AuthtoolError } from './error.js';
 
 /**
  * The bytes that a string of the characters U+0000 to U+00FF stands for.
@@ -16,22 +17,25 @@ const bytesOf = (text: string): Uint8Array<ArrayBuffer> => {
   return bytes;
 };
 
-const instantiate = (): WebAssembly.Exports => {
-  try {
-    return new WebAssembly.Instance(new WebAssembly.Module(bytesOf(wasm)), imports).exports;
-  } catch (cause) {
-    // Browsers' own words for it suggest 'unsafe-eval', which permits far more than is needed.
-    throw new Error("authtool: WebAssembly cannot run here; a Content-Security-Policy needs script-src 'wasm-unsafe-eval'", { cause });
-  }
-};
-
+let loading: Promise<void> | undefined;
 let ready = false;
 
-/** A core. The first one compiles the WebAssembly, which is short enough to be done at once. */
-export const createCore = (baseUrl: string, observer: object): Core => {
-  if (!ready) {
-    setExports(instantiate());
+/**
+ * Compiles the WebAssembly, which is short enough to be done at once.
+ *
+ * @returns Nothing when that is done; a promise in a browser that compiles nothing of this length at once (Chromium
+ * before 114).
+ */
+export const load = (): Promise<void> | undefined => {
+  if (ready || loading) return loading;
+  const bytes = bytesOf(wasm);
+  try {
+    setExports(new WebAssembly.Instance(new WebAssembly.Module(bytes), imports).exports);
     ready = true;
+  } catch (cause) {
+    // Browsers' own words for a policy that forbids it suggest 'unsafe-eval', which permits far more than is needed.
+    if (!(cause instanceof RangeError)) throw new AuthtoolError('load_failed', undefined, undefined, { cause });
+    loading = WebAssembly.instantiate(bytes, imports).then(({ instance }) => setExports(instance.exports));
   }
-  return new Core(baseUrl, observer);
+  return loading;
 };

@@ -1,3 +1,5 @@
+import { normalise, originOf } from './address.js';
+
 /**
  * How the app gets at its APIs.
  *
@@ -35,6 +37,26 @@ export interface InitOptions {
    * @defaultValue `7000`
    */
   readonly maxJitterMs?: number | undefined;
+  /**
+   * In `tokenExchange` mode: the origins to which {@link UserManager.fetch} sends the access token, such as
+   * `'https://api.example.com'`. Only `https`, or `http` on this machine. They are compared exactly: no path, no wildcard.
+   *
+   * @defaultValue the page's own origin
+   */
+  readonly allowedOrigins?: readonly (string | URL)[] | undefined;
+  /**
+   * How long before the session's end the event `expiring` is announced, in milliseconds; 0 for never.
+   *
+   * @defaultValue `60000`
+   */
+  readonly expiringMs?: number | undefined;
+  /**
+   * How often to look at the session while the page is seen, in milliseconds; 0 for only when there is reason to.
+   * To the server every look is use of the session, so polling keeps an open page from being idle.
+   *
+   * @defaultValue `0`
+   */
+  readonly pollMs?: number | undefined;
 }
 
 /**
@@ -47,22 +69,52 @@ export interface CheckedOptions {
   readonly mode: Mode;
   readonly autostart: boolean;
   readonly maxJitterMs: number;
+  readonly allowedOrigins: readonly string[] | undefined;
+  readonly expiringMs: number;
+  readonly pollMs: number;
 }
 
-const demand = (holds: boolean, option: string, fix: string): void => {
+const demand = (holds: unknown, option: string, fix: string): void => {
   if (!holds) throw new TypeError(`authtool: option ${option} must be ${fix}`);
 };
 
 /**
- * Checks what the type checker of a JavaScript app cannot. The rule for `baseUrl` itself is the core's.
+ * Whether a token may travel there: encrypted, or not at all.
+ *
+ * @internal
+ */
+export const isSecure = ({ protocol, hostname }: URL): boolean =>
+  protocol == 'https:' || (protocol == 'http:' && /^(localhost|.*\.localhost|127\.[\d.]+|\[::1\])$/.test(hostname));
+
+const allowedOrigin = (given: string | URL): string => {
+  const origin = originOf(given);
+  const isOrigin = origin && isSecure(new URL(origin)) && new URL(given).href == `${origin}/`;
+  demand(isOrigin, 'allowedOrigins', "a list of https origins such as 'https://api.example.com'");
+  return origin!;
+};
+
+/**
+ * Checks what the type checker of a JavaScript app cannot.
  *
  * @internal
  */
 export const checkOptions = (options: InitOptions = {}): CheckedOptions => {
-  const { baseUrl = '/', mode = 'bff', autostart = true, maxJitterMs = 7000 } = options;
+  const { baseUrl = '/', mode = 'bff', autostart = true, allowedOrigins } = options;
+  const ms = (option: 'maxJitterMs' | 'expiringMs' | 'pollMs', otherwise: number): number => {
+    const value = options[option] ?? otherwise;
+    demand(Number.isFinite(value) && value >= 0, option, 'a number of milliseconds, 0 or more');
+    return value;
+  };
   demand(typeof baseUrl == 'string', 'baseUrl', "a path such as '/bff'");
   demand(['bff', 'tokenExchange', 'tokenMediation'].includes(mode), 'mode', "'bff' or 'tokenExchange'");
   demand(typeof autostart == 'boolean', 'autostart', 'true or false');
-  demand(Number.isFinite(maxJitterMs) && maxJitterMs >= 0, 'maxJitterMs', 'a number of milliseconds, 0 or more');
-  return { baseUrl, mode: mode == 'bff' ? mode : 'tokenExchange', autostart, maxJitterMs };
+  return {
+    baseUrl: normalise(baseUrl, globalThis.location?.origin),
+    mode: mode == 'bff' ? mode : 'tokenExchange',
+    autostart,
+    maxJitterMs: ms('maxJitterMs', 7_000),
+    allowedOrigins: allowedOrigins?.map(allowedOrigin),
+    expiringMs: ms('expiringMs', 60_000),
+    pollMs: ms('pollMs', 0),
+  };
 };

@@ -1,3 +1,4 @@
+import { addressOf } from './address.js';
 import { AuthtoolError } from './error.js';
 import type { UserManager } from './manager.js';
 import type { CheckedOptions } from './options.js';
@@ -10,29 +11,26 @@ import { INITIAL } from './state.js';
 export const createInertManager = ({ baseUrl, mode }: CheckedOptions): UserManager => {
   const state = () => INITIAL;
   const resolved = async () => INITIAL;
+  const rejected = async () => {
+    throw new AuthtoolError('inactive');
+  };
   const nothing = () => {};
   const subscribe = () => nothing;
-  // There is no current page, and no origin either: a placeholder, so that rendering a link does not fail.
-  const url = (path: string, redirectUri?: string | URL): URL => {
-    const address = new URL(baseUrl.replace(/\/*$/, path), 'http://localhost');
-    if (redirectUri) address.searchParams.set('redirect_uri', redirectUri.toString());
-    return address;
-  };
   return {
     baseUrl,
     mode,
     client: {
-      loginUrl: (redirectUri) => url('/login', redirectUri),
-      logoutUrl: (redirectUri) => url('/logout', redirectUri),
+      loginUrl: (redirectUri, parameters) => addressOf(baseUrl, false, redirectUri, parameters),
+      logoutUrl: (redirectUri) => addressOf(baseUrl, true, redirectUri),
     },
     state: INITIAL,
     getState: state,
     start: resolved,
     check: resolved,
     refresh: resolved,
-    getSession: async () => {
-      throw new AuthtoolError('inactive');
-    },
+    getSession: rejected,
+    getAccessToken: rejected,
+    fetch: rejected,
     subscribe,
     on: subscribe,
     login: nothing,

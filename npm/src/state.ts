@@ -64,7 +64,26 @@ export type SessionState =
 const STATUS: readonly SessionStatus[] = ['initialising', 'authenticated', 'unauthenticated', 'unavailable'];
 
 /** In the order of the discriminants in Rust; 0 is no failure. */
-const FAILURE: readonly (AuthtoolErrorCode | undefined)[] = [, 'network', 'server', 'protocol', 'login_loop'];
+const FAILURE: readonly (AuthtoolErrorCode | undefined)[] = [
+  ,
+  'network',
+  'server',
+  'protocol',
+  'login_loop',
+  'unauthorized',
+  'inactive',
+  'wrong_mode',
+];
+
+/**
+ * The error that the core describes, if it describes one.
+ *
+ * @internal
+ */
+export const errorOf = (failure: number, httpStatus: number, correlationId: string | undefined): AuthtoolError | null => {
+  const code = FAILURE[failure];
+  return code ? new AuthtoolError(code, httpStatus || undefined, correlationId) : null;
+};
 
 /**
  * The state before the first answer.
@@ -85,11 +104,9 @@ export const stateOf = (
   failure: number,
   httpStatus: number,
   correlationId: string | undefined,
-): SessionState => {
-  const code = FAILURE[failure];
-  return Object.freeze({
+): SessionState =>
+  Object.freeze({
     status: STATUS[status]!,
     session: claims ? Object.freeze({ user: Object.freeze(JSON.parse(claims) as UserClaims), expiresAt }) : null,
-    error: code ? new AuthtoolError(code, httpStatus || undefined, correlationId) : null,
+    error: errorOf(failure, httpStatus, correlationId),
   }) as SessionState;
-};

@@ -1,14 +1,12 @@
-//! What an answer of `GET {baseUrl}/session` means.
+//! What an answer of `GET {baseUrl}/session` or `GET {baseUrl}/token` means.
 //!
-//! Only 401 means that nobody is logged in (SEC-178). Whatever else is not a session leaves the question
+//! Only 401 means that nobody is logged in (SEC-178). Whatever else is not what was asked for leaves the question
 //! open: a network that is down, a server that is overloaded, a proxy that answers its own page (SEC-177).
 
 use super::expiry;
 use super::state::{Failure, FailureKind, Session};
+use super::token::{self, Token};
 use alloc::string::String;
-
-/// The longest body that is read. A session is a few claims.
-pub const LONGEST_BODY: f64 = 65_536.0;
 
 /// The part of an answer that comes before its body.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,15 +15,15 @@ pub struct Head {
     pub status: u16,
     /// The `Content-Type`, as it was sent; empty when there was none.
     pub content_type: String,
-    /// The wait that `Retry-After` asks for, in milliseconds.
-    pub retry_after_ms: Option<f64>,
+    /// The wait that `Retry-After` asks for, in milliseconds; NaN for none, or a header that is neither seconds nor a date.
+    pub retry_after_ms: f64,
     /// The `x-correlation-id`.
     pub correlation_id: Option<String>,
 }
 
 impl Head {
-    /// Whether the body can be a session, and is worth reading.
-    pub fn announces_session(&self) -> bool {
+    /// Whether the body can be what was asked for.
+    pub fn announces_json(&self) -> bool {
         // Whatever follows the semicolon are parameters (RFC 9110 §8.3.1).
         let essence = self.content_type.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
         self.status == 200 && essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
@@ -33,12 +31,20 @@ impl Head {
 }
 
 /// The body of an answer, after the platform's JSON parser.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Body {
-    /// `session.expires_in`, or NaN when it is absent or not a number.
+    /// `session.expires_in` of a session, `expires_in` of a token; NaN when it is absent or not a number.
     pub expires_in: f64,
-    /// The other members, as the text of a JSON object.
-    pub claims: String,
+    /// Of a session: the other members, as the text of a JSON object. Of a token: `token_type` and
+    /// `access_token`, with a space between them, as in an `Authorization` header.
+    pub text: String,
+}
+
+/// Does not print the text, which may be a token.
+impl core::fmt::Debug for Body {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Body").field("expires_in", &self.expires_in).finish_non_exhaustive()
+    }
 }
 
 /// Everything that came back. Each part is absent when it did not arrive or could not be read.
@@ -61,22 +67,43 @@ pub enum Outcome {
     Failed(Failure),
 }
 
-/// Reads an answer that arrived at `now`.
+/// Reads the answer of `/session` that arrived at `now`.
 pub fn interpret(answer: Answer, now: f64) -> Outcome {
-    let Some(head) = answer.head else {
-        return Outcome::Failed(Failure::of(FailureKind::Network));
+    let session = |body: Body| {
+        let expires_at = expiry::expires_at(body.expires_in, now)?;
+        Some(Session { claims: body.text, expires_at })
     };
-    if head.status == 401 {
-        return Outcome::NoSession;
+    match read(answer, session) {
+        Ok(session) => Outcome::Session(session),
+        Err(failure) if failure.kind == FailureKind::Unauthorized => Outcome::NoSession,
+        Err(failure) => Outcome::Failed(failure),
     }
-    if head.announces_session()
-        && let Some(body) = answer.body
-        && let Some(expires_at) = expiry::expires_at(body.expires_in, now)
+}
+
+/// Reads the answer of `/token` that arrived at `now`.
+pub fn interpret_token(answer: Answer, now: f64) -> Result<Token, Failure> {
+    read(answer, |body| {
+        let value = token::bearer(&body.text)?.into();
+        let expires_at = expiry::expires_at(body.expires_in, now)?.max(now + token::SHORTEST_MS);
+        Some(Token { value, expires_at })
+    })
+}
+
+fn read<T>(answer: Answer, wanted: impl FnOnce(Body) -> Option<T>) -> Result<T, Failure> {
+    let Some(head) = answer.head else {
+        return Err(Failure::of(FailureKind::Network));
+    };
+    if head.announces_json()
+        && let Some(found) = answer.body.and_then(wanted)
     {
-        return Outcome::Session(Session { claims: body.claims, expires_at });
+        return Ok(found);
     }
-    let kind = if head.status >= 400 { FailureKind::Server } else { FailureKind::Protocol };
-    Outcome::Failed(Failure {
+    let kind = match head.status {
+        401 => FailureKind::Unauthorized,
+        400.. => FailureKind::Server,
+        _ => FailureKind::Protocol,
+    };
+    Err(Failure {
         kind,
         status: head.status,
         correlation_id: head.correlation_id,
@@ -94,7 +121,7 @@ mod tests {
     }
 
     fn answer(status: u16, content_type: &str, expires_in: f64) -> Answer {
-        let body = Body { expires_in, claims: r#"{"email":"ada@example.com"}"#.into() };
+        let body = Body { expires_in, text: r#"{"email":"ada@example.com"}"#.into() };
         Answer { head: Some(head(status, content_type)), body: Some(body) }
     }
 
@@ -152,12 +179,12 @@ mod tests {
     fn a_failure_carries_what_support_and_the_retry_need() {
         let mut answer = answer(503, "application/problem+json", 1.0);
         if let Some(head) = &mut answer.head {
-            head.retry_after_ms = Some(5_000.0);
+            head.retry_after_ms = 5_000.0;
             head.correlation_id = Some("c-1".into());
         }
         let Outcome::Failed(failure) = interpret(answer, 0.0) else { panic!() };
         assert_eq!(failure.status, 503);
         assert_eq!(failure.correlation_id.as_deref(), Some("c-1"));
-        assert_eq!(failure.retry_after_ms, Some(5_000.0));
+        assert!((failure.retry_after_ms - 5_000.0).abs() < 1.0);
     }
 }

@@ -1,12 +1,12 @@
-//! When a session ends, and when to look again.
+//! When something ends, and when to look again.
 
 /// The longest delay a browser's timer honours. A longer one fires at once, and would spin (SEC-180).
 const LONGEST_TIMER_MS: f64 = 2_147_483_647.0;
 
-/// The shortest delay between two scheduled looks at the same session.
+/// The shortest delay between two scheduled looks at the same thing.
 const SHORTEST_TIMER_MS: f64 = 1_000.0;
 
-/// The moment, in milliseconds since the epoch of the browser's own clock, at which a session ends that
+/// The moment, in milliseconds since the epoch of the browser's own clock, at which something ends that
 /// now has `expires_in` seconds left.
 ///
 /// `None` when that is no duration: not a finite number, or negative.

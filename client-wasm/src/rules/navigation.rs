@@ -16,16 +16,28 @@ pub fn endpoint(base: &str, path: &str) -> String {
     concat(&[base.strip_suffix('/').unwrap_or(base), path])
 }
 
-/// The address of an endpoint that takes the way back as its `redirect_uri`.
-pub fn with_return(base: &str, path: &str, redirect_uri: Option<&str>) -> String {
+/// The address of an endpoint that takes the way back as its `redirect_uri`, and other parameters that are
+/// encoded already.
+pub fn with_return(base: &str, path: &str, redirect_uri: Option<&str>, others: &str) -> String {
     let mut url = endpoint(base, path);
+    let mut separator = '?';
     if let Some(redirect_uri) = redirect_uri {
-        url.push('?');
-        url.push_str(REDIRECT_URI);
-        url.push('=');
-        push_encoded(&mut url, redirect_uri);
+        url.push(separator);
+        push_parameter(&mut url, REDIRECT_URI, redirect_uri);
+        separator = '&';
+    }
+    if !others.is_empty() {
+        url.push(separator);
+        url.push_str(others);
     }
     url
+}
+
+/// Appends `name=value`. The name is ours, and needs no encoding.
+pub(crate) fn push_parameter(out: &mut String, name: &str, value: &str) {
+    out.push_str(name);
+    out.push('=');
+    push_encoded(out, value);
 }
 
 /// Percent-encodes everything but RFC 3986's unreserved characters: the page's own query and fragment are
@@ -49,13 +61,13 @@ mod tests {
 
     #[test]
     fn without_a_way_back_there_is_no_query() {
-        assert_eq!(with_return("/bff", "/logout", None), "/bff/logout");
+        assert_eq!(with_return("/bff", "/logout", None, ""), "/bff/logout");
     }
 
     #[test]
     fn query_and_fragment_of_the_way_back_are_data() {
         assert_eq!(
-            with_return("/bff", "/login", Some("/app?x=1&prompt=none#a&b")),
+            with_return("/bff", "/login", Some("/app?x=1&prompt=none#a&b"), ""),
             "/bff/login?redirect_uri=%2Fapp%3Fx%3D1%26prompt%3Dnone%23a%26b"
         );
     }
@@ -63,7 +75,7 @@ mod tests {
     #[test]
     fn every_character_survives_a_form_decoder() {
         let all: String = (0..=255u8).map(char::from).chain("é€😀+% ".chars()).collect();
-        let url = with_return("/", "/login", Some(&all));
+        let url = with_return("/", "/login", Some(&all), "");
         let encoded = url.strip_prefix("/login?redirect_uri=").unwrap();
         assert!(
             encoded.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte)),

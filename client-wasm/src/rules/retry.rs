@@ -14,16 +14,17 @@ const LONGEST_RETRY_AFTER_MS: f64 = 300_000.0;
 ///
 /// Half of the back-off is random, so that the users of one outage do not come back as one; `unit` is a
 /// number in `[0, 1)`. A `Retry-After` is a lower bound.
-pub fn delay_ms(failures: u32, unit: f64, retry_after_ms: Option<f64>) -> f64 {
+pub fn delay_ms(failures: u32, unit: f64, retry_after_ms: f64) -> f64 {
     let mut back_off = FIRST_MS;
     for _ in 1..failures.min(8) {
         back_off = (back_off * 2.0).min(LONGEST_MS);
     }
     let delay = back_off * (0.5 + unit / 2.0);
-    match retry_after_ms {
-        // Not so for a NaN, which is a header that is neither seconds nor a date.
-        Some(asked) if asked > 0.0 => delay.max(asked.min(LONGEST_RETRY_AFTER_MS) + unit * FIRST_MS),
-        _ => delay,
+    // Not so for a NaN, which is no header, or one that is neither seconds nor a date.
+    if retry_after_ms > 0.0 {
+        delay.max(retry_after_ms.min(LONGEST_RETRY_AFTER_MS) + unit * FIRST_MS)
+    } else {
+        delay
     }
 }
 
@@ -40,18 +41,18 @@ mod tests {
         for (failures, most) in
             [(1, 1_000.0), (2, 2_000.0), (3, 4_000.0), (6, 32_000.0), (7, 60_000.0), (u32::MAX, 60_000.0)]
         {
-            assert!(close(delay_ms(failures, 1.0, None), most), "{failures}");
-            assert!(close(delay_ms(failures, 0.0, None), most / 2.0), "{failures}");
+            assert!(close(delay_ms(failures, 1.0, f64::NAN), most), "{failures}");
+            assert!(close(delay_ms(failures, 0.0, f64::NAN), most / 2.0), "{failures}");
         }
     }
 
     #[test]
     fn retry_after_is_a_lower_bound_within_reason() {
-        assert!(close(delay_ms(1, 0.0, Some(10_000.0)), 10_000.0));
-        assert!(close(delay_ms(7, 1.0, Some(5_000.0)), 60_000.0));
-        assert!(close(delay_ms(1, 0.0, Some(86_400_000.0)), 300_000.0));
+        assert!(close(delay_ms(1, 0.0, 10_000.0), 10_000.0));
+        assert!(close(delay_ms(7, 1.0, 5_000.0), 60_000.0));
+        assert!(close(delay_ms(1, 0.0, 86_400_000.0), 300_000.0));
         for nonsense in [-5_000.0, 0.0, f64::NAN] {
-            assert!(close(delay_ms(1, 0.0, Some(nonsense)), 500.0), "{nonsense}");
+            assert!(close(delay_ms(1, 0.0, nonsense), 500.0), "{nonsense}");
         }
     }
 }

@@ -31,7 +31,7 @@ pub struct Session {
 
 /// How much `expires_at` may move before it counts as news. The server counts whole seconds and an answer
 /// takes its time, so the same end is computed a little differently at every look.
-const SAME_END_MS: f64 = 2_000.0;
+pub(crate) const SAME_END_MS: f64 = 2_000.0;
 
 impl Session {
     /// Whether `other` tells nothing new.
@@ -40,7 +40,7 @@ impl Session {
     }
 }
 
-/// Why the session is not known.
+/// Why the session is not known, or why there is no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
     /// No answer: offline, refused, redirected elsewhere, or too late.
@@ -52,6 +52,12 @@ pub enum FailureKind {
     Protocol = 3,
     /// Automatic logins came back without a session too often (see [`super::login_guard`]).
     LoginLoop = 4,
+    /// Of a token only: nobody is logged in. The one kind that calls for a login.
+    Unauthorized = 5,
+    /// Of a token only: the manager was disposed of, or is on its way to the logout.
+    Inactive = 6,
+    /// Of a token only: in `bff` mode no token leaves the server.
+    WrongMode = 7,
 }
 
 /// A failure, and what the answer said about it.
@@ -63,14 +69,14 @@ pub struct Failure {
     pub status: u16,
     /// Names the request in the server's log.
     pub correlation_id: Option<String>,
-    /// The wait that the server asked for.
-    pub retry_after_ms: Option<f64>,
+    /// The wait that the server asked for, in milliseconds; NaN when it asked for none.
+    pub retry_after_ms: f64,
 }
 
 impl Failure {
     /// A failure of which nothing else is known.
     pub const fn of(kind: FailureKind) -> Self {
-        Self { kind, status: 0, correlation_id: None, retry_after_ms: None }
+        Self { kind, status: 0, correlation_id: None, retry_after_ms: f64::NAN }
     }
 }
 
@@ -85,6 +91,8 @@ pub enum Occurrence {
     Expired = 2,
     /// The question became open.
     Unavailable = 3,
+    /// The session ends soon, unless something extends it.
+    Expiring = 4,
 }
 
 /// What is known, at one moment.
@@ -110,6 +118,16 @@ pub struct Change {
 impl State {
     /// Before the first answer.
     pub const INITIAL: Self = Self { status: Status::Initialising, session: None, failure: None };
+
+    /// Whether a token that was fetched in the state `before` is for the user of this one. Before the first answer, and
+    /// while an outage hides the session, nothing speaks against it.
+    pub fn is_of_same_user(&self, before: &Self) -> bool {
+        match (&self.session, &before.session) {
+            (Some(now), Some(before)) => now.claims == before.claims,
+            (Some(_), None) => before.status == Status::Initialising,
+            (None, _) => false,
+        }
+    }
 
     /// Moves on to what `outcome` says. `logged_out` tells that a logout was announced, so that a session
     /// that is gone did not just expire.
