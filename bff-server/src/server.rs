@@ -306,6 +306,7 @@ fn provider_settings(config: &Config, issuer: &IssuerConfig) -> ProviderSettings
                     client_id: client.client_id.clone(),
                     authentication: client.authentication.clone(),
                     id_token_algorithms: client.id_token_algorithms.clone(),
+                    requests: client.requests,
                 };
                 (client.name.clone(), registered)
             })
@@ -383,7 +384,7 @@ fn client(client: &ClientConfig, issuers: &[IssuerConfig]) -> Client {
         issuer: client.issuer.clone(),
         redirect_uri: client.redirect_uri.as_str().to_owned(),
         scope: client.scope.clone(),
-        max_age: client.extra.iter().find(|(name, _)| name == "max_age").and_then(|(_, it)| it.parse().ok()),
+        policy: client.login_policy.clone(),
         extra: client.extra.clone(),
         id_token_issuer: client.id_token_issuer.clone(),
         post_logout_redirect_uri: client.post_logout_redirect_uri.clone(),

@@ -52,20 +52,27 @@ pub mod param {
     /// On `/login`: the client to log in with, by its `name` or `clientId`, when the server has several.
     pub const CLIENT: &str = "client";
 
-    /// On `/login`: OpenID Connect Core 1.0 §3.1.2.1.
+    /// On `/login`: `login`, `consent`, `select_account`, `create`, or `none` to ask without bothering anybody
+    /// (OpenID Connect Core 1.0 §3.1.2.1). With `none`, a login that brings nobody ends at the return URL with
+    /// [`LOGIN_ERROR`].
     pub const PROMPT: &str = "prompt";
 
-    /// On `/login`: OpenID Connect Core 1.0 §3.1.2.1.
+    /// On `/login`: who is likely to log in.
     pub const LOGIN_HINT: &str = "login_hint";
 
-    /// On `/login`: OpenID Connect Core 1.0 §3.1.2.1.
+    /// On `/login`: how strongly to authenticate (RFC 9470 §4). With a session, the same user must log in.
     pub const ACR_VALUES: &str = "acr_values";
 
-    /// On `/login`: OpenID Connect Core 1.0 §3.1.2.1.
+    /// On `/login`: how many seconds ago the user may have authenticated; 0 asks anew. With a session, the same
+    /// user must log in.
     pub const MAX_AGE: &str = "max_age";
 
-    /// On `/login`: OpenID Connect Core 1.0 §3.1.2.1.
+    /// On `/login`: languages, the best first.
     pub const UI_LOCALES: &str = "ui_locales";
+
+    /// On the return URL of a login with [`PROMPT`]`=none` that brought nobody: `login_required` or another code.
+    /// A page that finds it must not ask again by itself.
+    pub const LOGIN_ERROR: &str = "login_error";
 
     /// On `/-/sessions/end`: whose sessions, by `sub`.
     pub const SUBJECT: &str = "subject";

@@ -3,6 +3,7 @@
 // The forms have the field names of oidc-provider's development interactions (`prompt`, `login`), so
 // that a test which drives them over plain HTTP works with either.
 import { MAX_LOGIN_LENGTH } from './accounts.mjs';
+import { ACR_VALUES } from './configuration.mjs';
 import { consentPage, loginPage, messagePage } from './views.mjs';
 
 const MAX_FORM_BYTES = 16 * 1024;
@@ -54,7 +55,9 @@ async function answer(provider, request, response) {
       const page = { action: `/interaction/${uid}`, host: request.headers.host, clientName: params.client_id };
       return send(response, 422, loginPage({ ...page, problem: `A login name has 1 to ${MAX_LOGIN_LENGTH} characters.` }));
     }
-    const result = { login: { accountId: login } };
+    // The strongest class that was asked for is reached: nobody here has a second factor to show.
+    const acr = (params.acr_values ?? '').split(' ').filter((value) => ACR_VALUES.includes(value)).at(-1);
+    const result = { login: { accountId: login, ...(acr && { acr }) } };
     return provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
   }
 

@@ -1,7 +1,7 @@
 //! A server in front of a hostile provider.
 
 use crate::browser::{Browser, Page};
-use crate::hostile::HostileOp;
+use crate::hostile::{HostileOp, Lie};
 use crate::{Answer, Server, ServerConfig};
 use http::Method;
 use url::Url;
@@ -23,6 +23,16 @@ impl Stage {
     /// With a configuration that differs from the default.
     pub async fn with(configure: impl FnOnce(&mut ServerConfig)) -> Self {
         let op = HostileOp::start().await;
+        let mut config = ServerConfig::new(op.issuer());
+        configure(&mut config);
+        let server = Server::start(config).await;
+        Self { server, op }
+    }
+
+    /// With a provider that tells a lie from the beginning, and a configuration that differs from the default.
+    pub async fn lying(lie: Lie, configure: impl FnOnce(&mut ServerConfig)) -> Self {
+        let op = HostileOp::start().await;
+        op.lies(lie);
         let mut config = ServerConfig::new(op.issuer());
         configure(&mut config);
         let server = Server::start(config).await;

@@ -179,3 +179,90 @@ async fn a_private_key_may_be_a_jwk_with_a_name_of_its_own() {
     let keys = raw::get(&journey.server.public, "/bff/oauth/jwks/").send().await.json();
     assert_eq!(keys["keys"][0]["kid"], "ours", "{keys}");
 }
+
+#[tokio::test]
+async fn a_request_is_pushed_if_the_provider_wants_it_whatever_the_client_proves_itself_with() {
+    let key = ec_key(&ECDSA_P256_SHA256_FIXED_SIGNING);
+    let without_secret = |method: &str| json!({"token_endpoint_auth_method": method, "client_secret": null});
+    for (client, credentials) in [
+        (json!({"token_endpoint_auth_method": "client_secret_post"}), None),
+        (json!({"token_endpoint_auth_method": "client_secret_jwt"}), None),
+        (without_secret("none"), Some(json!({}))),
+        (by_published_key("ES256"), Some(json!({"privateKey": key}))),
+    ] {
+        let method = client["token_endpoint_auth_method"].clone();
+        let journey = Journey::begin(client, &["par"], |config| {
+            config.set("/client/preferredTokenEndpointAuthMethod", method);
+            if let Some(credentials) = credentials {
+                config.set("/client/credentials", credentials);
+            }
+        })
+        .await;
+        let page = journey.browser.open(journey.server.bff("/login")).first_hop().go().await;
+        let location = page.answer.header("location");
+        assert!(location.contains("request_uri=") && !location.contains("state="), "{location}");
+        journey.whole().await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_signed_in_the_query_or_pushed() {
+    let rsa = rsa_key();
+    for (algorithm, key, pushed) in [
+        ("ES256", ec_key(&ECDSA_P256_SHA256_FIXED_SIGNING), "never"),
+        ("ES256", ec_key(&ECDSA_P256_SHA256_FIXED_SIGNING), "always"),
+        ("PS256", rsa, "never"),
+    ] {
+        let mut client = by_published_key("ES256");
+        client["token_endpoint_auth_signing_alg"] = json!(algorithm);
+        client["request_object_signing_alg"] = json!(algorithm);
+        let journey = Journey::begin(client, &["signed-request-object"], |config| {
+            config
+                .set("/client/credentials", json!({"privateKey": key}))
+                .set("/client/preferredTokenEndpointSigningAlgorithm", json!(algorithm))
+                .set("/client/requestObjectSigningAlgorithm", json!(algorithm))
+                .set("/client/pushedAuthorizationRequests", json!(pushed))
+                .set("/client/extra", json!({"max_age": 3600, "resource": "https://api.authtool.example"}));
+        })
+        .await;
+        let page = journey.browser.open(journey.server.bff("/login")).first_hop().go().await;
+        let location = page.answer.header("location");
+        let names = if pushed == "never" { "request=" } else { "request_uri=" };
+        assert!(location.contains(names) && !location.contains("scope="), "{location}");
+        journey.whole().await;
+    }
+}
+
+#[tokio::test]
+async fn a_silent_login_asks_the_provider_and_bothers_nobody() {
+    let journey = Journey::begin(json!({}), &[], |_| {}).await;
+    let (browser, app) = (&journey.browser, &journey.server.public);
+    let silent = journey.server.bff("/login?prompt=none&redirect_uri=/%3Fa%3Db");
+    let page = browser.follow(app, silent.clone()).go().await;
+    assert_eq!(page.url.as_str(), format!("{app}?a=b&login_error=login_required"), "{page:#?}");
+    journey.log_in("ada").await;
+    let first = browser.cookie(SESSION).unwrap();
+    let page = browser.follow(app, silent).go().await;
+    assert_eq!(page.url.as_str(), format!("{app}?a=b"), "{page:#?}");
+    assert_ne!(browser.cookie(SESSION).unwrap(), first, "a fresh session");
+}
+
+#[tokio::test]
+async fn a_user_confirms_who_they_are_with_a_stronger_login() {
+    let journey = Journey::begin(json!({}), &[], |config| {
+        config.set("/client/requireAcr", json!(true)).set("/session/userClaims", json!(["sub", "acr"]));
+    })
+    .await;
+    let (browser, app) = (&journey.browser, &journey.server.public);
+    journey.log_in("ada").await;
+    let weak = browser.cookie(SESSION).unwrap();
+    let step_up =
+        journey.server.bff("/login?acr_values=urn:authtool:second-factor&max_age=0&redirect_uri=/pay");
+    let page = browser.follow(app, step_up).go().await;
+    assert!(journey.provider.is_here(&page.url), "the provider asks again: {page:#?}");
+    let page = journey.provider.log_in(browser, page, "ada").await;
+    assert_eq!(page.url.path(), "/pay", "{page:#?}");
+    let session = browser.fetch(app, journey.server.bff("/session")).go().await.json();
+    assert_eq!((&session["sub"], &session["acr"]), (&json!("ada"), &json!("urn:authtool:second-factor")));
+    assert_eq!(journey.server.token_for(&weak).await.status, 401);
+}

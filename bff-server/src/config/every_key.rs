@@ -117,7 +117,7 @@ fn issuer_rows() -> Vec<Row> {
 /// The keys of a client, inline or in the list.
 fn client_rows() -> Vec<Row> {
     const TRUTH: &str = "both values are good";
-    let named: [(&str, &str, Value); 12] = [
+    let named: [(&str, &str, Value); 18] = [
         ("client.clientId", "client.clients[].clientId", missing_secrets()),
         (
             "client.redirect_uri",
@@ -153,6 +153,24 @@ fn client_rows() -> Vec<Row> {
             json!(["", "none", "rs256"]),
         ),
         ("client.default", "client.clients[].default", json!([])),
+        (
+            "client.loginParameters",
+            "client.clients[].loginParameters",
+            json!([["scope"], ["prompt", "Prompt"]]),
+        ),
+        ("client.loginParameters[]", "client.clients[].loginParameters[]", json!(["", "scope", "state"])),
+        ("client.loginParametersFrom", "client.clients[].loginParametersFrom", json!(["", "everywhere"])),
+        ("client.requireAcr", "client.clients[].requireAcr", json!([true])),
+        (
+            "client.pushedAuthorizationRequests",
+            "client.clients[].pushedAuthorizationRequests",
+            json!(["", "required", "Auto"]),
+        ),
+        (
+            "client.requestObjectSigningAlgorithm",
+            "client.clients[].requestObjectSigningAlgorithm",
+            json!(["", "none", "HS256", "RS256"]),
+        ),
     ];
     let mut rows = Vec::new();
     for (inline, listed, wrong) in named {
@@ -163,6 +181,8 @@ fn client_rows() -> Vec<Row> {
         // A private key is one credential too many beside the good configuration's secret.
         let context = if inline.ends_with("privateKey") {
             json!({"client": {"credentials": {"secret": null}}})
+        } else if inline.ends_with("requireAcr") {
+            json!({"client": {"scope": "email"}})
         } else {
             json!({})
         };

@@ -100,6 +100,22 @@ sections! {
         /// The algorithm of client assertions: HS, RS, PS or ES with 256, 384 or 512, or `EdDSA`. Default: the
         /// usual one of the private key (RS256, ES256, ES384, ES512, `EdDSA`), or HS256 with a secret.
         pub(super) preferred_token_endpoint_signing_algorithm: Option<String>,
+        /// Which of `prompt`, `login_hint`, `acr_values`, `max_age` and `ui_locales` the app may set with
+        /// `/login?…`. What `extra` sets, a request cannot change; of two `max_age`, the smaller counts. Default:
+        /// all five.
+        pub(super) login_parameters: Option<Vec<String>>,
+        /// `app`: only navigations from the app's own pages may set them. `anywhere`: links of others may, too;
+        /// `login_hint` then lets strangers choose which identity provider a user is sent to. Default: `app`.
+        pub(super) login_parameters_from: Option<String>,
+        /// Whether a login must reach one of the `acr_values` that it asked for, by `extra` or by `/login`. Default:
+        /// false; the provider does what it can, and the API judges.
+        pub(super) require_acr: bool,
+        /// Whether authorization requests are pushed on the back channel (RFC 9126): `auto` (where the provider
+        /// has an endpoint for them), `always` or `never`. Default: `auto`.
+        pub(super) pushed_authorization_requests: Option<String>,
+        /// Signs authorization requests (RFC 9101) with the private key, by this algorithm. Default: they are not
+        /// signed.
+        pub(super) request_object_signing_algorithm: Option<String>,
     }
 
     /// The authorization server, and one client inline or several in `clients`.

@@ -30,10 +30,12 @@ use read::Format;
 
 use crate::{
     adapters::{
-        oidc::{Algorithm, ClientAuthentication, MetadataSource},
+        oidc::{Algorithm, ClientAuthentication, MetadataSource, RequestStyle},
         redis::RedisSettings,
     },
-    domain::{expected_issuer::ExpectedIssuer, metadata::Transport, session::Lifetimes},
+    domain::{
+        expected_issuer::ExpectedIssuer, login_options::LoginPolicy, metadata::Transport, session::Lifetimes,
+    },
     seal::KeyList,
 };
 
@@ -102,6 +104,10 @@ pub struct ClientConfig {
     pub scope: String,
     /// `extra`, in order; an array is one parameter per item.
     pub extra: Vec<(String, String)>,
+    /// `loginParameters`, `loginParametersFrom` and `requireAcr`.
+    pub login_policy: LoginPolicy,
+    /// `pushedAuthorizationRequests` and `requestObjectSigningAlgorithm`.
+    pub requests: RequestStyle,
     /// `idTokenSigningAlgorithms`.
     pub id_token_algorithms: Vec<Algorithm>,
     /// `idTokenValidationIssuer` or the issuer, with `allowedTenants`.

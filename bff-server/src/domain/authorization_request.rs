@@ -1,6 +1,5 @@
-//! The redirect to the authorization server (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core 1.0 §3.1.2.1).
-
-use url::Url;
+//! The request to the authorization server (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core 1.0 §3.1.2.1):
+//! what it says. How it travels is the adapter's business.
 
 use super::{login_flow::LoginFlow, scope};
 
@@ -15,37 +14,31 @@ pub const PROTOCOL_PARAMETERS: &[&str] = &[
     "nonce",
     "code_challenge",
     "code_challenge_method",
+    "dpop_jkt",
     "request",
     "request_uri",
 ];
 
-/// Builds the URL. Serialised, never concatenated, so that no value can become another parameter.
-pub fn authorization_url(
-    endpoint: &Url,
+/// The parameters of a flow's request, and then the further ones.
+pub fn authorization_request(
     flow: &LoginFlow,
     requested_scope: &str,
-    extra: &[(String, String)],
-) -> Url {
-    let mut url = endpoint.clone();
-    {
-        let mut query = url.query_pairs_mut();
-        query
-            .append_pair("response_type", "code")
-            .append_pair("client_id", &flow.client_id)
-            .append_pair("redirect_uri", &flow.redirect_uri);
-        if !requested_scope.is_empty() {
-            query.append_pair("scope", requested_scope);
-        }
-        query
-            .append_pair("state", &flow.state())
-            .append_pair("code_challenge", &flow.code_challenge())
-            .append_pair("code_challenge_method", "S256");
-        if scope::contains_openid(requested_scope) {
-            query.append_pair("nonce", &flow.nonce());
-        }
-        for (name, value) in extra {
-            query.append_pair(name, value);
-        }
+    further: Vec<(String, String)>,
+) -> Vec<(String, String)> {
+    let mut parameters = Vec::with_capacity(8 + further.len());
+    let mut add = |name: &str, value: String| parameters.push((name.to_owned(), value));
+    add("response_type", "code".to_owned());
+    add("client_id", flow.client_id.clone());
+    add("redirect_uri", flow.redirect_uri.clone());
+    if !requested_scope.is_empty() {
+        add("scope", requested_scope.to_owned());
     }
-    url
+    add("state", flow.state());
+    add("code_challenge", flow.code_challenge());
+    add("code_challenge_method", "S256".to_owned());
+    if scope::contains_openid(requested_scope) {
+        add("nonce", flow.nonce());
+    }
+    parameters.extend(further);
+    parameters
 }

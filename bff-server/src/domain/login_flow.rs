@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use zeroize::ZeroizeOnDrop;
 
-use super::{session_id::SessionKey, time::UnixSeconds};
+use super::{login_options::Demands, session_id::SessionKey, time::UnixSeconds};
 
 /// How long a user may take at the authorization server. Checked by the server, whatever the browser
 /// makes of `Max-Age`.
@@ -48,8 +48,26 @@ pub struct LoginFlow {
     pub return_to: String,
     /// The session this browser had when the flow began; a successful login retires it.
     pub previous_session: Option<SessionKey>,
+    /// What the answer must show.
+    pub demands: Demands,
     /// When the flow began.
     pub created_at: UnixSeconds,
+}
+
+/// What a flow is about.
+pub struct FlowPurpose {
+    /// The issuer the browser is sent to.
+    pub issuer: String,
+    /// The client that asks.
+    pub client_id: String,
+    /// Its `redirect_uri`.
+    pub redirect_uri: String,
+    /// Where in the app to go afterwards.
+    pub return_to: Url,
+    /// The session this browser has.
+    pub previous_session: Option<SessionKey>,
+    /// What the answer must show.
+    pub demands: Demands,
 }
 
 /// Why a flow and the answer that claims to belong to it do not fit.
@@ -65,22 +83,15 @@ pub enum FlowMismatch {
 
 impl LoginFlow {
     /// Begins a flow.
-    pub fn begin(
-        secrets: FlowSecrets,
-        issuer: String,
-        client_id: String,
-        redirect_uri: String,
-        return_to: &Url,
-        previous_session: Option<SessionKey>,
-        now: UnixSeconds,
-    ) -> Self {
+    pub fn begin(secrets: FlowSecrets, purpose: FlowPurpose, now: UnixSeconds) -> Self {
         Self {
             secrets,
-            issuer,
-            client_id,
-            redirect_uri,
-            return_to: return_to.as_str().to_owned(),
-            previous_session,
+            issuer: purpose.issuer,
+            client_id: purpose.client_id,
+            redirect_uri: purpose.redirect_uri,
+            return_to: purpose.return_to.into(),
+            previous_session: purpose.previous_session,
+            demands: purpose.demands,
             created_at: now,
         }
     }
@@ -142,11 +153,14 @@ mod tests {
     fn flow(now: u64) -> LoginFlow {
         LoginFlow::begin(
             FlowSecrets { state: [1; 32], nonce: [2; 32], verifier: [3; 32] },
-            "https://op.example".into(),
-            "app".into(),
-            "https://app.example/bff/oauth/callback".into(),
-            &"https://app.example/".parse().unwrap(),
-            None,
+            FlowPurpose {
+                issuer: "https://op.example".into(),
+                client_id: "app".into(),
+                redirect_uri: "https://app.example/bff/oauth/callback".into(),
+                return_to: "https://app.example/".parse().unwrap(),
+                previous_session: None,
+                demands: Demands::default(),
+            },
             UnixSeconds::new(now),
         )
     }

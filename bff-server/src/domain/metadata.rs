@@ -21,6 +21,12 @@ struct Document {
     #[serde(default)]
     revocation_endpoint: Option<String>,
     #[serde(default)]
+    pushed_authorization_request_endpoint: Option<String>,
+    #[serde(default)]
+    require_pushed_authorization_requests: Option<bool>,
+    #[serde(default)]
+    require_signed_request_object: Option<bool>,
+    #[serde(default)]
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     code_challenge_methods_supported: Option<Vec<String>>,
@@ -39,6 +45,7 @@ pub enum Transport {
 
 /// Metadata that passed every check.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "so many members of the document are one")]
 pub struct ProviderMetadata {
     /// Exactly the configured issuer.
     pub issuer: String,
@@ -54,6 +61,12 @@ pub struct ProviderMetadata {
     pub end_session_endpoint: Option<Url>,
     /// RFC 7009.
     pub revocation_endpoint: Option<Url>,
+    /// RFC 9126 §5.
+    pub pushed_authorization_request_endpoint: Option<Url>,
+    /// RFC 9126 §5: no other requests are answered.
+    pub requires_pushed_requests: bool,
+    /// RFC 9101 §10.5: no other requests are answered.
+    pub requires_signed_requests: bool,
     /// Client authentication the token endpoint accepts; `None` means only `client_secret_basic`.
     pub token_endpoint_auth_methods: Option<Vec<String>>,
     /// RFC 9207 §3: every authorization response carries `iss`.
@@ -180,6 +193,13 @@ impl ProviderMetadata {
                 document.revocation_endpoint.as_deref(),
                 transport,
             )?,
+            pushed_authorization_request_endpoint: optional(
+                "pushed_authorization_request_endpoint",
+                document.pushed_authorization_request_endpoint.as_deref(),
+                transport,
+            )?,
+            requires_pushed_requests: document.require_pushed_authorization_requests.unwrap_or(false),
+            requires_signed_requests: document.require_signed_request_object.unwrap_or(false),
             token_endpoint_auth_methods: document.token_endpoint_auth_methods_supported,
             sends_issuer_in_response: document
                 .authorization_response_iss_parameter_supported
@@ -288,6 +308,7 @@ mod tests {
             "userinfo_endpoint",
             "end_session_endpoint",
             "revocation_endpoint",
+            "pushed_authorization_request_endpoint",
         ] {
             for url in [
                 "http://op.example/x",

@@ -6,6 +6,7 @@ pub mod credential;
 pub mod expected_issuer;
 pub mod id_token;
 pub mod login_flow;
+pub mod login_options;
 pub mod logout_token;
 pub mod metadata;
 pub mod parameters;

@@ -19,6 +19,9 @@ pub enum MalformedQuery {
     /// A parameter is not UTF-8 or contains control characters.
     #[error("the parameter `{0}` contains bytes that it may not contain")]
     Bytes(&'static str),
+    /// A parameter has a value that is none of its kind.
+    #[error("the parameter `{0}` has a value that it cannot have")]
+    Value(&'static str),
     /// A parameter without which the request means nothing.
     #[error("the parameter `{0}` is missing")]
     Missing(&'static str),
@@ -131,8 +134,11 @@ impl AuthorizationResponse {
 pub enum AuthorizationError {
     /// The user, or a policy, said no.
     AccessDenied,
-    /// The provider wants the user to do something first (`login_required`, `interaction_required`, …).
-    InteractionRequired,
+    /// The provider wants the user to do something first, but was asked not to bother them.
+    InteractionRequired(Interaction),
+    /// The user could not be authenticated as strongly as was asked for (OpenID Connect Unmet Authentication
+    /// Requirements 1.0).
+    TooWeak,
     /// The provider is in trouble; trying again may help.
     TemporarilyUnavailable,
     /// The request was wrong: a matter for whoever configured it.
@@ -141,21 +147,53 @@ pub enum AuthorizationError {
     Other,
 }
 
+/// What the user would have to do (OpenID Connect Core 1.0 §3.1.2.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interaction {
+    /// Log in.
+    Login,
+    /// Agree to something.
+    Consent,
+    /// Say which account.
+    AccountSelection,
+    /// Something.
+    Any,
+}
+
+impl Interaction {
+    /// The provider's code for it.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Login => "login_required",
+            Self::Consent => "consent_required",
+            Self::AccountSelection => "account_selection_required",
+            Self::Any => "interaction_required",
+        }
+    }
+}
+
 impl AuthorizationError {
     fn from_code(code: &str) -> Self {
         match code {
             "access_denied" => Self::AccessDenied,
-            "login_required" | "interaction_required" | "consent_required" | "account_selection_required" => {
-                Self::InteractionRequired
-            }
+            "login_required" => Self::InteractionRequired(Interaction::Login),
+            "interaction_required" => Self::InteractionRequired(Interaction::Any),
+            "consent_required" => Self::InteractionRequired(Interaction::Consent),
+            "account_selection_required" => Self::InteractionRequired(Interaction::AccountSelection),
+            "unmet_authentication_requirements" | "insufficient_user_authentication" => Self::TooWeak,
             "temporarily_unavailable" | "server_error" => Self::TemporarilyUnavailable,
             "invalid_request"
             | "unauthorized_client"
             | "unsupported_response_type"
             | "invalid_scope"
             | "invalid_target"
+            | "invalid_authorization_details"
+            | "invalid_dpop_proof"
             | "invalid_request_uri"
-            | "invalid_request_object" => Self::RequestRefused,
+            | "invalid_request_object"
+            | "request_not_supported"
+            | "request_uri_not_supported"
+            | "registration_not_supported" => Self::RequestRefused,
             _ => Self::Other,
         }
     }
@@ -209,6 +247,9 @@ mod tests {
         for (query, expected) in [
             ("state=a&error=access_denied&error_description=x", AuthorizationError::AccessDenied),
             ("state=a&error=<script>", AuthorizationError::Other),
+            ("state=a&error=login_required", AuthorizationError::InteractionRequired(Interaction::Login)),
+            ("state=a&error=unmet_authentication_requirements", AuthorizationError::TooWeak),
+            ("state=a&error=request_not_supported", AuthorizationError::RequestRefused),
             ("state=a&error=server_error&code=c", AuthorizationError::TemporarilyUnavailable),
         ] {
             match AuthorizationResponse::parse(query).unwrap().outcome {

@@ -1,5 +1,6 @@
 //! Where the app may ask to be returned to (RFC 9700 §4.11: no open redirector).
 
+use authtool_contract::endpoint::param;
 use url::{Origin, Url};
 
 /// The longest return URL, in bytes. It travels in the flow cookie, which browsers cap at 4096.
@@ -26,6 +27,28 @@ pub enum ReturnUrlRefusal {
     /// One of our own endpoints: a loop, or a forced logout.
     #[error("it points at authtool's own endpoints")]
     OwnEndpoint,
+}
+
+/// A return URL that tells the app why a login that was not to bother anybody brought none. A page that finds
+/// the parameter must not ask again by itself, or it asks for ever.
+#[must_use]
+pub fn with_login_error(return_to: &Url, code: &str) -> Url {
+    let mut url = without_login_error(return_to);
+    url.query_pairs_mut().append_pair(param::LOGIN_ERROR, code);
+    url
+}
+
+/// The same without what an earlier login left there. The rest of the query stays as it is, byte by byte.
+#[must_use]
+pub fn without_login_error(return_to: &Url) -> Url {
+    let mut url = return_to.clone();
+    let Some(query) = return_to.query() else { return url };
+    let is_ours = |pair: &&str| pair.split('=').next() == Some(param::LOGIN_ERROR);
+    if query.split('&').any(|pair| is_ours(&pair)) {
+        let kept: Vec<_> = query.split('&').filter(|pair| !is_ours(pair)).collect();
+        url.set_query((!kept.is_empty()).then(|| kept.join("&")).as_deref());
+    }
+    url
 }
 
 /// The allow-list, built from configuration alone.
@@ -131,6 +154,26 @@ mod tests {
         ] {
             assert_eq!(rules().accept(requested).map(String::from), Ok(expected.to_owned()), "{requested}");
         }
+    }
+
+    #[test]
+    fn why_a_login_failed_is_told_once_and_forgotten_with_the_next() {
+        let url = |text: &str| -> Url { text.parse().unwrap() };
+        for (before, after) in [
+            ("https://app.example/", "https://app.example/?login_error=login_required"),
+            (
+                "https://app.example/x?a=%20+&login_error=old&b#top",
+                "https://app.example/x?a=%20+&b&login_error=login_required#top",
+            ),
+        ] {
+            let told = with_login_error(&url(before), "login_required");
+            assert_eq!(told.as_str(), after);
+            assert_eq!(with_login_error(&told, "login_required"), told);
+        }
+        let told = url("https://app.example/x?login_error=login_required#top");
+        assert_eq!(without_login_error(&told).as_str(), "https://app.example/x#top");
+        let other = url("https://app.example/?xlogin_error=1&&a");
+        assert_eq!(without_login_error(&other), other);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     domain::{
         login_flow::{self, FlowMismatch, LoginFlow},
-        parameters::{AuthorizationError, AuthorizationResponse},
+        parameters::{AuthorizationError, AuthorizationResponse, Interaction},
     },
     seal::Purpose,
     service::{login::FinishError, sessions::SessionError},
@@ -66,6 +66,7 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, id: CorrelationId, req
         return app.to_the_app_if_logged_in(presented, PageCode::LoginNotStartedHere, &id).await;
     };
 
+    let silent = flow.demands.silent.then(|| app.return_url(Ok(Some(flow.return_to.clone()))));
     let mut answer = match app.logins.finish(flow, response, presented.clone()).await {
         Ok(finished) => match see_other(finished.return_to.as_str()) {
             Some(mut answer) => {
@@ -80,9 +81,21 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, id: CorrelationId, req
         }
         Err(error) => {
             let code = page_for(&error);
-            telemetry::login(code.as_str());
-            tracing::warn!(%error, event = "login_failed", reason = code.as_str(), "a login failed");
-            app.page(code, &id)
+            let reason = match &error {
+                FinishError::Refused(AuthorizationError::InteractionRequired(what)) => what.code(),
+                _ => code.as_str(),
+            };
+            telemetry::login(reason);
+            match silent {
+                Some(return_to) => {
+                    tracing::info!(%error, event = "login_not_silent", reason, "a silent login brought nobody");
+                    app.back_with_login_error(&return_to, reason, code, &id)
+                }
+                None => {
+                    tracing::warn!(%error, event = "login_failed", reason, "a login failed");
+                    app.page(code, &id)
+                }
+            }
         }
     };
     with_cookie(&mut answer, app.cookies.clear_flow(&cookie));
@@ -104,7 +117,13 @@ fn page_for(error: &FinishError) -> PageCode {
         FinishError::Mismatch(FlowMismatch::Expired) => PageCode::LoginExpired,
         FinishError::Mismatch(FlowMismatch::State) | FinishError::Spent => PageCode::LoginNotStartedHere,
         FinishError::Refused(AuthorizationError::AccessDenied) => PageCode::AccessDenied,
-        FinishError::Refused(AuthorizationError::InteractionRequired) => PageCode::InteractionRequired,
+        FinishError::Refused(AuthorizationError::InteractionRequired(Interaction::Consent)) => {
+            PageCode::ConsentRequired
+        }
+        FinishError::Refused(AuthorizationError::InteractionRequired(_)) => PageCode::InteractionRequired,
+        FinishError::Refused(AuthorizationError::TooWeak) | FinishError::TooWeak => PageCode::TooWeak,
+        FinishError::OtherUser => PageCode::OtherUser,
+        FinishError::Trouble(SessionError::Provider(error)) if error.refused => PageCode::ProviderRefused,
         FinishError::Refused(AuthorizationError::TemporarilyUnavailable)
         | FinishError::Trouble(SessionError::Provider(_)) => PageCode::ProviderUnavailable,
         FinishError::Refused(AuthorizationError::RequestRefused) => PageCode::ProviderRefused,

@@ -125,6 +125,12 @@ impl<'a> Provenance<'a> {
         mode && destination && !self.speculative
     }
 
+    /// Whether one of the app's own pages leads here. A browser that does not say gets the benefit of the
+    /// doubt: every current one does.
+    pub(crate) fn is_from_the_app(&self) -> bool {
+        self.site.map_or(self.origin != Origin::Foreign, |site| site == b"same-origin")
+    }
+
     /// `GET /logout`.
     pub(crate) fn logout_by_get(&self) -> LogoutVerdict {
         if !self.is_navigation() {

@@ -19,11 +19,13 @@ use super::{
 use crate::{
     domain::{
         login_flow::{self, LoginFlow},
+        login_options::LoginOptions,
         parameters::Parameter,
         return_url,
     },
     seal::Purpose,
-    service::login::BeginError,
+    service::login::{BeginError, LoginRequest},
+    telemetry,
 };
 
 const CLIENT: Parameter = Parameter::new(param::CLIENT, 256);
@@ -35,24 +37,41 @@ const MAX_FLOW_COOKIE_BYTES: usize = 6 * 1024;
 /// Begins a login: a redirect to the authorization server, and a cookie that remembers the flow.
 pub(crate) async fn login(State(app): State<Arc<App>>, id: CorrelationId, request: Request) -> Response {
     let headers = request.headers();
-    if !Provenance::of(headers, &app.app_origin).is_navigation() {
+    let provenance = Provenance::of(headers, &app.app_origin);
+    if !provenance.is_navigation() {
         return app.built_in_page(PageCode::ForbiddenContext, &id);
     }
     let query = request.uri().query().unwrap_or_default();
-    let Ok(client) = CLIENT.read(query) else { return app.page(PageCode::InvalidRequest, &id) };
-    // A return URL that cannot be taken does not keep anybody from logging in.
-    let return_to = app.return_url(REDIRECT_URI.read(query));
-
-    let begun = match app.logins.begin(client.as_deref(), &return_to, app.session_key(headers)).await {
-        Ok(begun) => begun,
-        Err(BeginError::UnknownClient) => return app.page(PageCode::UnknownClient, &id),
-        Err(BeginError::Provider(error)) => {
-            tracing::warn!(%error, event = "login_failed", "a login could not begin");
-            return app.page(PageCode::ProviderUnavailable, &id);
+    let (client, options) = match (CLIENT.read(query), LoginOptions::parse(query)) {
+        (Ok(client), Ok(options)) => (client, options),
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::warn!(%error, event = "login_failed", reason = "invalid_request", "a login was refused");
+            return app.page(PageCode::InvalidRequest, &id);
         }
-        Err(BeginError::Entropy(error)) => {
-            tracing::error!(%error, event = "login_failed", "a login could not begin");
-            return app.page(PageCode::Internal, &id);
+    };
+    // A return URL that cannot be taken does not keep anybody from logging in.
+    let return_to = return_url::without_login_error(&app.return_url(REDIRECT_URI.read(query)));
+    let silent = options.are_silent();
+    let begun = app
+        .logins
+        .begin(LoginRequest {
+            client,
+            return_to: return_to.clone(),
+            previous_session: app.session_key(headers),
+            options,
+            from_the_app: provenance.is_from_the_app(),
+        })
+        .await;
+    let begun = match begun {
+        Ok(begun) => begun,
+        Err(error) => {
+            let code = page_for(&error);
+            telemetry::login(code.as_str());
+            tracing::warn!(%error, event = "login_failed", reason = code.as_str(), "a login could not begin");
+            if silent {
+                return app.back_with_login_error(&return_to, code.as_str(), code, &id);
+            }
+            return app.page(code, &id);
         }
     };
     let name = app.cookies.flow_name(&login_flow::flow_name(&begun.flow.state()));
@@ -65,6 +84,15 @@ pub(crate) async fn login(State(app): State<Arc<App>>, id: CorrelationId, reques
     }
     with_cookie(&mut response, app.cookies.set_flow(&name, &value, login_flow::LIFETIME));
     response
+}
+
+fn page_for(error: &BeginError) -> PageCode {
+    match error {
+        BeginError::UnknownClient => PageCode::UnknownClient,
+        BeginError::Provider(error) if error.refused => PageCode::ProviderRefused,
+        BeginError::Provider(_) => PageCode::ProviderUnavailable,
+        BeginError::Entropy(_) => PageCode::Internal,
+    }
 }
 
 /// The browser's other flows that must go to make room: dead ones, and then the oldest.

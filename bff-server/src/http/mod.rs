@@ -45,7 +45,11 @@ use self::{
 };
 use crate::{
     config::{Mode, ServerConfig},
-    domain::{parameters::MalformedQuery, return_url::ReturnUrls, session_id::SessionKey},
+    domain::{
+        parameters::MalformedQuery,
+        return_url::{self, ReturnUrls},
+        session_id::SessionKey,
+    },
     ports::{AuthorizationServer, Clock, Entropy, SessionStore},
     seal::Sealer,
     service::{
@@ -132,6 +136,18 @@ impl App {
 
     fn built_in_page(&self, code: PageCode, id: &CorrelationId) -> Response {
         page::built_in(code, self.return_urls.default_page(), id)
+    }
+
+    /// Back to the app with the reason why nobody was logged in: for logins that were not to bother anybody.
+    fn back_with_login_error(
+        &self,
+        return_to: &Url,
+        reason: &str,
+        otherwise: PageCode,
+        id: &CorrelationId,
+    ) -> Response {
+        see_other(return_url::with_login_error(return_to, reason).as_str())
+            .unwrap_or_else(|| self.page(otherwise, id))
     }
 
     /// For a callback that came twice: whoever is logged in already just goes to the app.

@@ -15,6 +15,7 @@ use super::{answer, correlation::CorrelationId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PageCode {
     AccessDenied,
+    ConsentRequired,
     ForbiddenContext,
     InteractionRequired,
     Internal,
@@ -22,9 +23,11 @@ pub(crate) enum PageCode {
     LoginExpired,
     LoginFailed,
     LoginNotStartedHere,
+    OtherUser,
     ProviderRefused,
     ProviderUnavailable,
     StoreUnavailable,
+    TooWeak,
     UnknownClient,
 }
 
@@ -48,6 +51,13 @@ impl PageCode {
                 StatusCode::FORBIDDEN,
                 "The login was cancelled",
                 "You, or your organisation's rules, said no at the login provider. You can try again.",
+            ),
+            Self::ConsentRequired => text(
+                "consent_required",
+                StatusCode::FORBIDDEN,
+                "The login provider needs your consent first",
+                "Log in again, and say there what this app may see. If you are not asked, your organisation has to agree \
+                 for you.",
             ),
             Self::ForbiddenContext => text(
                 "forbidden_context",
@@ -93,6 +103,13 @@ impl PageCode {
                 "Open the app and log in from there. If that brings you back here, your browser may be blocking \
                  cookies.",
             ),
+            Self::OtherUser => text(
+                "other_user",
+                StatusCode::FORBIDDEN,
+                "This is another account than the one you are logged in with",
+                "You were asked to confirm who you are, and did so as somebody else. You are still logged in as before. To \
+                 change accounts, log out first.",
+            ),
             Self::ProviderRefused => text(
                 "provider_refused",
                 StatusCode::BAD_GATEWAY,
@@ -110,6 +127,13 @@ impl PageCode {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Logins cannot be completed right now",
                 "Please try again in a moment.",
+            ),
+            Self::TooWeak => text(
+                "insufficient_user_authentication",
+                StatusCode::FORBIDDEN,
+                "A stronger login is needed",
+                "What you wanted to do needs a further proof of who you are, and the login provider did not ask for it or \
+                 did not get it. Try again; you may have to set up a second factor there first.",
             ),
             Self::UnknownClient => text(
                 "unknown_client",

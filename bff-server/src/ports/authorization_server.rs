@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use url::Url;
 
 use crate::domain::{
     credential::{AuthorizationCode, IdToken, RefreshToken},
@@ -22,6 +23,9 @@ pub struct ProviderError {
     pub reason: String,
     /// When it asked to be asked again, if it did.
     pub retry_after: Option<Duration>,
+    /// It understood the request and does not take it: configuration, here or there, must change. Asking again
+    /// does not help.
+    pub refused: bool,
     /// It was not even asked: too many exchanges with it are under way here. Says nothing about it.
     pub busy: bool,
 }
@@ -29,7 +33,12 @@ pub struct ProviderError {
 impl ProviderError {
     /// An error without advice on when to retry.
     pub fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), retry_after: None, busy: false }
+        Self { reason: reason.into(), retry_after: None, refused: false, busy: false }
+    }
+
+    /// An error that only another configuration can mend.
+    pub fn refused(reason: impl Into<String>) -> Self {
+        Self { refused: true, ..Self::new(reason) }
     }
 
     /// An error with advice on when to retry.
@@ -120,6 +129,14 @@ pub trait AuthorizationServer: Send + Sync {
 
     /// Whether logins would work, as far as is known without asking; each issuer once.
     async fn ready(&self) -> Vec<Readiness>;
+
+    /// Where to send the browser with an authorization request of these parameters: with all of them in the
+    /// query, or with a reference to them (RFC 9101, RFC 9126), as configuration and the server want it.
+    async fn authorization_url(
+        &self,
+        client: ClientName<'_>,
+        parameters: &[(String, String)],
+    ) -> Result<Url, ProviderError>;
 
     /// Exchanges a grant for tokens.
     async fn redeem(&self, client: ClientName<'_>, grant: Grant<'_>) -> Result<TokenResponse, GrantError>;

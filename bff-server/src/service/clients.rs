@@ -6,7 +6,10 @@
 use url::Url;
 
 use crate::{
-    domain::{expected_issuer::ExpectedIssuer, logout_token::LogoutTokenExpiry, session::Kept},
+    domain::{
+        expected_issuer::ExpectedIssuer, login_options::LoginPolicy, logout_token::LogoutTokenExpiry,
+        session::Kept,
+    },
     ports::ProviderError,
 };
 
@@ -27,8 +30,8 @@ pub struct Client {
     pub extra: Vec<(String, String)>,
     /// The issuer its ID tokens carry: the metadata's, or `idTokenValidationIssuer`.
     pub id_token_issuer: ExpectedIssuer,
-    /// `max_age` from `extra`, in seconds.
-    pub max_age: Option<u64>,
+    /// `loginParameters`, `loginParametersFrom` and `requireAcr`.
+    pub policy: LoginPolicy,
     /// `postLogoutRedirectUri`.
     pub post_logout_redirect_uri: Option<Url>,
     /// `allowLogoutTokensWithoutExp`.
@@ -112,7 +115,7 @@ mod tests {
             scope: "openid".into(),
             extra: Vec::new(),
             id_token_issuer: ExpectedIssuer::Exactly(issuer.into()),
-            max_age: None,
+            policy: LoginPolicy::default(),
             post_logout_redirect_uri: None,
             logout_token_expiry: LogoutTokenExpiry::Required,
         }

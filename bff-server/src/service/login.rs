@@ -11,10 +11,11 @@ use super::{
 };
 use crate::{
     domain::{
-        authorization_request::authorization_url,
+        authorization_request::authorization_request,
         credential::AuthorizationCode,
         id_token::Expected,
-        login_flow::{self, FlowMismatch, FlowSecrets, LoginFlow},
+        login_flow::{self, FlowMismatch, FlowPurpose, FlowSecrets, LoginFlow},
+        login_options::LoginOptions,
         parameters::{AuthorizationError, AuthorizationOutcome, AuthorizationResponse},
         return_url::ReturnUrls,
         scope,
@@ -28,6 +29,20 @@ use crate::{
         RevocableToken, SessionStore, StoreError, TokenOrigin, TokenVerificationError,
     },
 };
+
+/// A request to log in.
+pub struct LoginRequest {
+    /// The client to use, if one is named.
+    pub client: Option<String>,
+    /// Where in the app to go afterwards.
+    pub return_to: Url,
+    /// The session that this browser has.
+    pub previous_session: Option<SessionKey>,
+    /// What the app asks for besides.
+    pub options: LoginOptions,
+    /// Whether one of the app's own pages asks.
+    pub from_the_app: bool,
+}
 
 /// Why a login cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +73,12 @@ pub enum FinishError {
     /// The provider, or the user there, said no.
     #[error("the authorization server refused the login ({0:?})")]
     Refused(AuthorizationError),
+    /// The authentication is not one of those that were asked for (RFC 9470 §4).
+    #[error("the ID token's `acr` is none of the `acr_values` that were asked for")]
+    TooWeak,
+    /// Somebody else has logged in where the user of a session was to do so more strongly.
+    #[error("the user who logged in is not the one whose session asked for a stronger login")]
+    OtherUser,
     /// The code is not accepted.
     #[error("the authorization server did not accept its own code")]
     Code,
@@ -136,29 +157,28 @@ impl Logins {
     }
 
     /// Begins a login. Nothing is stored: the flow travels in a cookie.
-    pub async fn begin(
-        &self,
-        client: Option<&str>,
-        return_to: &Url,
-        previous_session: Option<SessionKey>,
-    ) -> Result<Begun, BeginError> {
-        let client = self.clients.selected(client).ok_or(BeginError::UnknownClient)?;
-        let metadata = self.server.metadata(&client.name).await?;
+    pub async fn begin(&self, request: LoginRequest) -> Result<Begun, BeginError> {
+        let client = self.clients.selected(request.client.as_deref()).ok_or(BeginError::UnknownClient)?;
+        let options = request.options.under(&client.policy, request.from_the_app);
+        let further = options.added_to(&client.extra);
         let flow = LoginFlow::begin(
             FlowSecrets {
                 state: self.entropy.random_256()?,
                 nonce: self.entropy.random_256()?,
                 verifier: self.entropy.random_256()?,
             },
-            client.issuer.clone(),
-            client.client_id.clone(),
-            client.redirect_uri.clone(),
-            return_to,
-            previous_session,
+            FlowPurpose {
+                issuer: client.issuer.clone(),
+                client_id: client.client_id.clone(),
+                redirect_uri: client.redirect_uri.clone(),
+                return_to: request.return_to,
+                previous_session: request.previous_session,
+                demands: options.demands(&further, &client.policy),
+            },
             self.clock.now(),
         );
-        let location =
-            authorization_url(&metadata.authorization_endpoint, &flow, &client.scope, &client.extra);
+        let parameters = authorization_request(&flow, &client.scope, further);
+        let location = self.server.authorization_url(&client.name, &parameters).await?;
         Ok(Begun { location, flow })
     }
 
@@ -217,6 +237,10 @@ impl Logins {
         let session = self.validate(flow, client, &code, tokens).await?;
         let mut replaced: Vec<_> = flow.previous_session.iter().cloned().chain(presented_session).collect();
         replaced.dedup();
+        if let Err(error) = self.continues_its_user(flow, &session).await {
+            self.sessions.revoke_soon(&session);
+            return Err(error);
+        }
         let cookie_value = match self.sessions.begin(&session, replaced.len()).await {
             Ok(cookie_value) => cookie_value,
             Err(error) => {
@@ -230,6 +254,22 @@ impl Logins {
             }
         }
         Ok(Finished { cookie_value, ends_in: self.sessions.lifetimes.absolute, return_to })
+    }
+
+    /// A session that asked for a stronger login is replaced by one of the same user, or stays as it is.
+    async fn continues_its_user(&self, flow: &LoginFlow, session: &Session) -> Result<(), FinishError> {
+        let Some(previous) = flow.previous_session.as_ref().filter(|_| flow.demands.same_user) else {
+            return Ok(());
+        };
+        match self.sessions.read(previous).await {
+            Ok((_, before)) => {
+                let user = |session: &Session| (session.kept.issuer.clone(), session.kept.subject.clone());
+                if user(&before) == user(session) { Ok(()) } else { Err(FinishError::OtherUser) }
+            }
+            // It has ended meanwhile: there is nobody whose place could be taken.
+            Err(SessionError::NoSession) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Sent once: a second use of a code makes a good server revoke what the first one brought.
@@ -292,16 +332,19 @@ impl Logins {
                                 client_id: &client.client_id,
                                 nonce: &flow.nonce(),
                                 code,
-                                max_age: client.max_age,
+                                max_age: flow.demands.max_age_now(flow.created_at, now),
                             },
                             &tokens.access_token,
                             now,
                         )
-                        .map(|identity| {
-                            (identity, user_claims::select(&signed.claims, &self.sessions.user_claims))
-                        })
-                        .map_err(|refusal| {
-                            FinishError::Tokens(format!("the ID token is refused: {refusal}"))
+                        .map_err(|refusal| FinishError::Tokens(format!("the ID token is refused: {refusal}")))
+                        .and_then(|identity| {
+                            let acr = signed.claims.get("acr").and_then(serde_json::Value::as_str);
+                            if !flow.demands.are_met_by(acr) {
+                                return Err(FinishError::TooWeak);
+                            }
+                            let shown = user_claims::select(&signed.claims, &self.sessions.user_claims);
+                            Ok((identity, shown))
                         }),
                 }
             }

@@ -42,6 +42,7 @@ pub(super) async fn answer(state: &OpState, request: Request<Body>) -> Result<Re
     let draft = match received.endpoint {
         Endpoint::Discovery => Draft::Json(StatusCode::OK, metadata(&state.issuer)),
         Endpoint::Jwks => Draft::Json(StatusCode::OK, json!({"keys": [SigningKey::provider().jwk()]})),
+        Endpoint::Push => push(state, &received),
         Endpoint::Authorization => authorize(state, &received),
         Endpoint::CodeExchange | Endpoint::Refresh => token(state, &received, &parts),
         Endpoint::UserInfo => {
@@ -126,7 +127,22 @@ fn metadata(issuer: &str) -> Value {
     })
 }
 
+fn push(state: &OpState, request: &Received) -> Draft {
+    if !authenticates(request) {
+        return Draft::Json(StatusCode::UNAUTHORIZED, json!({"error": "invalid_client"}));
+    }
+    let request_uri = format!("urn:ietf:params:oauth:request_uri:{}", canary("request"));
+    state.pushed.lock().unwrap().insert(request_uri.clone(), request.form.clone());
+    Draft::Json(StatusCode::CREATED, json!({"request_uri": request_uri, "expires_in": 60}))
+}
+
 fn authorize(state: &OpState, request: &Received) -> Draft {
+    // A pushed request works once (RFC 9126 §4).
+    let pushed = request.query_value("request_uri").and_then(|it| state.pushed.lock().unwrap().remove(&it));
+    let request = &match pushed {
+        Some(form) => Received { query: form, ..request.clone() },
+        None => request.clone(),
+    };
     let (Some(client_id), Some(redirect_uri)) =
         (request.query_value("client_id"), request.query_value("redirect_uri"))
     else {

@@ -10,6 +10,8 @@ pub enum Endpoint {
     Discovery,
     /// The keys.
     Jwks,
+    /// Where authorisation requests are pushed to (RFC 9126). The metadata names it only when a lie does.
+    Push,
     /// The authorisation endpoint, a navigation.
     Authorization,
     /// The token endpoint, asked with an authorisation code.
@@ -31,6 +33,7 @@ impl Endpoint {
         match path {
             "/.well-known/openid-configuration" => Self::Discovery,
             "/jwks" => Self::Jwks,
+            "/par" => Self::Push,
             "/authorize" => Self::Authorization,
             "/token" if value(form, "grant_type").as_deref() == Some("refresh_token") => Self::Refresh,
             "/token" => Self::CodeExchange,

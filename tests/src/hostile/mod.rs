@@ -28,6 +28,7 @@ pub use transport::Transport;
 
 use grants::Grants;
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -57,6 +58,7 @@ pub(crate) struct OpState {
     received: Mutex<Vec<Received>>,
     lies: Mutex<Vec<Lie>>,
     grants: Mutex<Grants>,
+    pushed: Mutex<HashMap<String, Vec<(String, String)>>>,
     policy: Mutex<Policy>,
     abandoned: AtomicUsize,
     answered: AtomicUsize,
@@ -113,6 +115,7 @@ impl HostileOp {
             received: Mutex::default(),
             lies: Mutex::default(),
             grants: Mutex::default(),
+            pushed: Mutex::default(),
             policy: Mutex::new(Policy {
                 access_tokens: Validity::Seconds(3600),
                 rotate_refresh_tokens: true,

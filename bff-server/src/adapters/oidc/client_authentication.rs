@@ -141,13 +141,18 @@ impl ClientAuthentication {
     ) -> Result<AuthenticatedForm, ProviderError> {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(parameters);
+        // An authorization request has it in any case.
+        let named = parameters.iter().any(|(name, _)| *name == "client_id");
         let mut authorization = None;
         match (self.method(metadata), &self.credentials) {
             (AuthenticationMethod::ClientSecretBasic, ClientCredentials::Secret(secret)) => {
                 authorization = Some(basic(client_id, secret)?);
             }
             (AuthenticationMethod::ClientSecretPost, ClientCredentials::Secret(secret)) => {
-                form.append_pair("client_id", client_id).append_pair("client_secret", secret);
+                if !named {
+                    form.append_pair("client_id", client_id);
+                }
+                form.append_pair("client_secret", secret);
             }
             (AuthenticationMethod::ClientSecretJwt, ClientCredentials::Secret(secret)) => {
                 let claims = assertion_claims(client_id, &metadata.issuer, now, entropy)?;
@@ -158,7 +163,9 @@ impl ClientAuthentication {
                 append_assertion(&mut form, key.jwt("JWT", key.algorithm(), &claims))?;
             }
             (AuthenticationMethod::None, _) => {
-                form.append_pair("client_id", client_id);
+                if !named {
+                    form.append_pair("client_id", client_id);
+                }
             }
             // Configuration refuses these pairs.
             (method, credentials) => {
@@ -187,15 +194,20 @@ fn assertion_claims(
     now: UnixSeconds,
     entropy: &dyn Entropy,
 ) -> Result<Value, ProviderError> {
-    let jti = entropy.random_256().map_err(|error| ProviderError::new(error.to_string()))?;
     Ok(json!({
         "iss": client_id,
         "sub": client_id,
         "aud": issuer,
-        "jti": URL_SAFE_NO_PAD.encode(jti),
+        "jti": jwt_id(entropy)?,
         "iat": now.get(),
         "exp": now.plus(ASSERTION_LIFETIME).get(),
     }))
+}
+
+/// A `jti` that nobody has seen (RFC 7519 §4.1.7).
+pub(super) fn jwt_id(entropy: &dyn Entropy) -> Result<String, ProviderError> {
+    let random = entropy.random_256().map_err(|error| ProviderError::new(error.to_string()))?;
+    Ok(URL_SAFE_NO_PAD.encode(random))
 }
 
 /// Without a `kid`: there is one secret.

@@ -21,8 +21,8 @@ pub(super) const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time to wait for a turn.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Exchanges with the provider at one time; more wait their turn. Counted by kind, so that codes, which anybody
-/// can make up, do not hold up the refreshes of people who are logged in.
+/// Exchanges with the provider at one time; more wait their turn. Counted by kind, so that codes and logins,
+/// which anybody can make up, do not hold up the refreshes of people who are logged in.
 const MAX_CONCURRENT: usize = 48;
 
 /// An answer, read whole.
@@ -64,6 +64,8 @@ pub(super) enum ExchangeKind {
     Code,
     /// A refresh token for tokens.
     Refresh,
+    /// An authorization request that is pushed.
+    Push,
     /// Revocation.
     Revocation,
     /// Metadata or keys.
@@ -75,6 +77,7 @@ impl ExchangeKind {
         match self {
             Self::Code => "code",
             Self::Refresh => "refresh",
+            Self::Push => "push",
             Self::Revocation => "revocation",
             Self::Fetch => "fetch",
         }
@@ -86,6 +89,7 @@ pub(super) struct BackChannel {
     client: Client,
     codes: Semaphore,
     refreshes: Semaphore,
+    pushes: Semaphore,
     others: Semaphore,
 }
 
@@ -103,7 +107,7 @@ impl BackChannel {
             .build()
             .map_err(|error| ProviderError::new(describe(&error)))?;
         let permits = || Semaphore::new(MAX_CONCURRENT);
-        Ok(Self { client, codes: permits(), refreshes: permits(), others: permits() })
+        Ok(Self { client, codes: permits(), refreshes: permits(), pushes: permits(), others: permits() })
     }
 
     /// `GET`, for metadata and keys.
@@ -156,6 +160,7 @@ impl BackChannel {
         let permits = match kind {
             ExchangeKind::Code => &self.codes,
             ExchangeKind::Refresh => &self.refreshes,
+            ExchangeKind::Push => &self.pushes,
             ExchangeKind::Revocation | ExchangeKind::Fetch => &self.others,
         };
         let _permit = tokio::time::timeout(QUEUE_TIMEOUT, permits.acquire())

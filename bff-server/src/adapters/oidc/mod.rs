@@ -6,11 +6,13 @@
 //! | `discovery` | metadata, kept fresh in the background |
 //! | `jwks` | the provider's keys, and how often they may be fetched |
 //! | `jws` | signatures of ID tokens |
+//! | `authorization_endpoint` | how a request travels: plain, signed, pushed |
 //! | `providers` | several of them, each for its clients |
 //! | `client_authentication` | how a client proves who it is |
 //! | `signing_key` | our private keys, and what they sign |
 //! | `token_endpoint` | grants in, tokens out |
 
+mod authorization_endpoint;
 mod client_authentication;
 mod discovery;
 mod http;
@@ -29,6 +31,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use url::Url;
 
+pub use authorization_endpoint::{PushedRequests, RequestStyle};
 pub use client_authentication::{
     AuthenticationMethod, ClientAuthentication, ClientCredentials, MIN_HMAC_SECRET_BYTES, is_symmetric,
 };
@@ -84,6 +87,8 @@ pub struct RegisteredClient {
     pub authentication: ClientAuthentication,
     /// The `alg`s accepted for its ID tokens. Configured, never taken from the provider.
     pub id_token_algorithms: Vec<Algorithm>,
+    /// How its authorization requests travel.
+    pub requests: RequestStyle,
 }
 
 /// An authorization server reached over HTTP.
@@ -140,6 +145,15 @@ impl AuthorizationServer for OidcProvider {
             Ok(_) => None,
         };
         vec![Readiness { issuer: self.settings.issuer.clone(), trouble }]
+    }
+
+    async fn authorization_url(
+        &self,
+        client: ClientName<'_>,
+        parameters: &[(String, String)],
+    ) -> Result<Url, ProviderError> {
+        let metadata = self.known_metadata()?;
+        authorization_endpoint::authorization_url(self, &metadata, client, parameters).await
     }
 
     async fn redeem(&self, client: ClientName<'_>, grant: Grant<'_>) -> Result<TokenResponse, GrantError> {

@@ -4,6 +4,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
+use url::Url;
 
 use super::OidcProvider;
 use crate::{
@@ -55,6 +56,14 @@ impl AuthorizationServer for OidcProviders {
             all.extend(provider.ready().await);
         }
         all
+    }
+
+    async fn authorization_url(
+        &self,
+        client: ClientName<'_>,
+        parameters: &[(String, String)],
+    ) -> Result<Url, ProviderError> {
+        self.of(client)?.authorization_url(client, parameters).await
     }
 
     async fn redeem(&self, client: ClientName<'_>, grant: Grant<'_>) -> Result<TokenResponse, GrantError> {

@@ -24,9 +24,16 @@ const KNOWN_ERRORS: &[&str] = &[
     "unsupported_grant_type",
     "invalid_scope",
     "invalid_target",
+    "invalid_request_object",
+    "invalid_request_uri",
+    "invalid_dpop_proof",
+    "use_dpop_nonce",
     "temporarily_unavailable",
     "server_error",
 ];
+
+/// Those that say nothing about the request.
+const TEMPORARY_ERRORS: &[&str] = &["temporarily_unavailable", "server_error"];
 
 pub(super) async fn redeem(
     provider: &OidcProvider,
@@ -70,24 +77,27 @@ pub(super) async fn redeem(
 /// Only `invalid_grant`, said in the form that RFC 6749 §5.2 gives it, is about the grant. A proxy's error
 /// page is not.
 fn refusal(answer: &Answer) -> GrantError {
-    let error = answer
-        .is_json()
-        .then(|| serde_json::from_slice::<Value>(&answer.body).ok())
-        .flatten()
-        .and_then(|body| body.get("error")?.as_str().map(str::to_owned));
+    let error = known_error(answer);
     let client_error = matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED);
-    if client_error && error.as_deref() == Some("invalid_grant") {
+    if client_error && error == Some("invalid_grant") {
         return GrantError::Invalid;
     }
-    let shown = error.as_deref().and_then(|error| KNOWN_ERRORS.iter().find(|known| **known == error));
-    GrantError::Unavailable(ProviderError::retry_after(
-        format!(
-            "its token endpoint answered {} ({})",
-            answer.status,
-            shown.unwrap_or(&"no known error code")
-        ),
-        answer.retry_after(),
-    ))
+    let reason =
+        format!("its token endpoint answered {} ({})", answer.status, error.unwrap_or("no known error code"));
+    GrantError::Unavailable(ProviderError {
+        refused: client_error && error.is_some_and(|error| !TEMPORARY_ERRORS.contains(&error)),
+        ..ProviderError::retry_after(reason, answer.retry_after())
+    })
+}
+
+/// The error code of an answer in the form that RFC 6749 §5.2 gives it, if it is one that we know.
+pub(super) fn known_error(answer: &Answer) -> Option<&'static str> {
+    if !answer.is_json() {
+        return None;
+    }
+    let body: Value = serde_json::from_slice(&answer.body).ok()?;
+    let error = body.get("error")?.as_str()?;
+    KNOWN_ERRORS.iter().find(|known| **known == error).copied()
 }
 
 pub(super) async fn revoke(

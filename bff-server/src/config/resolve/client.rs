@@ -6,7 +6,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::{
-    Notes, issuer,
+    Notes, issuer, requests,
     values::{text_secret, web_url},
 };
 use crate::{
@@ -178,6 +178,11 @@ fn inline(section: ClientSection) -> ClientEntry {
         post_logout_redirect_uri: section.post_logout_redirect_uri,
         preferred_token_endpoint_auth_method: section.preferred_token_endpoint_auth_method,
         preferred_token_endpoint_signing_algorithm: section.preferred_token_endpoint_signing_algorithm,
+        login_parameters: section.login_parameters,
+        login_parameters_from: section.login_parameters_from,
+        require_acr: section.require_acr,
+        pushed_authorization_requests: section.pushed_authorization_requests,
+        request_object_signing_algorithm: section.request_object_signing_algorithm,
     }
 }
 
@@ -244,6 +249,7 @@ fn client(
     notes: &mut Notes,
 ) -> Option<ClientConfig> {
     let at = |name: &str| format!("{key}.{name}");
+    let login_policy = requests::login_policy(&at, &entry, notes);
     let id_token_issuer = issuer::of_id_tokens(key, &entry, &issuer.issuer, notes);
     let client_id = if let Some(source) = entry.client_id {
         text_secret(&at("clientId"), &source, notes)
@@ -304,6 +310,14 @@ fn client(
         );
     }
     let extra = extra_parameters(&at("extra"), entry.extra, notes);
+    let requests = requests::style(
+        &at,
+        entry.pushed_authorization_requests.as_deref(),
+        entry.request_object_signing_algorithm.as_deref(),
+        authentication.as_ref().map(|it| &it.credentials),
+        notes,
+    );
+    let scope = entry.scope.unwrap_or_default().split_ascii_whitespace().collect::<Vec<_>>().join(" ");
     let post_logout_redirect_uri = entry
         .post_logout_redirect_uri
         .as_deref()
@@ -315,8 +329,10 @@ fn client(
         issuer: issuer.issuer.clone(),
         redirect_uri: redirect_uri?,
         authentication: authentication?,
-        scope: entry.scope.unwrap_or_default().split_ascii_whitespace().collect::<Vec<_>>().join(" "),
+        scope,
         extra,
+        login_policy,
+        requests,
         id_token_algorithms: algorithms.list.clone(),
         id_token_issuer,
         post_logout_redirect_uri,

@@ -3,6 +3,7 @@
 mod client;
 mod connections;
 mod issuer;
+mod requests;
 mod server;
 mod session;
 mod values;

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tokio_util::task::TaskTracker;
+use url::Url;
 
 use super::*;
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
         credential::{IdToken, RefreshToken},
         expected_issuer::ExpectedIssuer,
         id_token::{Identity, SignedClaims},
+        login_options::LoginPolicy,
         logout_token::LogoutTokenExpiry,
         metadata::ProviderMetadata,
         session::{Lifetimes, Login},
@@ -36,7 +38,7 @@ fn clients() -> Arc<Clients> {
         scope: String::new(),
         extra: Vec::new(),
         id_token_issuer: ExpectedIssuer::Exactly("https://op.example".into()),
-        max_age: None,
+        policy: LoginPolicy::default(),
         post_logout_redirect_uri: None,
         logout_token_expiry: LogoutTokenExpiry::Required,
     };
@@ -82,6 +84,10 @@ impl FakeServer {
 #[async_trait]
 impl AuthorizationServer for FakeServer {
     async fn metadata(&self, _: &str) -> Result<Arc<ProviderMetadata>, ProviderError> {
+        Err(ProviderError::new("not asked for in these tests"))
+    }
+
+    async fn authorization_url(&self, _: &str, _: &[(String, String)]) -> Result<Url, ProviderError> {
         Err(ProviderError::new("not asked for in these tests"))
     }
 
