@@ -368,7 +368,9 @@ impl<H: Host + 'static> Manager<H> {
         if is_due(&inner.warn_at) {
             if inner.touched.get() {
                 self.check();
-            } else if let Some(session) = &self.state().session {
+            } else if let Some(session) = &self.state().session
+                && session.expires_at > now
+            {
                 inner.warned_of.set(session.expires_at);
                 self.notify(Notice::Occurred(Occurrence::Expiring));
             }

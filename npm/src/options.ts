@@ -88,7 +88,8 @@ export const isSecure = ({ protocol, hostname }: URL): boolean =>
 
 const allowedOrigin = (given: string | URL): string => {
   const origin = originOf(given);
-  const isOrigin = origin && isSecure(new URL(origin)) && new URL(given).href == `${origin}/`;
+  // To the parser of URLs an asterisk is a character like others, or one to be encoded.
+  const isOrigin = origin && !/[*%]/.test(origin) && isSecure(new URL(given)) && new URL(given).href == `${origin}/`;
   demand(isOrigin, 'allowedOrigins', "a list of https origins such as 'https://api.example.com'");
   return origin!;
 };

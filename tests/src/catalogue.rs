@@ -5,23 +5,27 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// A requirement's number, and the tests that are named after it.
-pub type Coverage = BTreeMap<u16, Vec<String>>;
+/// A requirement's number as it stands in a name (`043`, `183b`), and the tests that are named after it.
+pub type Coverage = BTreeMap<String, Vec<String>>;
 
-/// Reads the names of all tests in a folder of Rust sources: `sec_043_a_missing_nonce_is_refused` covers
-/// SEC-43, `sec_017_and_026_…` covers both.
-pub fn coverage(folder: &Path) -> Coverage {
-    let test =
-        Regex::new(r"#\[(?:tokio::)?test[^\]]*\]\s+(?:async )?fn (sec_[a-z0-9_]+)").expect("a pattern");
-    let id = Regex::new(r"^(?:sec|and)_(\d{3})_").expect("a pattern");
+/// Reads the names of all tests in folders of Rust and JavaScript sources: `sec_043_a_missing_nonce_is_refused` covers
+/// SEC-43, `sec_017_and_026_…` covers both. A part of a name that is filled in when the test runs is shown as `…`.
+pub fn coverage(folders: &[&Path]) -> Coverage {
+    let rust = Regex::new(r"#\[(?:tokio::|wasm_bindgen_)?test[^\]]*\]\s+(?:async )?fn (sec_[a-z0-9_]+)")
+        .expect("a pattern");
+    let javascript = Regex::new(r"\btest\(\s*['`](sec_[^'`]+)['`]").expect("a pattern");
+    let filled_in = Regex::new(r"\$\{[^}]*\}").expect("a pattern");
+    let id = Regex::new(r"^(?:sec|and)_(\d{3}b?)_").expect("a pattern");
     let mut coverage = Coverage::new();
-    for source in sources(folder) {
+    for source in folders.iter().flat_map(|folder| sources(folder)) {
         let content = std::fs::read_to_string(&source).expect("a source file is readable");
+        let test =
+            if source.extension().is_some_and(|extension| extension == "rs") { &rust } else { &javascript };
         for name in test.captures_iter(&content).filter_map(|found| found.get(1)) {
-            let mut rest = name.as_str();
+            let name = filled_in.replace_all(name.as_str(), "…");
+            let mut rest = &*name;
             while let Some(found) = id.captures(rest) {
-                let number = found[1].parse().expect("three digits are a number");
-                coverage.entry(number).or_default().push(name.as_str().to_owned());
+                coverage.entry(found[1].to_owned()).or_default().push(name.to_string());
                 rest = rest.strip_prefix(&found[0]).unwrap_or_default();
             }
         }
@@ -36,8 +40,10 @@ pub fn coverage(folder: &Path) -> Coverage {
 pub fn table(coverage: &Coverage) -> String {
     let mut table = String::from("| id | tests |\n|---|---|\n");
     for (number, tests) in coverage {
+        // At least two digits, as the catalogue writes them.
+        let number = number.strip_prefix('0').unwrap_or(number);
         let tests: Vec<_> = tests.iter().map(|test| format!("`{test}`")).collect();
-        writeln!(table, "| SEC-{number:02} | {} |", tests.join("<br>")).expect("a string takes text");
+        writeln!(table, "| SEC-{number} | {} |", tests.join("<br>")).expect("a string takes text");
     }
     table
 }
@@ -47,8 +53,11 @@ fn sources(folder: &Path) -> Vec<std::path::PathBuf> {
     for entry in std::fs::read_dir(folder).expect("the folder of the tests is readable") {
         let path = entry.expect("the folder of the tests is readable").path();
         if path.is_dir() {
+            if path.ends_with("node_modules") {
+                continue;
+            }
             found.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs" || extension == "mjs") {
             found.push(path);
         }
     }

@@ -113,7 +113,8 @@ export const connect = (name, signal) => {
       try {
         const { session, ...others } = JSON.parse(body);
         expires = (wantsToken ? others : session).expires_in;
-        text = wantsToken ? `${others.token_type} ${others.access_token}` : JSON.stringify(others);
+        const { token_type: type, access_token: token } = others;
+        text = !wantsToken ? JSON.stringify(others) : typeof token == 'string' ? `${type} ${token}` : undefined;
       } catch {
         // Not JSON, or nothing that was asked for.
       }
