@@ -44,4 +44,4 @@ pub mod service;
 pub mod telemetry;
 
 pub use config::Config;
-pub use server::{Bff, StartError, serve};
+pub use server::{Bff, StartError, router, serve};

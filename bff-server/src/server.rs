@@ -21,7 +21,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::{
@@ -49,6 +49,7 @@ use crate::{
         login::Logins,
         logout::Logouts,
         sessions::{Sessions, SessionsParts},
+        tasks::Tasks,
     },
     telemetry,
 };
@@ -102,7 +103,7 @@ pub enum StartError {
 pub struct Bff {
     app: Arc<App>,
     config: crate::config::ServerConfig,
-    tasks: TaskTracker,
+    tasks: Tasks,
     stop: CancellationToken,
 }
 
@@ -112,7 +113,7 @@ impl Bff {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let stop = CancellationToken::new();
-        let tasks = TaskTracker::new();
+        let tasks = Tasks::default();
         let background = |work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
             let stop = stop.clone();
             tokio::spawn(async move { stop.run_until_cancelled(work).await });
@@ -165,12 +166,25 @@ impl Bff {
     }
 
     async fn drain_within(self, patience: Duration) {
-        self.tasks.close();
-        if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
-            tracing::warn!(unfinished = self.tasks.len(), "some background work did not finish in time");
+        let unfinished = self.tasks.finish(patience).await;
+        if unfinished > 0 {
+            tracing::warn!(unfinished, "some background work did not finish in time");
         }
         self.stop.cancel();
     }
+}
+
+/// The browser's endpoints as a router to mount in an axum app: the shortest way. [`Bff`] also offers extractors for
+/// handlers, the internal endpoints, and an orderly end. Must be called within a Tokio runtime.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = authtool_bff::Config::load("authtool.json".as_ref())?;
+/// let app: axum::Router = axum::Router::new().merge(authtool_bff::router(&config)?);
+/// # Ok(()) }
+/// ```
+pub fn router(config: &Config) -> Result<Router, StartError> {
+    Bff::start(config).map(|bff| bff.public_router())
 }
 
 /// Serves both listeners until `shutdown` completes, then drains.
@@ -213,7 +227,7 @@ fn metrics_router() -> Option<Router> {
     let recorder = PrometheusBuilder::new().set_buckets(&LATENCY_BUCKETS).ok()?.build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).ok()?;
-    telemetry::describe();
+    telemetry::metrics::describe();
     let render = move || {
         let text = handle.render();
         async move { ([(::http::header::CONTENT_TYPE, "text/plain; version=0.0.4")], text) }
@@ -320,7 +334,7 @@ fn assemble(
     server: Arc<dyn AuthorizationServer>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    tasks: TaskTracker,
+    tasks: Tasks,
 ) -> App {
     let return_urls = ReturnUrls::new(
         config.server.app.clone(),
@@ -360,6 +374,10 @@ fn assemble(
         error_redirect: config.session.error_redirect.clone(),
         logout_on_get: config.session.logout_on_get,
         client_keys: http::key_set(&config.provider.clients),
+        same_site_return: config.session.same_site_return,
+        gateway_credential: config.server.gateway_credential.clone(),
+        operator_credential: config.server.operator_credential.clone(),
+        trusted_proxies: config.server.trusted_proxies.clone(),
         store,
         server,
         clock,

@@ -10,6 +10,10 @@ pub const LOGIN: &str = "/login";
 /// each has a segment of its own behind it (RFC 9700 §4.4.2).
 pub const OAUTH_CALLBACK: &str = "/oauth/callback";
 
+/// After the callback, where `session.sameSiteReturn` is on: a page from which the browser goes on to the app,
+/// so that the Strict cookie comes along. A navigation.
+pub const OAUTH_CONTINUE: &str = "/oauth/continue";
+
 /// Ends the session, here and at the OpenID Provider. A navigation.
 pub const LOGOUT: &str = "/logout";
 
@@ -29,8 +33,17 @@ pub const TOKEN: &str = "/token";
 pub const CLIENT_KEYS: &str = "/oauth/jwks";
 
 /// Everything below `apiPrefix`.
-pub const BROWSER_ENDPOINTS: [&str; 8] =
-    [SESSION, LOGIN, OAUTH_CALLBACK, LOGOUT, LOGOUT_CALLBACK, BACK_CHANNEL_LOGOUT, TOKEN, CLIENT_KEYS];
+pub const BROWSER_ENDPOINTS: [&str; 9] = [
+    SESSION,
+    LOGIN,
+    OAUTH_CALLBACK,
+    OAUTH_CONTINUE,
+    LOGOUT,
+    LOGOUT_CALLBACK,
+    BACK_CHANNEL_LOGOUT,
+    TOKEN,
+    CLIENT_KEYS,
+];
 
 /// On the internal listener: the process is alive. Not below `apiPrefix`.
 pub const HEALTHZ: &str = "/-/healthz";

@@ -9,6 +9,10 @@ pub const CSRF: &str = "x-authtool-csrf";
 /// The value of [`CSRF`].
 pub const CSRF_VALUE: &str = "1";
 
+/// Sent by a gateway that asks for a token, where `server.gatewayCredential` is configured: the credential.
+/// A gateway removes it from what clients send.
+pub const GATEWAY_CREDENTIAL: &str = "x-authtool-gateway";
+
 /// On every answer: names the request in the server's log.
 pub const CORRELATION_ID: &str = "x-correlation-id";
 

@@ -6,6 +6,7 @@
 //! | [`Provider`] | the real OpenID Provider (npm `oidc-provider`), as a child process |
 //! | [`Glewlwyd`] | another real OpenID Provider, by other people and in C (Debian's `glewlwyd`) |
 //! | [`hostile::HostileOp`] | an OpenID Provider that is correct until told which [`hostile::Lie`] to tell |
+//! | [`Collector`] | a collector of traces, which remembers the spans it was sent |
 //! | [`Upstream`] | a protected API that remembers what reached it |
 //! | [`browser::Browser`] | a client with a browser's cookie jar and Fetch Metadata, which shows every hop |
 //! | [`redis`] | real Redis: one server, Sentinels, a Cluster, TLS |
@@ -29,6 +30,7 @@
 mod answer;
 pub mod browser;
 pub mod catalogue;
+mod collector;
 mod gateway;
 mod glewlwyd;
 pub mod hostile;
@@ -46,6 +48,7 @@ mod upstream;
 pub mod wait;
 
 pub use answer::Answer;
+pub use collector::{Collector, ExportedSpan};
 pub use gateway::Gateway;
 pub use glewlwyd::Glewlwyd;
 pub use log::Log;

@@ -20,6 +20,7 @@ pub struct ServerConfig {
     json: Value,
     folder: TempDir,
     handwritten: Option<(String, String)>,
+    command: Option<Vec<String>>,
     environment: Vec<(String, String)>,
     public_port: u16,
     internal_port: u16,
@@ -60,7 +61,15 @@ impl ServerConfig {
                 "static": {"root": page},
             },
         });
-        Self { json, folder, handwritten: None, environment: Vec::new(), public_port, internal_port }
+        Self {
+            json,
+            folder,
+            handwritten: None,
+            command: None,
+            environment: Vec::new(),
+            public_port,
+            internal_port,
+        }
     }
 
     /// Sets a value by its JSON pointer (RFC 6901); objects on the way are made.
@@ -107,12 +116,28 @@ impl ServerConfig {
         self
     }
 
+    /// Has the server started by this command line, without the configuration file.
+    pub fn command(&mut self, arguments: &[&str]) -> &mut Self {
+        self.command = Some(arguments.iter().map(|it| (*it).to_owned()).collect());
+        self
+    }
+
+    /// The port of the public listener.
+    pub fn public_port(&self) -> u16 {
+        self.public_port
+    }
+
+    /// The port of the internal listener.
+    pub fn internal_port(&self) -> u16 {
+        self.internal_port
+    }
+
     /// Runs another command of the server's binary with this configuration, to its end.
-    pub fn run(&self, command: &str) -> Output {
+    pub fn run(&self, command: &[&str]) -> Output {
         Command::new(BINARY.as_path())
             .arg("--config")
             .arg(self.written())
-            .arg(command)
+            .args(command)
             .envs(self.environment.clone())
             .output()
             .expect("the server's binary runs")
@@ -167,7 +192,11 @@ impl ServerConfig {
         let path = self.written();
         Process::start("the server", BINARY.as_path(), |command| {
             // The most talkative setting, so that every test also looks for secrets in the log.
-            command.arg("--config").arg(path).env("AUTHTOOL_LOG", "trace").env_remove("RUST_BACKTRACE");
+            command.env("AUTHTOOL_LOG", "trace").env_remove("RUST_BACKTRACE");
+            match &self.command {
+                Some(arguments) => command.args(arguments),
+                None => command.arg("--config").arg(path),
+            };
             command.envs(self.environment.clone());
             for variable in
                 ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]

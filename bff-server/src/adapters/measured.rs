@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::{
     domain::{
@@ -11,7 +12,7 @@ use crate::{
         session_index::{IndexName, Member},
     },
     ports::{LeaseOwner, Marker, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version},
-    telemetry,
+    telemetry::{self, traces},
 };
 
 /// Measures each operation of a store.
@@ -29,7 +30,7 @@ async fn measured<T>(
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     let started = Instant::now();
-    let outcome = work.await;
+    let outcome = work.instrument(traces::call(operation)).await;
     telemetry::store(operation, outcome.is_ok(), started.elapsed());
     outcome
 }

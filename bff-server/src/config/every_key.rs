@@ -57,6 +57,15 @@ fn missing_secrets() -> Value {
     ])
 }
 
+/// No credential that could not be guessed.
+fn credentials() -> Value {
+    and(missing_secrets(), json!(["x".repeat(31), format!("with a blank {}", "x".repeat(32))]))
+}
+
+fn traced() -> Value {
+    json!({"server": {"traces": {"endpoint": "http://127.0.0.1:4318/v1/traces"}}})
+}
+
 fn and(list: Value, more: Value) -> Value {
     let (Value::Array(mut list), Value::Array(more)) = (list, more) else { panic!("two lists") };
     list.extend(more);
@@ -287,6 +296,18 @@ fn server_rows() -> Vec<Row> {
         row("server.internal.port", json!([3000, 65_536])),
         row("server.allowedReturnOrigins", json!([["https://a.example/x"], ["a.example"], [7]])),
         row("server.allowedReturnOrigins[]", json!(["", "https://a.example/x", "a.example"])),
+        row_in(
+            "server.publicToken",
+            json!({"session": {"mode": {"type": "tokenExchange"}}}),
+            json!(["", "open", "Closed", "closed"]),
+        ),
+        row("server.gatewayCredential", credentials()),
+        row("server.internal.operatorCredential", credentials()),
+        row("server.trustedProxies", json!([["nonsense"], ["10.0.0.0/33"], [7]])),
+        row("server.trustedProxies[]", json!(["", "10.0.0", "10.0.0.0/33", "proxy.example"])),
+        row("server.traces.endpoint", json!(["", "collector:4318", "/v1/traces", "http://a:b@c.example/"])),
+        row_in("server.traces.sampleRatio", traced(), json!([-0.1, 1.5])),
+        any("server.traces.serviceName", "a name can be any text"),
         row("server.static.root", json!(["", "/nowhere/at/all"])),
         row_in("server.static.fallback", statics(), json!(["/etc/passwd", "../x"])),
         row_in("server.static.contentSecurityPolicy", statics(), json!(["a\nb"])),

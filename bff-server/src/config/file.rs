@@ -294,6 +294,10 @@ pub(super) struct SessionSection {
     pub(super) error_redirects: Option<String>,
     /// Whether only `POST /logout` logs out. Default: false.
     pub(super) disable_logout_on_get: Option<bool>,
+    /// For pages that the server renders with the session: a page of ours between the provider and the app.
+    /// Browsers send no `SameSite=Strict` cookie with the navigation that comes from the provider, but they do
+    /// with one that begins here. Default: false.
+    pub(super) same_site_return: Option<bool>,
 }
 
 /// Who may have an access token, and the session cookie's attributes.
@@ -305,7 +309,9 @@ pub(super) struct ModeSection {
     /// JavaScript may fetch a short-lived one. Default: `tokenExchange`.
     #[serde(rename = "type")]
     pub(super) kind: Option<String>,
-    /// The cookie's name prefix: `host`, `secure`, or `none` for plain http on your own machine. Default: `host`.
+    /// The cookie's name prefix: `host` (`__Host-`), `hostHttp` (`__Host-Http-`, by which newer browsers also
+    /// keep scripts from planting it), `secure` (`__Secure-`), or `none` for plain http on your own machine.
+    /// Default: `host`.
     pub(super) session_id_hardening: Option<String>,
     /// `strict`, `lax` or `none`. Default: `strict`.
     pub(super) same_site: Option<String>,
@@ -344,6 +350,33 @@ pub(super) struct ServerSection {
     pub(super) static_files: Option<StaticSection>,
     /// Forwards APIs with the session's access token attached. Default: none.
     pub(super) proxy: Vec<ProxySection>,
+    /// `{apiPrefix}/token` on the public listener. `guarded`: in `bff` mode it answers gateways and refuses
+    /// browsers, in `tokenExchange` mode it answers the app. `closed`: it is not there, and gateways ask the
+    /// internal listener; only in `bff` mode. Default: `guarded`.
+    pub(super) public_token: Option<String>,
+    /// What a gateway must send as `x-authtool-gateway` to be given a token, on either listener: at least 32
+    /// characters, or a list of which all are accepted. Default: nothing.
+    pub(super) gateway_credential: Option<SecretList>,
+    /// Addresses and networks (`10.0.0.0/8`) of the proxies in front of this server. From them, and from
+    /// nobody else, `X-Forwarded-For` is believed for the log, and `traceparent` for traces; no decision
+    /// depends on either. Default: none.
+    pub(super) trusted_proxies: Vec<String>,
+    /// Exports traces by OTLP. Default: not.
+    pub(super) traces: Option<TracesSection>,
+}
+
+/// Traces, exported by OTLP over HTTP.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct TracesSection {
+    /// The collector's URL for traces, such as `http://127.0.0.1:4318/v1/traces`. Required.
+    pub(super) endpoint: Option<String>,
+    /// The share of traces that begin here and are kept, from 0 to 1; traces that a trusted caller began
+    /// follow its choice. Default: 1.
+    pub(super) sample_ratio: Option<f64>,
+    /// `service.name`. Default: `authtool-bff`.
+    pub(super) service_name: Option<String>,
 }
 
 /// The listener for gateways, probes and metrics.
@@ -355,6 +388,9 @@ pub(super) struct InternalSection {
     pub(super) ip: Option<String>,
     /// The port. Default: the one after `server.port`.
     pub(super) port: Option<u16>,
+    /// What a caller of `POST /-/sessions/end` must send as `Authorization: Bearer …`: at least 32 characters,
+    /// or a list of which all are accepted. Default: nothing, so that whoever reaches the listener may.
+    pub(super) operator_credential: Option<SecretList>,
 }
 
 /// The built app.

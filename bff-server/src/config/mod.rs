@@ -6,6 +6,7 @@
 //! # Ok(()) }
 //! ```
 
+mod development;
 mod environment;
 #[cfg(test)]
 mod every_key;
@@ -22,9 +23,11 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
 use serde_json::{Map, Value};
 use url::{Origin, Url};
 
+pub use development::random_key;
 pub use problem::{ConfigProblem, ConfigProblems};
 use read::Format;
 
@@ -36,7 +39,7 @@ use crate::{
     domain::{
         expected_issuer::ExpectedIssuer, login_options::LoginPolicy, metadata::Transport, session::Lifetimes,
     },
-    seal::KeyList,
+    seal::{KeyList, SharedSecrets},
 };
 
 /// Everything the server needs to know.
@@ -138,6 +141,8 @@ pub struct SessionConfig {
     pub error_redirect: Option<Url>,
     /// The opposite of `disableLogoutOnGet`.
     pub logout_on_get: bool,
+    /// `sameSiteReturn`.
+    pub same_site_return: bool,
 }
 
 /// Who may have an access token.
@@ -175,6 +180,8 @@ pub struct CookieSettings {
 pub enum Hardening {
     /// `__Host-`: Secure, Path=/, no Domain.
     Host,
+    /// `__Host-Http-`: the same, and `HttpOnly`, set by a server.
+    HostHttp,
     /// `__Secure-`: Secure.
     Secure,
     /// No prefix, for plain http on a developer's machine.
@@ -186,6 +193,7 @@ impl Hardening {
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::Host => "__Host-",
+            Self::HostHttp => "__Host-Http-",
             Self::Secure => "__Secure-",
             Self::None => "",
         }
@@ -233,6 +241,36 @@ pub struct ServerConfig {
     pub static_files: Option<StaticFiles>,
     /// `proxy`.
     pub proxy: Vec<ProxyRoute>,
+    /// `publicToken`.
+    pub public_token: PublicToken,
+    /// `gatewayCredential`.
+    pub gateway_credential: Option<SharedSecrets>,
+    /// `internal.operatorCredential`.
+    pub operator_credential: Option<SharedSecrets>,
+    /// `trustedProxies`.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `traces`.
+    pub traces: Option<TraceSettings>,
+}
+
+/// Whether `/token` is on the public listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublicToken {
+    /// It is, for those whom the mode allows.
+    Guarded,
+    /// It is not.
+    Closed,
+}
+
+/// Where traces go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TraceSettings {
+    /// `endpoint`: the collector's URL for OTLP over HTTP.
+    pub endpoint: Url,
+    /// `sampleRatio`: from 0 to 1.
+    pub sample_ratio: f64,
+    /// `serviceName`.
+    pub service_name: String,
 }
 
 /// The app's files.
@@ -305,10 +343,7 @@ impl Config {
         let text = std::fs::read_to_string(path)
             .map_err(|reason| LoadError::Unreadable { path: path.to_owned(), reason })?;
         let value = format.parse(&text).map_err(invalid)?;
-        // A variable that is not UTF-8 cannot be one of ours.
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Self::from_value(value, variables).map_err(invalid)
+        Self::from_value(value, variables()).map_err(invalid)
     }
 
     /// Reads JSON text. The environment has no say.
@@ -336,10 +371,24 @@ impl Config {
         } else {
             Vec::new()
         };
+        Self::resolve(value, problems, &overrides)
+    }
+
+    fn resolve(
+        value: Value,
+        mut problems: ConfigProblems,
+        overrides: &[environment::Override],
+    ) -> Result<Self, ConfigProblems> {
         let file = read::shape(value, &mut problems);
         resolve::config(file, problems).map_err(|mut problems| {
-            environment::attribute(&mut problems, &overrides);
+            environment::attribute(&mut problems, overrides);
             problems
         })
     }
+}
+
+/// The process's environment. A variable that is not UTF-8 cannot be one of ours.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }

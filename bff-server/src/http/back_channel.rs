@@ -13,6 +13,7 @@ use http::{HeaderMap, StatusCode, header};
 use super::{
     App, MAX_BODY_BYTES,
     answer::{json, problem, problem_in_detail, session_problem},
+    caller,
     correlation::CorrelationId,
     guard::Provenance,
 };
@@ -65,6 +66,11 @@ pub(crate) async fn end_sessions(
     id: CorrelationId,
     request: Request,
 ) -> Response {
+    let credential = app.operator_credential.as_ref();
+    if let Some(detail) = caller::operator_refusal(credential, request.headers()) {
+        tracing::warn!(event = "operator_refused", "a request to end sessions was refused");
+        return problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), &id);
+    }
     let user = match form(&app, &id, request).await {
         Ok(form) => SUBJECT.require(&form).and_then(|subject| Ok((ISSUER.read(&form)?, subject))),
         Err(refusal) => return refusal,

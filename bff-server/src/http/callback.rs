@@ -16,7 +16,7 @@ use super::{
     correlation::CorrelationId,
     guard::Provenance,
     page::PageCode,
-    sealed_cookie,
+    same_site_return, sealed_cookie,
 };
 use crate::{
     domain::{
@@ -68,7 +68,7 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, id: CorrelationId, req
 
     let silent = flow.demands.silent.then(|| app.return_url(Ok(Some(flow.return_to.clone()))));
     let mut answer = match app.logins.finish(flow, response, presented.clone()).await {
-        Ok(finished) => match see_other(finished.return_to.as_str()) {
+        Ok(finished) => match onward(&app, request.uri().path(), &finished.return_to) {
             Some(mut answer) => {
                 telemetry::login("success");
                 with_cookie(&mut answer, app.cookies.set_session(&finished.cookie_value, finished.ends_in));
@@ -110,6 +110,13 @@ fn came_back_where_it_should(flow: &LoginFlow, path: &str) -> bool {
     }
     let sent_to = Url::parse(&flow.redirect_uri);
     sent_to.is_ok_and(|sent_to| own(sent_to.path()).is_none_or(|expected| own(path) == Some(expected)))
+}
+
+fn onward(app: &App, path: &str, return_to: &Url) -> Option<Response> {
+    if app.same_site_return {
+        return same_site_return::detour(app, path, return_to);
+    }
+    see_other(return_to.as_str())
 }
 
 fn page_for(error: &FinishError) -> PageCode {

@@ -61,6 +61,7 @@ pub(crate) struct CookiePolicy {
     flow_prefix: String,
     flow_attributes: String,
     logout_name: String,
+    return_name: String,
 }
 
 impl CookiePolicy {
@@ -93,6 +94,7 @@ impl CookiePolicy {
             flow_prefix: format!("{flow_prefix}authtool_login_"),
             flow_attributes: format!("; Path=/{secure}; HttpOnly; SameSite={}", SameSite::Lax.as_str()),
             logout_name: format!("{flow_prefix}authtool_logout"),
+            return_name: format!("{flow_prefix}authtool_return"),
         }
     }
 
@@ -104,6 +106,10 @@ impl CookiePolicy {
         &self.logout_name
     }
 
+    pub(crate) fn return_name(&self) -> &str {
+        &self.return_name
+    }
+
     /// The cookie of one login flow.
     pub(crate) fn flow_name(&self, flow: &str) -> String {
         format!("{}{flow}", self.flow_prefix)
@@ -113,6 +119,7 @@ impl CookiePolicy {
     pub(crate) fn is_ours(&self, name: &[u8]) -> bool {
         name == self.session_name.as_bytes()
             || name == self.logout_name.as_bytes()
+            || name == self.return_name.as_bytes()
             || name.starts_with(self.flow_prefix.as_bytes())
     }
 

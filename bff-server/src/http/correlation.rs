@@ -11,8 +11,8 @@ use axum::{
 use http::{HeaderName, HeaderValue, request::Parts};
 use tracing::Instrument as _;
 
-use super::App;
-use crate::{adapters::SystemEntropy, ports::Entropy};
+use super::{App, Listener, caller::Origin};
+use crate::{adapters::SystemEntropy, ports::Entropy, telemetry::traces};
 
 /// Names a request in the log. Made here, never taken from the client.
 #[derive(Clone, Debug)]
@@ -58,19 +58,33 @@ impl<S: Sync> FromRequestParts<S> for CorrelationId {
     }
 }
 
-/// Gives the request its id and its log span. The path is logged, the query never: it carries codes,
-/// states and ID tokens.
-pub(crate) async fn correlate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+/// Gives the request its id and its span, in the log and in its trace. The path is noted, the query never: it
+/// carries codes, states and ID tokens.
+pub(crate) async fn correlate(
+    State((app, listener)): State<(Arc<App>, Listener)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let id = CorrelationId::fresh(&*app.entropy);
     request.extensions_mut().insert(id.clone());
+    let origin = Origin::of(request.extensions(), request.headers(), &app.trusted_proxies);
     let span = tracing::info_span!(
         "request",
         correlation_id = id.as_str(),
         method = %request.method(),
         path = %request.uri().path(),
+        client = origin.client.map(tracing::field::display),
+        trace_id = tracing::field::Empty,
+        "otel.name" = traces::name(&request),
+        "otel.kind" = traces::are_wanted().then_some("server"),
     );
+    // A stranger must not be able to write into somebody's traces, or to have all of his requests sampled.
+    let trusted = listener == Listener::Internal || origin.through_a_trusted_proxy;
+    traces::begin(&span, &request, trusted);
     let mut response = next.run(request).instrument(span.clone()).await;
-    span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "answered"));
+    let status = response.status();
+    traces::answered(&span, status);
+    span.in_scope(|| tracing::debug!(status = status.as_u16(), "answered"));
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(HeaderName::from_static(CORRELATION_ID), value);
     }

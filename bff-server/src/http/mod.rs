@@ -4,6 +4,7 @@
 mod answer;
 mod back_channel;
 mod callback;
+mod caller;
 mod client_keys;
 mod cookies;
 mod correlation;
@@ -14,6 +15,7 @@ mod login;
 mod logout;
 mod page;
 mod proxy;
+mod same_site_return;
 mod sealed_cookie;
 mod session;
 mod static_files;
@@ -31,6 +33,7 @@ use axum::{
 };
 use http::{HeaderMap, Method, header, request::Parts};
 use hyper::body::Body as _;
+use ipnet::IpNet;
 use tower_http::catch_panic::CatchPanicLayer;
 use url::Url;
 
@@ -44,14 +47,14 @@ use self::{
     page::PageCode,
 };
 use crate::{
-    config::{Mode, ServerConfig},
+    config::{Mode, PublicToken, ServerConfig},
     domain::{
         parameters::MalformedQuery,
         return_url::{self, ReturnUrls},
         session_id::SessionKey,
     },
     ports::{AuthorizationServer, Clock, Entropy, SessionStore},
-    seal::Sealer,
+    seal::{Sealer, SharedSecrets},
     service::{
         back_channel::BackChannelLogouts,
         login::Logins,
@@ -80,6 +83,10 @@ pub(crate) struct App {
     pub(crate) app_origin: String,
     pub(crate) error_redirect: Option<Url>,
     pub(crate) logout_on_get: bool,
+    pub(crate) same_site_return: bool,
+    pub(crate) gateway_credential: Option<SharedSecrets>,
+    pub(crate) operator_credential: Option<SharedSecrets>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) client_keys: String,
     pub(crate) store: Arc<dyn SessionStore>,
     pub(crate) server: Arc<dyn AuthorizationServer>,
@@ -177,8 +184,22 @@ pub(crate) fn public_router(app: &Arc<App>, config: &ServerConfig) -> Router {
         (endpoint::OAUTH_CALLBACK, get(on(MethodFilter::GET, callback::callback))),
         (callback::OF_ONE_SERVER, get(on(MethodFilter::GET, callback::callback))),
         (endpoint::LOGOUT_CALLBACK, get(on(MethodFilter::GET, logout::callback))),
-        (endpoint::TOKEN, get(on(MethodFilter::GET, token::public_token))),
         (endpoint::CLIENT_KEYS, get(on(MethodFilter::GET, client_keys::client_keys))),
+        (
+            endpoint::OAUTH_CONTINUE,
+            if app.same_site_return {
+                get(on(MethodFilter::GET, same_site_return::page))
+            } else {
+                any(not_found)
+            },
+        ),
+        (
+            endpoint::TOKEN,
+            match config.public_token {
+                PublicToken::Guarded => get(on(MethodFilter::GET, token::public_token)),
+                PublicToken::Closed => any(not_found),
+            },
+        ),
         (endpoint::BACK_CHANNEL_LOGOUT, refuse_others(on(MethodFilter::POST, back_channel::logout), "POST")),
         (
             endpoint::LOGOUT,
@@ -211,7 +232,7 @@ pub(crate) fn public_router(app: &Arc<App>, config: &ServerConfig) -> Router {
         None => router
             .fallback_service(Router::new().fallback(not_found).layer(middleware::from_fn(headers::protect))),
     };
-    around(router, app)
+    around(router, app, Listener::Public)
 }
 
 /// The internal listener: for gateways, orchestrators and metrics.
@@ -233,18 +254,27 @@ pub(crate) fn internal_router(app: &Arc<App>, config: &ServerConfig) -> Router {
     }
     let router =
         router.fallback(not_found).layer(middleware::from_fn(headers::protect)).with_state(Arc::clone(app));
-    around(router, app)
+    around(router, app, Listener::Internal)
+}
+
+/// Whom a request can come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listener {
+    /// Anybody.
+    Public,
+    /// The operator's own gateways and tools.
+    Internal,
 }
 
 /// What every request goes through, outermost first: its id, the limits, and a net for panics.
-fn around(router: Router, app: &Arc<App>) -> Router {
+fn around(router: Router, app: &Arc<App>, listener: Listener) -> Router {
     router
         .layer(CatchPanicLayer::custom(|_| {
             tracing::error!(event = "panic", "a request handler panicked; the panic message is on stderr");
             headers::hardened(answer::problem_without_id(ProblemCode::Internal))
         }))
         .layer(middleware::from_fn(limit))
-        .layer(middleware::from_fn_with_state(Arc::clone(app), correlation::correlate))
+        .layer(middleware::from_fn_with_state((Arc::clone(app), listener), correlation::correlate))
 }
 
 /// `get()` of axum also answers `HEAD`, by running the handler: a `HEAD /login` would start a login.

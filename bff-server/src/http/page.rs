@@ -196,14 +196,33 @@ pub(crate) fn built_in(code: PageCode, app: &Url, id: &CorrelationId) -> Respons
          <body><main><h1>{title}</h1><p>{advice}</p><a href=\"{app}\">Back to the app</a>\
          <dl><dt>Code</dt><dd>{code}</dd><dt>Reference</dt><dd>{id}</dd></dl></main></body></html>"
     );
+    let response = document(html, status);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        return answer::retry_after(response, None);
+    }
+    response
+}
+
+/// Leads to `to` at once, and without a script: the navigation begins in this document.
+pub(crate) fn onward(to: &Url) -> Response {
+    let to = escape(to.as_str());
+    let html = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta http-equiv=\"refresh\" content=\"0; url={to}\">\
+         <title>You are logged in</title><style>{STYLE}</style></head>\
+         <body><main><h1>You are logged in</h1><p>The app opens now.</p>\
+         <a href=\"{to}\">Continue</a></main></body></html>"
+    );
+    document(html, StatusCode::OK)
+}
+
+fn document(html: String, status: StatusCode) -> Response {
     let mut response = Response::new(Body::from(html));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        return answer::retry_after(response, None);
-    }
     response
 }
 

@@ -10,6 +10,7 @@ use authtool_contract::ProblemCode;
 use axum::{Router, extract::Request, response::Response};
 use axum_reverse_proxy::{ProxyError, ProxyPolicy, ReverseProxy};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use tracing::Instrument as _;
 
 use super::{
     App,
@@ -18,7 +19,7 @@ use super::{
     correlation::CorrelationId,
     headers, token_of,
 };
-use crate::config::ProxyRoute;
+use crate::{config::ProxyRoute, telemetry::traces};
 
 /// Headers by which upstreams recognise users, proxies, or what was "really" asked for. Never the client's to
 /// set; nor are those with the prefixes below, nor any with an underscore, which many servers take for a dash.
@@ -61,11 +62,13 @@ pub(crate) fn router(app: &Arc<App>, route: &ProxyRoute) -> Router {
     let forward = move |id: CorrelationId, request: Request| {
         let (app, proxy) = (Arc::clone(&app), proxy.clone());
         async move {
-            let request = match authorize(&app, request, &id).await {
+            let mut request = match authorize(&app, request, &id).await {
                 Ok(request) => request,
                 Err(refusal) => return headers::hardened(refusal),
             };
-            let Ok(response) = proxy.proxy_request(request).await;
+            let span = traces::call("upstream");
+            traces::propagate(&span, request.headers_mut());
+            let Ok(response) = proxy.proxy_request(request).instrument(span).await;
             guarded_answer(&app.cookies, response, &id)
         }
     };

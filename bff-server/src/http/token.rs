@@ -9,6 +9,7 @@ use http::request::Parts;
 use super::{
     App,
     answer::{json, problem_in_detail, session_problem},
+    caller,
     correlation::CorrelationId,
     guard::Provenance,
 };
@@ -28,10 +29,12 @@ pub(crate) async fn public_token(State(app): State<Arc<App>>, id: CorrelationId,
         Mode::TokenExchange if provenance.is_from_a_browser() && !provenance.has_own_header() => {
             Some("the request lacks the x-authtool-csrf header that authtool's client sends")
         }
-        _ => None,
+        // The app in its browser has no credential that it could keep.
+        Mode::TokenExchange if provenance.is_from_a_browser() => None,
+        _ => caller::gateway_refusal(app.gateway_credential.as_ref(), &request.headers),
     };
     match refusal {
-        Some(detail) => problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), &id),
+        Some(detail) => refuse(detail, &id),
         None => answer(&app, &id, &request).await,
     }
 }
@@ -44,10 +47,17 @@ pub(crate) async fn internal_token(
     request: Parts,
 ) -> Response {
     if Provenance::of(&request.headers, &app.app_origin).is_surely_a_browser() {
-        let detail = "the internal listener does not answer browsers";
-        return problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), &id);
+        return refuse("the internal listener does not answer browsers", &id);
     }
-    answer(&app, &id, &request).await
+    match caller::gateway_refusal(app.gateway_credential.as_ref(), &request.headers) {
+        Some(detail) => refuse(detail, &id),
+        None => answer(&app, &id, &request).await,
+    }
+}
+
+fn refuse(detail: &'static str, id: &CorrelationId) -> Response {
+    tracing::warn!(event = "token_refused", reason = detail, "a request for a token was refused");
+    problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), id)
 }
 
 async fn answer(app: &App, id: &CorrelationId, request: &Parts) -> Response {

@@ -13,6 +13,7 @@
 
 mod keys;
 mod record;
+mod shared_secret;
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -21,6 +22,7 @@ use aws_lc_rs::{
 
 pub use keys::{KeyList, KeyMaterial, WeakKey};
 pub use record::{RecordCodec, UnreadableRecord};
+pub use shared_secret::{MIN_SHARED_SECRET_BYTES, SharedSecrets};
 
 use crate::ports::{Entropy, EntropyFailure};
 
@@ -35,6 +37,8 @@ pub enum Purpose {
     LoginFlow,
     /// A logout in progress, in a cookie.
     LogoutFlow,
+    /// Where a login returns to, in a cookie.
+    Return,
     /// The part of a session that every request needs.
     SessionLive,
     /// The part of a session that refresh and logout need.
@@ -46,6 +50,7 @@ impl Purpose {
         match self {
             Self::LoginFlow => "login-flow",
             Self::LogoutFlow => "logout-flow",
+            Self::Return => "return",
             Self::SessionLive => "session-live",
             Self::SessionKept => "session-kept",
         }

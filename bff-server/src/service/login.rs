@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::{
     clients::{Client, Clients},
     sessions::{SessionError, Sessions},
+    tasks::Tasks,
 };
 use crate::{
     domain::{
@@ -138,12 +138,12 @@ pub struct Logins {
     server: Arc<dyn AuthorizationServer>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    tasks: TaskTracker,
+    tasks: Tasks,
 }
 
 impl Logins {
     /// Logins of the sessions' clients.
-    pub fn new(return_urls: ReturnUrls, sessions: Arc<Sessions>, tasks: TaskTracker) -> Self {
+    pub fn new(return_urls: ReturnUrls, sessions: Arc<Sessions>, tasks: Tasks) -> Self {
         Self {
             clients: Arc::clone(&sessions.clients),
             return_urls,

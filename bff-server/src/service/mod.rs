@@ -7,3 +7,4 @@ pub mod login;
 pub mod logout;
 mod refresh;
 pub mod sessions;
+pub mod tasks;

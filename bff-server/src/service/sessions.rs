@@ -2,9 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio_util::task::TaskTracker;
-
-use super::{back_channel::tombstone, clients::Clients, refresh::Refreshes};
+use super::{back_channel::tombstone, clients::Clients, refresh::Refreshes, tasks::Tasks};
 use crate::{
     domain::{
         credential::AccessToken,
@@ -87,7 +85,7 @@ pub struct Sessions {
     pub(super) indexes: SessionIndexes,
     max_sessions_per_user: usize,
     /// What must be finished before the process may end.
-    pub(super) tasks: TaskTracker,
+    pub(super) tasks: Tasks,
     cookie: SessionCookie,
 }
 
@@ -116,7 +114,7 @@ pub struct SessionsParts {
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
     /// Collects work that outlives its request.
-    pub tasks: TaskTracker,
+    pub tasks: Tasks,
 }
 
 impl Sessions {

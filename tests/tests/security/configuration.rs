@@ -115,11 +115,11 @@ async fn a_user_logs_in_whether_the_configuration_is_json_yaml_or_toml() {
     for name in ["authtool.yaml", "authtool.yml", "authtool.toml"] {
         let op = HostileOp::start().await;
         let mut config = ServerConfig::new(op.issuer());
-        let expected = out(&config.run("check")).replace("authtool.json", name);
+        let expected = out(&config.run(&["check"])).replace("authtool.json", name);
         assert!(expected.contains("is a good configuration"), "{expected}");
         let text = if name.ends_with("toml") { toml(&config) } else { yaml(&config) };
         config.handwritten(name, &text);
-        assert_eq!(out(&config.run("check")), expected, "{text}");
+        assert_eq!(out(&config.run(&["check"])), expected, "{text}");
         let stage = Stage { server: Server::start(config).await, op };
         let browser = stage.logged_in().await;
         let answer = stage.session(&browser).await;
@@ -133,7 +133,7 @@ fn a_file_of_another_kind_is_refused_by_its_name() {
     let mut config = ServerConfig::new("http://127.0.0.1:9");
     let text = config.text();
     config.handwritten("authtool.ini", &text);
-    let output = config.run("check");
+    let output = config.run(&["check"]);
     assert!(!output.status.success(), "{output:?}");
     for word in ["authtool.ini", ".json", ".yaml", ".toml"] {
         assert!(all(&output).contains(word), "{word}: {}", all(&output));
@@ -205,7 +205,7 @@ fn check_lists_every_mistake_at_once_with_its_key() {
         .set("/session/mode/sessionIdHardening", json!("very"))
         .set("/session/sessionJitterSecs", json!("soon"))
         .set("/session/signingKey", json!("short"));
-    let output = config.run("check");
+    let output = config.run(&["check"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let text = all(&output);
     assert!(text.contains("the configuration has 5 problems:"), "{text}");
@@ -251,7 +251,7 @@ fn unknown_keys(schema: &Value, place: &Value, value: &Value, at: &str) -> Vec<S
 #[test]
 fn the_schema_is_json_and_knows_the_configuration() {
     let mut config = ServerConfig::new("http://127.0.0.1:9");
-    let output = config.run("schema");
+    let output = config.run(&["schema"]);
     assert!(output.status.success(), "{output:?}");
     let schema: Value = serde_json::from_str(&out(&output)).expect("the schema is JSON");
     assert!(schema["$schema"].as_str().is_some_and(|it| it.contains("json-schema.org")), "{schema:#}");

@@ -192,6 +192,64 @@ async fn sec_068_any_trace_of_a_browser_closes_the_public_token_endpoint() {
 }
 
 #[tokio::test]
+async fn sec_067_in_hard_mode_only_the_gateway_gets_a_token() {
+    let (current, next) = ("c".repeat(32), "n".repeat(40));
+    let stage = Stage::with(|config| {
+        config.set("/server/gatewayCredential", json!([current, next]));
+    })
+    .await;
+    let browser = stage.logged_in().await;
+    let cookie = format!("{SESSION}={}", browser.cookie(SESSION).unwrap());
+    for base in [&stage.server.public, &stage.server.internal] {
+        let ask = || raw::get(base, "/bff/token").header("cookie", &cookie);
+        for (what, request) in [
+            ("none", ask()),
+            ("an empty one", ask().header("x-authtool-gateway", "")),
+            ("a wrong one", ask().header("x-authtool-gateway", "x".repeat(32))),
+            ("half of it", ask().header("x-authtool-gateway", &current[..16])),
+            ("two", ask().header("x-authtool-gateway", &current).header("x-authtool-gateway", &next)),
+            ("elsewhere", ask().header("authorization", format!("Bearer {current}"))),
+        ] {
+            let answer = request.send().await;
+            assert_eq!(answer.status, 403, "{what} at {base}: {answer:?}");
+            assert_eq!(answer.problem_code(), "forbidden_context");
+            assert!(!answer.everything().contains(&current), "{answer:?}");
+        }
+        for right in [&current, &next] {
+            let answer = ask().header("x-authtool-gateway", right).send().await;
+            assert_eq!(answer.status, 200, "{base}: {answer:?}");
+        }
+    }
+    let as_a_browser = raw::get(&stage.server.public, "/bff/token")
+        .as_same_origin_fetch()
+        .header("cookie", &cookie)
+        .header("x-authtool-gateway", &current)
+        .send()
+        .await;
+    assert_eq!(as_a_browser.status, 403, "even with the credential: {as_a_browser:?}");
+    stage.server.log().assert_free_of(&[current, next]);
+}
+
+#[tokio::test]
+async fn sec_067_a_closed_public_token_endpoint_is_not_there() {
+    let stage = Stage::with(|config| {
+        config.set("/server/publicToken", json!("closed"));
+    })
+    .await;
+    let browser = stage.logged_in().await;
+    let cookie = format!("{SESSION}={}", browser.cookie(SESSION).unwrap());
+    for path in ["/bff/token", "/bff/token/"] {
+        let answer = raw::get(&stage.server.public, path).header("cookie", &cookie).send().await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.problem_code().as_str()),
+            (404, "not_found"),
+            "{answer:?}"
+        );
+    }
+    assert_eq!(stage.token(&browser).await.status, 200, "the internal listener has it");
+}
+
+#[tokio::test]
 async fn sec_069_no_header_of_a_client_opens_the_token_endpoint() {
     let stage = Stage::new().await;
     let browser = stage.logged_in().await;

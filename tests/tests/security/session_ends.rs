@@ -90,6 +90,30 @@ async fn sec_145_only_the_internal_listener_ends_the_sessions_of_a_user() {
 }
 
 #[tokio::test]
+async fn sec_145_where_operators_have_a_credential_nobody_else_ends_sessions() {
+    let credential = "o".repeat(32);
+    let stage = Stage::with(|config| {
+        config.set("/server/internal/operatorCredential", json!(credential));
+    })
+    .await;
+    let cookie = cookie_of_a_login(&stage).await;
+    let end = || raw::request("POST", &stage.server.internal, END).body(FORM, "subject=ada");
+    for (what, request) in [
+        ("none", end()),
+        ("a wrong one", end().header("authorization", format!("Bearer {}", "x".repeat(32)))),
+        ("another scheme", end().header("authorization", format!("Basic {credential}"))),
+    ] {
+        let answer = request.send().await;
+        assert_eq!(answer.status, 403, "{what}: {answer:?}");
+        assert!(is_alive(&stage, &cookie).await, "{what}");
+    }
+    let answer = end().header("authorization", format!("Bearer {credential}")).send().await;
+    assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({"ended": 1})), "{answer:?}");
+    assert!(!is_alive(&stage, &cookie).await);
+    stage.server.log().assert_free_of(&[credential]);
+}
+
+#[tokio::test]
 async fn a_session_that_is_not_used_ends_and_one_that_is_used_does_not() {
     const IDLE: u64 = 4;
     let stage = Stage::with(|config| {

@@ -70,6 +70,51 @@ async fn sec_054_tokens_stay_on_the_server() {
 }
 
 #[tokio::test]
+async fn sec_054_a_page_of_ours_lets_the_strict_cookie_come_along() {
+    let stage = Stage::with(|config| {
+        config.set("/session/sameSiteReturn", json!(true));
+    })
+    .await;
+    let browser = Browser::new();
+    let page = browser
+        .follow(stage.app(), stage.bff("/login?redirect_uri=/orders%3Fa%3D1%26b%3D%22x%22%23end"))
+        .go()
+        .await;
+    assert_eq!(page.url.path(), "/bff/oauth/continue", "{page:#?}");
+    assert_eq!(page.status(), 200, "{page:#?}");
+    let sent = &page.hops.last().unwrap().sent;
+    assert!(
+        !sent["cookie"].to_str().unwrap().contains(SESSION),
+        "the navigation is still cross-site: {sent:?}"
+    );
+    let html = page.answer.text();
+    let target = "/orders?a=1&amp;b=%22x%22#end";
+    let target = format!(
+        "http-equiv=\"refresh\" content=\"0; url={}{target}\"",
+        stage.app().as_str().trim_end_matches('/')
+    );
+    assert!(html.contains(&target), "{html}");
+    assert!(!html.contains("<script") && !page.answer.header("content-security-policy").contains("script"));
+    // What begins in that document carries the cookie.
+    let next = browser.follow(page.url.clone(), stage.app().join("/orders").unwrap()).go().await;
+    assert!(next.hops[0].sent["cookie"].to_str().unwrap().contains(SESSION), "{next:#?}");
+
+    // Again, or led there by somebody else: to the app's own page, whatever the link says.
+    for query in ["", "?to=https://evil.example/", "?redirect_uri=/orders"] {
+        let page =
+            browser.follow("http://evil.example/", stage.bff(&format!("/oauth/continue{query}"))).go().await;
+        let home = format!("content=\"0; url={}\"", stage.app());
+        assert!(page.answer.text().contains(&home), "{query}: {page:#?}");
+    }
+    // Not in a frame, and not there at all unless it is wanted.
+    let framed = browser.follow(stage.app(), stage.bff("/oauth/continue")).in_frame().go().await;
+    assert_eq!(framed.status(), 403, "{framed:#?}");
+    let without = Stage::new().await;
+    let absent = Browser::new().open(without.bff("/oauth/continue")).go().await;
+    assert_eq!(absent.status(), 404, "{absent:#?}");
+}
+
+#[tokio::test]
 async fn sec_054_the_app_is_served_without_a_session_and_a_login_takes_one_round_trip() {
     let stage = Stage::new().await;
     let browser = Browser::new();

@@ -8,9 +8,13 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
 use reqwest::{Client, RequestBuilder, redirect::Policy};
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 use url::Url;
 
-use crate::{ports::ProviderError, telemetry};
+use crate::{
+    ports::ProviderError,
+    telemetry::{self, traces},
+};
 
 /// Time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -145,7 +149,11 @@ impl BackChannel {
         max_bytes: usize,
     ) -> Result<Answer, ProviderError> {
         let started = std::time::Instant::now();
-        let outcome = self.exchange_unmeasured(kind, request, max_bytes).await;
+        let span = traces::call(kind.name());
+        let mut context = HeaderMap::new();
+        traces::propagate(&span, &mut context);
+        let exchange = self.exchange_unmeasured(kind, request.headers(context), max_bytes);
+        let outcome = exchange.instrument(span).await;
         let ok = outcome.as_ref().is_ok_and(|answer| !answer.status.is_server_error());
         telemetry::provider(kind.name(), ok, started.elapsed());
         outcome

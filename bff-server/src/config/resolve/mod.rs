@@ -2,6 +2,7 @@
 
 mod client;
 mod connections;
+mod cookie;
 mod issuer;
 mod requests;
 mod server;
@@ -9,8 +10,8 @@ mod session;
 mod values;
 
 use super::{
-    Config, ConfigProblems, Hardening, ProviderConfig, ServerConfig, SessionConfig, StoreConfig,
-    file::ConfigFile, read,
+    Config, ConfigProblems, Hardening, Mode, ProviderConfig, PublicToken, ServerConfig, SessionConfig,
+    StoreConfig, file::ConfigFile, read,
 };
 use crate::domain::metadata::is_loopback;
 
@@ -63,6 +64,15 @@ pub(super) fn config(file: ConfigFile, problems: ConfigProblems) -> Result<Confi
         session::session(section, &mut notes)
     });
     let server = server::server(file.server, app, &mut notes);
+    if server.public_token == PublicToken::Closed
+        && session.as_ref().is_some_and(|session| session.mode == Mode::TokenExchange)
+    {
+        notes.problem(
+            "server.publicToken",
+            "it is closed, but in tokenExchange mode the app fetches its token there",
+            "set session.mode.type to \"bff\", or server.publicToken to \"guarded\"",
+        );
+    }
     if let (Some(provider), Some(session), true) = (&provider, &session, notes.problems.is_empty()) {
         look_twice(provider, session, &server, &mut notes);
     }

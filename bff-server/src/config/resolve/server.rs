@@ -7,11 +7,11 @@ use url::Url;
 
 use super::{
     Notes,
-    values::{ip, lifetime, path_prefix, unreachable_url, web_url},
+    values::{ip, lifetime, network, path_prefix, shared_secrets, unreachable_url, web_url},
 };
 use crate::config::{
-    ProxyRoute, ServerConfig, StaticFiles,
-    file::{ProxySection, ServerSection},
+    ProxyRoute, PublicToken, ServerConfig, StaticFiles, TraceSettings,
+    file::{ProxySection, ServerSection, TracesSection},
 };
 
 const DEFAULT_PORT: u16 = 3000;
@@ -86,6 +86,20 @@ pub(super) fn server(section: ServerSection, app: Option<Url>, notes: &mut Notes
         Some(StaticFiles { root, fallback, content_security_policy })
     });
     let proxy = proxy_routes(section.proxy, &api_prefix, notes);
+    let public_token = match section.public_token.as_deref() {
+        None | Some("guarded") => PublicToken::Guarded,
+        Some("closed") => PublicToken::Closed,
+        Some(other) => {
+            notes.problem("server.publicToken", format!("{other:?} is not known"), "use guarded or closed");
+            PublicToken::Guarded
+        }
+    };
+    let trusted_proxies = section
+        .trusted_proxies
+        .iter()
+        .enumerate()
+        .filter_map(|(i, text)| network(&format!("server.trustedProxies[{i}]"), text, notes))
+        .collect();
     ServerConfig {
         api_prefix,
         public: (public_ip, public_port).into(),
@@ -95,7 +109,37 @@ pub(super) fn server(section: ServerSection, app: Option<Url>, notes: &mut Notes
         allowed_return_origins,
         static_files,
         proxy,
+        public_token,
+        gateway_credential: shared_secrets("server.gatewayCredential", section.gateway_credential, notes),
+        operator_credential: shared_secrets(
+            "server.internal.operatorCredential",
+            internal.operator_credential,
+            notes,
+        ),
+        trusted_proxies,
+        traces: section.traces.and_then(|section| traces(section, notes)),
     }
+}
+
+fn traces(section: TracesSection, notes: &mut Notes) -> Option<TraceSettings> {
+    let sample_ratio = section.sample_ratio.unwrap_or(1.0);
+    if !(0.0..=1.0).contains(&sample_ratio) {
+        notes.problem("server.traces.sampleRatio", "it is not between 0 and 1", "write 0.1 for one in ten");
+    }
+    let Some(endpoint) = section.endpoint else {
+        if !notes.has("server.traces.endpoint") {
+            notes.missing(
+                "server.traces.endpoint",
+                "give the collector's, such as http://127.0.0.1:4318/v1/traces",
+            );
+        }
+        return None;
+    };
+    Some(TraceSettings {
+        endpoint: web_url("server.traces.endpoint", &endpoint, notes)?,
+        sample_ratio,
+        service_name: section.service_name.unwrap_or_else(|| "authtool-bff".to_owned()),
+    })
 }
 
 fn proxy_routes(sections: Vec<ProxySection>, api_prefix: &str, notes: &mut Notes) -> Vec<ProxyRoute> {

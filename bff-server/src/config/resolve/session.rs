@@ -1,17 +1,13 @@
-//! `session`: mode, cookie, keys, lifetimes.
+//! `session`: mode, keys, lifetimes.
 
 use std::time::Duration;
 
 use super::{
-    Notes,
+    Notes, cookie,
     values::{lifetime, web_url},
 };
 use crate::{
-    config::{
-        CookieSettings, Hardening, Mode, SameSite, SessionConfig,
-        file::{ModeSection, SessionSection},
-        secret::SecretList,
-    },
+    config::{Mode, SessionConfig, file::SessionSection, secret::SecretList},
     domain::session::Lifetimes,
     seal::{KeyList, KeyMaterial},
 };
@@ -19,8 +15,6 @@ use crate::{
 const DEFAULT_REFRESH_TOKEN_SECS: u64 = 604_800;
 const DEFAULT_ABSOLUTE_SECS: u64 = 30 * 24 * 3600;
 const DEFAULT_JITTER_SECS: u64 = 7;
-/// Browsers cap cookies at 400 days (draft-ietf-httpbis-rfc6265bis §5.5).
-const MAX_COOKIE_SECS: u64 = 400 * 24 * 3600;
 const MAX_KEYS: usize = 8;
 const DEFAULT_MAX_SESSIONS_PER_USER: u32 = 1000;
 
@@ -38,7 +32,7 @@ pub(super) fn session(section: SessionSection, notes: &mut Notes) -> Option<Sess
             Mode::Bff
         }
     };
-    let cookie = cookie(section.mode, notes);
+    let cookie = cookie::settings(section.mode, notes);
     let signing_keys = keys("session.signingKey", section.signing_key, notes);
     let encryption_keys = keys("session.encryptionKey", section.encryption_key, notes);
     if signing_keys
@@ -112,107 +106,8 @@ pub(super) fn session(section: SessionSection, notes: &mut Notes) -> Option<Sess
         user_claims,
         error_redirect,
         logout_on_get: !section.disable_logout_on_get.unwrap_or(false),
+        same_site_return: section.same_site_return.unwrap_or(false),
     })
-}
-
-fn cookie(mode: ModeSection, notes: &mut Notes) -> CookieSettings {
-    let hardening = match mode.session_id_hardening.as_deref() {
-        None | Some("host") => Hardening::Host,
-        Some("secure") => Hardening::Secure,
-        Some("none") => Hardening::None,
-        Some(other) => {
-            notes.problem(
-                "session.mode.sessionIdHardening",
-                format!("{other:?} is not a hardening"),
-                "use \"host\" (best), \"secure\", or \"none\" for plain http on your own machine",
-            );
-            Hardening::Host
-        }
-    };
-    let same_site = match mode.same_site.as_deref().map(str::to_ascii_lowercase).as_deref() {
-        None | Some("strict") => SameSite::Strict,
-        Some("lax") => SameSite::Lax,
-        Some("none") => SameSite::None,
-        Some(_) => {
-            notes.problem("session.mode.sameSite", "it is not a SameSite value", "use strict, lax or none");
-            SameSite::Strict
-        }
-    };
-    let secure = mode.secure.unwrap_or(true);
-    let path = mode.path.unwrap_or_else(|| "/".to_owned());
-    let impossible = |notes: &mut Notes, key: &str, problem: &str, fix: &str| {
-        notes.problem(&format!("session.mode.{key}"), problem, fix);
-    };
-    if hardening != Hardening::None && !secure {
-        impossible(
-            notes,
-            "secure",
-            "it is false, but browsers refuse a cookie with this name prefix that is not Secure",
-            "remove it, or set sessionIdHardening to \"none\" for plain http on your own machine",
-        );
-    }
-    let attribute = |text: &str| {
-        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';' && byte != b',')
-    };
-    if mode.domain.as_deref().is_some_and(|domain| !attribute(domain)) {
-        impossible(notes, "domain", "it is not a domain", "write a host name, such as example.com");
-    } else if hardening == Hardening::Host && mode.domain.is_some() {
-        impossible(
-            notes,
-            "domain",
-            "browsers refuse a __Host- cookie with a Domain",
-            "remove it, or set sessionIdHardening to \"secure\" if subdomains must share the session",
-        );
-    }
-    if !path.starts_with('/') || !attribute(&path) {
-        impossible(
-            notes,
-            "path",
-            "it is not a cookie path",
-            "begin with a slash, without spaces or semicolons",
-        );
-    } else if hardening == Hardening::Host && path != "/" {
-        impossible(
-            notes,
-            "path",
-            "browsers refuse a __Host- cookie with another Path than /",
-            "remove it, or set sessionIdHardening to \"secure\"",
-        );
-    }
-    if same_site == SameSite::None && !secure {
-        impossible(notes, "sameSite", "browsers refuse SameSite=None without Secure", "set secure to true");
-    }
-    let partitioned = mode.partitioned.unwrap_or(false);
-    if partitioned && !secure {
-        impossible(notes, "partitioned", "browsers refuse Partitioned without Secure", "set secure to true");
-    }
-    let http_only = mode.http_only.unwrap_or(true);
-    if !http_only && !cfg!(debug_assertions) {
-        impossible(
-            notes,
-            "http_only",
-            "it is false: any script in the page could take the session",
-            "remove it; only debug builds accept it",
-        );
-    }
-    if mode.expiration_secs == Some(0) {
-        impossible(
-            notes,
-            "expirationSecs",
-            "it is zero",
-            "give seconds, or leave it out for a browser session",
-        );
-    }
-    CookieSettings {
-        hardening,
-        same_site,
-        secure,
-        http_only,
-        path,
-        domain: mode.domain,
-        partitioned,
-        max_age: mode.expiration_secs.map(|seconds| Duration::from_secs(seconds.min(MAX_COOKIE_SECS))),
-    }
 }
 
 fn keys(key: &str, list: Option<SecretList>, notes: &mut Notes) -> Option<KeyList> {

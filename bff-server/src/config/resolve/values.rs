@@ -2,10 +2,14 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use ipnet::IpNet;
 use url::Url;
 
 use super::Notes;
-use crate::config::secret::SecretSource;
+use crate::{
+    config::secret::{SecretList, SecretSource},
+    seal::{MIN_SHARED_SECRET_BYTES, SharedSecrets},
+};
 
 /// A century: beyond it lies a mistake.
 const MAX_LIFETIME_SECS: u64 = 100 * 366 * 24 * 3600;
@@ -76,6 +80,43 @@ pub(super) fn text_secret(key: &str, source: &SecretSource, notes: &mut Notes) -
             None
         }
     }
+}
+
+/// Secrets that callers send in a header.
+pub(super) fn shared_secrets(
+    key: &str,
+    list: Option<SecretList>,
+    notes: &mut Notes,
+) -> Option<SharedSecrets> {
+    let SecretList(sources) = list?;
+    let several = sources.len() > 1;
+    let mut secrets = Vec::new();
+    for (i, source) in sources.iter().enumerate() {
+        let at = if several { format!("{key}[{i}]") } else { key.to_owned() };
+        let Some(secret) = text_secret(&at, source, notes) else { continue };
+        if secret.len() < MIN_SHARED_SECRET_BYTES || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            notes.problem(
+                &at,
+                format!("it is shorter than {MIN_SHARED_SECRET_BYTES} characters, or has some that a header cannot have"),
+                "`authtool-bff keys` prints good ones: use a third, of its own",
+            );
+        }
+        secrets.push(secret);
+    }
+    Some(SharedSecrets::new(&secrets))
+}
+
+/// A network in CIDR notation, or a single address.
+pub(super) fn network(key: &str, text: &str, notes: &mut Notes) -> Option<IpNet> {
+    let parsed = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+    if parsed.is_none() {
+        notes.problem(
+            key,
+            format!("{text:?} is neither an address nor a network"),
+            "write 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32, for example",
+        );
+    }
+    parsed
 }
 
 /// A number of seconds that can be a lifetime.

@@ -4,7 +4,6 @@ use std::sync::atomic::AtomicUsize;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
-use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::*;
@@ -26,7 +25,7 @@ use crate::{
         contract_tests::ManualClock,
     },
     seal::{KeyList, KeyMaterial, RecordCodec, Sealer},
-    service::{clients::Clients, sessions::SessionsParts},
+    service::{clients::Clients, sessions::SessionsParts, tasks::Tasks},
 };
 
 fn clients() -> Arc<Clients> {
@@ -233,7 +232,7 @@ impl Stage {
             max_sessions_per_user: 100,
             clock: self.clock.clone(),
             entropy: Arc::new(SystemEntropy),
-            tasks: TaskTracker::new(),
+            tasks: Tasks::default(),
         }))
     }
 

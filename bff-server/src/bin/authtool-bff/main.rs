@@ -1,11 +1,12 @@
 //! The `authtool-bff` binary.
 
-use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode};
+mod dev;
+mod logging;
 
-use authtool_bff::Config;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use std::{path::PathBuf, process::ExitCode};
+
+use authtool_bff::{Config, config};
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 /// Login for browser apps, with the tokens kept on the server.
 #[derive(Parser)]
@@ -30,6 +31,8 @@ struct Arguments {
 enum Command {
     /// Serve browsers and gateways (what happens without a command).
     Serve,
+    /// Serve on your own machine, without a configuration file if you like.
+    Dev(dev::Options),
     /// Read the configuration and say everything that is wrong with it.
     Check,
     /// Print the JSON Schema of the configuration file.
@@ -41,7 +44,8 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
-        None | Some(Command::Serve) => serve(&arguments.config),
+        None | Some(Command::Serve) => Config::load(&arguments.config).map_err(Into::into).and_then(serve),
+        Some(Command::Dev(options)) => dev::config(options).and_then(serve),
         Some(Command::Check) => check(&arguments.config),
         Some(Command::Schema) => {
             say(&mut std::io::stdout(), &Config::schema());
@@ -58,11 +62,11 @@ fn main() -> ExitCode {
     }
 }
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
+type Outcome = Fallible<()>;
 
-fn serve(path: &std::path::Path) -> Outcome {
-    let config = Config::load(path)?;
-    start_logging()?;
+fn serve(config: Config) -> Outcome {
+    let traces = logging::start(&config)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -71,8 +75,9 @@ fn serve(path: &std::path::Path) -> Outcome {
         tracing::warn!(%error, "the limit of open files could not be raised");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(authtool_bff::serve(&config, interrupted()))?;
-    Ok(())
+    let served = runtime.block_on(authtool_bff::serve(&config, interrupted()));
+    traces.finish();
+    Ok(served?)
 }
 
 fn check(path: &std::path::Path) -> Outcome {
@@ -95,11 +100,7 @@ fn check(path: &std::path::Path) -> Outcome {
 }
 
 fn keys() -> Outcome {
-    let key = || -> Result<String, Box<dyn std::error::Error>> {
-        let mut bytes = [0; 32];
-        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "the system's random source failed")?;
-        Ok(STANDARD.encode(bytes))
-    };
+    let key = || config::random_key().ok_or("the system's random source failed");
     say(
         &mut std::io::stdout(),
         &format!("{{\n  \"signingKey\": \"{}\",\n  \"encryptionKey\": \"{}\"\n}}", key()?, key()?),
@@ -112,30 +113,6 @@ fn say(out: &mut dyn std::io::Write, text: &str) {
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Ok(()) | Err(_) => {}
     }
-}
-
-/// JSON lines for machines, readable ones for a terminal; `AUTHTOOL_LOG` filters (as in `RUST_LOG`),
-/// `AUTHTOOL_LOG_FORMAT` is `json` or `pretty`.
-fn start_logging() -> Outcome {
-    let filter = match std::env::var("AUTHTOOL_LOG") {
-        Ok(directives) => EnvFilter::try_new(&directives).map_err(|error| {
-            format!("AUTHTOOL_LOG is not a log filter: {error} (try \"info\" or \"debug\")")
-        })?,
-        Err(_) => EnvFilter::new("info"),
-    };
-    let json = match std::env::var("AUTHTOOL_LOG_FORMAT").as_deref() {
-        Ok("json") => true,
-        Ok("pretty") => false,
-        Ok(other) => return Err(format!("AUTHTOOL_LOG_FORMAT is {other:?}; use json or pretty").into()),
-        Err(_) => !std::io::stderr().is_terminal(),
-    };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if json {
-        log.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
-    } else {
-        log.init();
-    }
-    Ok(())
 }
 
 /// Ctrl-C, or what an orchestrator sends.

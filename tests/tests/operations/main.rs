@@ -1,0 +1,6 @@
+//! What operators and developers do: trace, check, develop.
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod development;
+mod log;
+mod traces;
