@@ -321,6 +321,7 @@ fn provider_settings(config: &Config, issuer: &IssuerConfig) -> ProviderSettings
                     authentication: client.authentication.clone(),
                     id_token_algorithms: client.id_token_algorithms.clone(),
                     requests: client.requests,
+                    assumed_token_lifetime: client.assumed_token_lifetime.as_secs(),
                 };
                 (client.name.clone(), registered)
             })
@@ -405,11 +406,13 @@ fn client(client: &ClientConfig, issuers: &[IssuerConfig]) -> Client {
         policy: client.login_policy.clone(),
         extra: client.extra.clone(),
         id_token_issuer: client.id_token_issuer.clone(),
+        user_info: client.user_info.clone(),
         post_logout_redirect_uri: client.post_logout_redirect_uri.clone(),
         logout_token_expiry: if issuer.is_some_and(|it| it.allow_logout_tokens_without_exp) {
             LogoutTokenExpiry::Optional
         } else {
             LogoutTokenExpiry::Required
         },
+        end_session: client.end_session.clone(),
     }
 }

@@ -126,7 +126,7 @@ fn issuer_rows() -> Vec<Row> {
 /// The keys of a client, inline or in the list.
 fn client_rows() -> Vec<Row> {
     const TRUTH: &str = "both values are good";
-    let named: [(&str, &str, Value); 18] = [
+    let named: [(&str, &str, Value); 22] = [
         ("client.clientId", "client.clients[].clientId", missing_secrets()),
         (
             "client.redirect_uri",
@@ -150,6 +150,18 @@ fn client_rows() -> Vec<Row> {
             "client.postLogoutRedirectUri",
             "client.clients[].postLogoutRedirectUri",
             json!(["", "/bff/oidc/logout/callback", "https://ada:secret@app.example/"]),
+        ),
+        (
+            "client.endSessionParameters.*",
+            "client.clients[].endSessionParameters.*",
+            json!(["{refresh_token}", "x{state}", "{post_logout_redirect_uri}"]),
+        ),
+        ("client.userinfo", "client.clients[].userinfo", json!(["", "sometimes", "Always"])),
+        ("client.userinfoSubjectClaim", "client.clients[].userinfoSubjectClaim", json!(["", "id"])),
+        (
+            "client.accessTokenExpirationSecs",
+            "client.clients[].accessTokenExpirationSecs",
+            json!([0, 9_000_000_000_000_u64]),
         ),
         (
             "client.preferredTokenEndpointAuthMethod",

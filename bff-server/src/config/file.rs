@@ -94,6 +94,19 @@ sections! {
         /// Where the provider sends the browser after a logout, as registered; usually
         /// `https://…{apiPrefix}/oidc/logout/callback`. Default: not sent.
         pub(super) post_logout_redirect_uri: Option<String>,
+        /// The parameters of the provider's end-session endpoint, where they are not those of RP-Initiated Logout: each
+        /// `{client_id}`, `{id_token_hint}`, `{post_logout_redirect_uri}`, `{state}`, or text. Default: these four,
+        /// under their own names.
+        pub(super) end_session_parameters: Option<BTreeMap<String, String>>,
+        /// Whether a login also asks the userinfo endpoint: `never`, `whenMissing` (the ID token lacks one of
+        /// `session.userClaims`) or `always`. Without `openid` in the scope, it is what says who logs in. Default:
+        /// `never`.
+        pub(super) userinfo: Option<String>,
+        /// Without `openid` in the scope: the claim of the userinfo answer that identifies a user for good, such as
+        /// GitHub's `id`. Default: `sub`.
+        pub(super) userinfo_subject_claim: Option<String>,
+        /// Seconds that an access token lasts if neither the token answer nor the token itself says so. Default: 300.
+        pub(super) access_token_expiration_secs: Option<u64>,
         /// `client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `private_key_jwt` or `none`.
         /// Default: the first that fits the credentials and that the provider supports.
         pub(super) preferred_token_endpoint_auth_method: Option<String>,

@@ -37,7 +37,8 @@ use crate::{
         redis::RedisSettings,
     },
     domain::{
-        expected_issuer::ExpectedIssuer, login_options::LoginPolicy, metadata::Transport, session::Lifetimes,
+        end_session::EndSessionParameters, expected_issuer::ExpectedIssuer, login_options::LoginPolicy,
+        metadata::Transport, session::Lifetimes, user_info::UserInfoPolicy,
     },
     seal::{KeyList, SharedSecrets},
 };
@@ -117,6 +118,12 @@ pub struct ClientConfig {
     pub id_token_issuer: ExpectedIssuer,
     /// `postLogoutRedirectUri`.
     pub post_logout_redirect_uri: Option<Url>,
+    /// `endSessionParameters`.
+    pub end_session: EndSessionParameters,
+    /// `userinfo` and `userinfoSubjectClaim`.
+    pub user_info: UserInfoPolicy,
+    /// `accessTokenExpirationSecs`.
+    pub assumed_token_lifetime: Duration,
 }
 
 /// Sessions and their cookie.

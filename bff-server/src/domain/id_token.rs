@@ -23,7 +23,7 @@ pub const LEEWAY: Duration = Duration::from_mins(1);
 pub const MAX_AGE: Duration = Duration::from_mins(10);
 
 /// The longest subject identifier (OpenID Connect Core 1.0 §2).
-const MAX_SUBJECT: usize = 255;
+pub(super) const MAX_SUBJECT: usize = 255;
 
 /// The first rule that a token broke. The text names no value of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

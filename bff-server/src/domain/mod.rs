@@ -3,6 +3,7 @@
 
 pub mod authorization_request;
 pub mod credential;
+pub mod end_session;
 pub mod expected_issuer;
 pub mod id_token;
 pub mod login_flow;
@@ -18,3 +19,4 @@ pub mod session_index;
 pub mod time;
 pub mod token_response;
 pub mod user_claims;
+pub mod user_info;

@@ -9,7 +9,7 @@ use super::{
     credential::{AccessToken, IdToken, RefreshToken},
     id_token::Identity,
     time::UnixSeconds,
-    token_response::{ASSUMED_LIFETIME_SECS, TokenResponse, lenient_seconds},
+    token_response::{TokenResponse, lenient_seconds},
 };
 
 /// At most one refresh per session in this time, however short-lived the provider's tokens are.
@@ -254,7 +254,7 @@ fn access_token_expiry(tokens: &TokenResponse, now: UnixSeconds) -> UnixSeconds 
         .expires_in
         .filter(|seconds| *seconds > 0)
         .or_else(|| expiry_claim(&tokens.access_token).map(|exp| now.until(exp).as_secs()))
-        .unwrap_or(ASSUMED_LIFETIME_SECS);
+        .unwrap_or(tokens.assumed_lifetime);
     now.plus(Duration::from_secs(lifetime))
 }
 
@@ -278,6 +278,7 @@ fn refresh_token_lifetime(tokens: &TokenResponse, lifetimes: &Lifetimes) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::token_response::ASSUMED_LIFETIME_SECS;
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     use serde_json::json;
 
@@ -366,6 +367,17 @@ mod tests {
         let jwt = format!("e30.{payload}.x");
         assert_eq!(expires_in(&begin(json!({"expires_in": null, "access_token": jwt}))), 90);
         assert_eq!(begin(json!({"expires_in": u64::MAX})).live.access_expires_at, UnixSeconds::new(u64::MAX));
+    }
+
+    #[test]
+    fn sec_096_a_configured_lifetime_takes_the_place_of_the_assumption_alone() {
+        let expires_in = |changes: Value| {
+            let tokens = TokenResponse { assumed_lifetime: 500, ..tokens(changes) };
+            NOW.until(access_token_expiry(&tokens, NOW)).as_secs()
+        };
+        assert_eq!(expires_in(json!({"expires_in": null})), 500);
+        assert_eq!(expires_in(json!({"expires_in": 0})), 500);
+        assert_eq!(expires_in(json!({})), 60, "what the provider says comes first");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use super::credential::{AccessToken, IdToken, MalformedCredential, RefreshToken};
 
 /// The lifetime assumed for an access token whose answer states none, in seconds: short enough to be
-/// wrong on the safe side, long enough not to refresh all the time. A JWT's own `exp` comes first.
+/// wrong on the safe side, long enough not to refresh all the time. A JWT's own `exp` comes first, and a client may
+/// be configured otherwise (`accessTokenExpirationSecs`).
 pub const ASSUMED_LIFETIME_SECS: u64 = 300;
 
 /// Tokens, as the provider answered them.
@@ -19,6 +20,8 @@ pub struct TokenResponse {
     pub access_token: AccessToken,
     /// How long it lasts, in seconds; the provider may not have said.
     pub expires_in: Option<u64>,
+    /// How long it is assumed to last where nothing says so, in seconds.
+    pub assumed_lifetime: u64,
     /// A refresh token, if the provider issued one.
     pub refresh_token: Option<RefreshToken>,
     /// An ID token, if the provider issued one.
@@ -96,7 +99,15 @@ impl TokenResponse {
             }
             _ => None,
         };
-        Ok(Self { access_token, expires_in, refresh_token: None, id_token, scope, extra: body })
+        Ok(Self {
+            access_token,
+            expires_in,
+            assumed_lifetime: ASSUMED_LIFETIME_SECS,
+            refresh_token: None,
+            id_token,
+            scope,
+            extra: body,
+        })
     }
 }
 

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::domain::{
-    credential::{AuthorizationCode, IdToken, RefreshToken},
+    credential::{AccessToken, AuthorizationCode, IdToken, RefreshToken},
     id_token::SignedClaims,
     metadata::ProviderMetadata,
     token_response::TokenResponse,
@@ -92,6 +93,36 @@ pub enum TokenVerificationError {
     Unavailable(#[from] ProviderError),
 }
 
+/// A user's claims as `UserInfo` answered them.
+#[derive(Debug)]
+pub enum UserInfo {
+    /// As JSON: believed because of where it comes from.
+    Plain(Map<String, Value>),
+    /// As a JWT, whose signature has verified; its claims are still to be validated.
+    Signed(SignedClaims),
+}
+
+/// Why there are no claims of a user.
+#[derive(Debug, thiserror::Error)]
+pub enum UserInfoError {
+    /// The answer is wrong.
+    #[error("the userinfo answer is refused: {0}")]
+    Refused(String),
+    /// There is no answer.
+    #[error(transparent)]
+    Unavailable(#[from] ProviderError),
+}
+
+impl From<TokenVerificationError> for UserInfoError {
+    fn from(error: TokenVerificationError) -> Self {
+        match error {
+            TokenVerificationError::Refused(why) => Self::Refused(why),
+            TokenVerificationError::Unavailable(error) => Self::Unavailable(error),
+            unknown @ TokenVerificationError::UnknownKey => Self::Refused(unknown.to_string()),
+        }
+    }
+}
+
 /// Where a signed token comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenOrigin {
@@ -108,7 +139,7 @@ pub enum RevocableToken {
     /// With it, usually the whole grant.
     Refresh(RefreshToken),
     /// Where there is no refresh token.
-    Access(crate::domain::credential::AccessToken),
+    Access(AccessToken),
 }
 
 /// Whether logins at one issuer would work.
@@ -148,6 +179,13 @@ pub trait AuthorizationServer: Send + Sync {
         token: &IdToken,
         origin: TokenOrigin,
     ) -> Result<SignedClaims, TokenVerificationError>;
+
+    /// Asks for the claims of the user whose access token this is.
+    async fn user_info(
+        &self,
+        client: ClientName<'_>,
+        access_token: &AccessToken,
+    ) -> Result<UserInfo, UserInfoError>;
 
     /// Revokes a token, best effort and bounded in time (RFC 7009).
     async fn revoke(&self, client: ClientName<'_>, token: RevocableToken) -> Result<(), ProviderError>;

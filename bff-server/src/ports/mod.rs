@@ -9,7 +9,7 @@ mod session_store;
 
 pub use authorization_server::{
     AuthorizationServer, ClientName, Grant, GrantError, ProviderError, Readiness, RevocableToken,
-    TokenOrigin, TokenVerificationError,
+    TokenOrigin, TokenVerificationError, UserInfo, UserInfoError,
 };
 pub use clock::Clock;
 pub use entropy::{Entropy, EntropyFailure};

@@ -7,8 +7,8 @@ use url::Url;
 
 use crate::{
     domain::{
-        expected_issuer::ExpectedIssuer, login_options::LoginPolicy, logout_token::LogoutTokenExpiry,
-        session::Kept,
+        end_session::EndSessionParameters, expected_issuer::ExpectedIssuer, login_options::LoginPolicy,
+        logout_token::LogoutTokenExpiry, session::Kept, user_info::UserInfoPolicy,
     },
     ports::ProviderError,
 };
@@ -36,6 +36,10 @@ pub struct Client {
     pub post_logout_redirect_uri: Option<Url>,
     /// `allowLogoutTokensWithoutExp`.
     pub logout_token_expiry: LogoutTokenExpiry,
+    /// `userinfo` and `userinfoSubjectClaim`.
+    pub user_info: UserInfoPolicy,
+    /// `endSessionParameters`.
+    pub end_session: EndSessionParameters,
 }
 
 /// All of them.
@@ -104,7 +108,7 @@ impl Clients {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::UnixSeconds;
+    use crate::domain::{time::UnixSeconds, user_info::UserInfoUse};
 
     fn client(name: &str, client_id: &str, issuer: &str) -> Client {
         Client {
@@ -118,6 +122,8 @@ mod tests {
             policy: LoginPolicy::default(),
             post_logout_redirect_uri: None,
             logout_token_expiry: LogoutTokenExpiry::Required,
+            user_info: UserInfoPolicy { usage: UserInfoUse::Never, subject_claim: "sub".into() },
+            end_session: EndSessionParameters::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::{
@@ -13,7 +14,7 @@ use crate::{
     domain::{
         authorization_request::authorization_request,
         credential::AuthorizationCode,
-        id_token::Expected,
+        id_token::{Expected, Identity},
         login_flow::{self, FlowMismatch, FlowPurpose, FlowSecrets, LoginFlow},
         login_options::LoginOptions,
         parameters::{AuthorizationError, AuthorizationOutcome, AuthorizationResponse},
@@ -22,11 +23,10 @@ use crate::{
         session::{Login, Session},
         session_id::SessionKey,
         token_response::TokenResponse,
-        user_claims,
     },
     ports::{
         AuthorizationServer, Clock, Entropy, EntropyFailure, Grant, GrantError, Marker, ProviderError,
-        RevocableToken, SessionStore, StoreError, TokenOrigin, TokenVerificationError,
+        RevocableToken, SessionStore, StoreError, TokenOrigin, TokenVerificationError, UserInfoError,
     },
 };
 
@@ -108,6 +108,25 @@ impl From<StoreError> for FinishError {
 impl From<ProviderError> for FinishError {
     fn from(error: ProviderError) -> Self {
         Self::Trouble(error.into())
+    }
+}
+
+impl From<TokenVerificationError> for FinishError {
+    fn from(error: TokenVerificationError) -> Self {
+        match error {
+            TokenVerificationError::Unavailable(error) => error.into(),
+            TokenVerificationError::Refused(why) => Self::Tokens(why),
+            unknown @ TokenVerificationError::UnknownKey => Self::Tokens(unknown.to_string()),
+        }
+    }
+}
+
+impl From<UserInfoError> for FinishError {
+    fn from(error: UserInfoError) -> Self {
+        match error {
+            UserInfoError::Unavailable(error) => error.into(),
+            refused @ UserInfoError::Refused(_) => Self::Tokens(refused.to_string()),
+        }
     }
 }
 
@@ -302,56 +321,29 @@ impl Logins {
         flow: &LoginFlow,
         client: &Client,
         code: &AuthorizationCode,
-        tokens: TokenResponse,
+        mut tokens: TokenResponse,
     ) -> Result<Session, FinishError> {
         let now = self.clock.now();
-        let login = |identity, claims| Login {
-            identity,
-            issuer: &client.issuer,
-            client: &client.name,
-            nonce: flow.nonce(),
-            claims,
-        };
-        if !scope::contains_openid(&client.scope) {
-            let login = login(None, serde_json::Map::new());
-            return Ok(Session::begin(login, tokens, &self.sessions.lifetimes, now));
-        }
-        let outcome = match &tokens.id_token {
-            None => Err(FinishError::Tokens("there is no ID token, although `openid` was requested".into())),
-            Some(id_token) => {
-                match self.server.verify(&client.name, id_token, TokenOrigin::TokenEndpoint).await {
-                    Err(TokenVerificationError::Unavailable(error)) => Err(error.into()),
-                    Err(TokenVerificationError::Refused(why)) => Err(FinishError::Tokens(why)),
-                    Err(error @ TokenVerificationError::UnknownKey) => {
-                        Err(FinishError::Tokens(error.to_string()))
-                    }
-                    Ok(signed) => signed
-                        .validate(
-                            &Expected {
-                                issuer: &client.id_token_issuer,
-                                client_id: &client.client_id,
-                                nonce: &flow.nonce(),
-                                code,
-                                max_age: flow.demands.max_age_now(flow.created_at, now),
-                            },
-                            &tokens.access_token,
-                            now,
-                        )
-                        .map_err(|refusal| FinishError::Tokens(format!("the ID token is refused: {refusal}")))
-                        .and_then(|identity| {
-                            let acr = signed.claims.get("acr").and_then(serde_json::Value::as_str);
-                            if !flow.demands.are_met_by(acr) {
-                                return Err(FinishError::TooWeak);
-                            }
-                            let shown = user_claims::select(&signed.claims, &self.sessions.user_claims);
-                            Ok((identity, shown))
-                        }),
-                }
-            }
+        let outcome = if scope::contains_openid(&client.scope) {
+            self.user_of_id_token(flow, client, code, &tokens)
+                .await
+                .map(|(identity, claims)| (Some(identity), claims))
+        } else {
+            // One that was not asked for is not checked, and good for nothing.
+            tokens.id_token = None;
+            let user = self.sessions.user_without_id_token(client, &tokens.access_token).await;
+            user.map_err(FinishError::from)
         };
         match outcome {
             Ok((identity, claims)) => {
-                Ok(Session::begin(login(Some(identity), claims), tokens, &self.sessions.lifetimes, now))
+                let login = Login {
+                    identity,
+                    issuer: &client.issuer,
+                    client: &client.name,
+                    nonce: flow.nonce(),
+                    claims,
+                };
+                Ok(Session::begin(login, tokens, &self.sessions.lifetimes, now))
             }
             Err(error) => {
                 let token = match tokens.refresh_token {
@@ -362,5 +354,34 @@ impl Logins {
                 Err(error)
             }
         }
+    }
+
+    async fn user_of_id_token(
+        &self,
+        flow: &LoginFlow,
+        client: &Client,
+        code: &AuthorizationCode,
+        tokens: &TokenResponse,
+    ) -> Result<(Identity, Map<String, Value>), FinishError> {
+        let id_token = tokens.id_token.as_ref().ok_or_else(|| {
+            FinishError::Tokens("there is no ID token, although `openid` was requested".into())
+        })?;
+        let signed = self.server.verify(&client.name, id_token, TokenOrigin::TokenEndpoint).await?;
+        let now = self.clock.now();
+        let expected = Expected {
+            issuer: &client.id_token_issuer,
+            client_id: &client.client_id,
+            nonce: &flow.nonce(),
+            code,
+            max_age: flow.demands.max_age_now(flow.created_at, now),
+        };
+        let identity = signed
+            .validate(&expected, &tokens.access_token, now)
+            .map_err(|refusal| FinishError::Tokens(format!("the ID token is refused: {refusal}")))?;
+        if !flow.demands.are_met_by(signed.claims.get("acr").and_then(Value::as_str)) {
+            return Err(FinishError::TooWeak);
+        }
+        let claims = self.sessions.claims_of(client, &identity, &signed.claims, &tokens.access_token).await?;
+        Ok((identity, claims))
     }
 }

@@ -9,15 +9,15 @@ use url::Url;
 
 use super::sessions::{SessionError, Sessions};
 use crate::{
-    domain::{session::Session, session_id::SessionKey, time::UnixSeconds},
+    domain::{
+        credential::IdToken, end_session::EndSession, session::Session, session_id::SessionKey,
+        time::UnixSeconds,
+    },
     ports::Clock,
 };
 
 /// How long the way to the provider and back may take.
 pub const LIFETIME: Duration = Duration::from_mins(10);
-
-/// An `id_token_hint` longer than this stays at home: URLs have limits, and `client_id` says enough.
-const MAX_HINT_BYTES: usize = 4096;
 
 /// A logout on its way to the provider and back; sealed into a cookie.
 #[derive(Clone, Serialize, Deserialize)]
@@ -83,28 +83,24 @@ impl Logouts {
         // The session is gone already; a provider that cannot be reached does not change that.
         let Ok(client) = self.sessions.clients.of_session(&session.kept) else { return Ok(None) };
         let Ok(metadata) = self.sessions.server.metadata(&client.name).await else { return Ok(None) };
-        let Some(mut location) = metadata.end_session_endpoint.clone() else { return Ok(None) };
-        let back = client.post_logout_redirect_uri.as_ref();
-        let flow = match back {
-            Some(_) => Some(LogoutFlow {
+        let Some(endpoint) = &metadata.end_session_endpoint else { return Ok(None) };
+        let flow = if client.post_logout_redirect_uri.is_some() && client.end_session.carry_state() {
+            Some(LogoutFlow {
                 state: self.sessions.entropy.random_256()?,
                 return_to: return_to.as_str().to_owned(),
                 created_at: self.clock.now(),
-            }),
-            None => None,
+            })
+        } else {
+            None
         };
-        {
-            let mut query = location.query_pairs_mut();
-            query.append_pair("client_id", &client.client_id);
-            let hint = session.kept.id_token.as_ref().map(crate::domain::credential::IdToken::expose);
-            if let Some(hint) = hint.filter(|hint| hint.len() <= MAX_HINT_BYTES) {
-                query.append_pair("id_token_hint", hint);
-            }
-            if let (Some(back), Some(flow)) = (back, &flow) {
-                query.append_pair("post_logout_redirect_uri", back.as_str());
-                query.append_pair("state", &flow.state());
-            }
-        }
+        let state = flow.as_ref().map(LogoutFlow::state);
+        let known = EndSession {
+            client_id: &client.client_id,
+            id_token: session.kept.id_token.as_ref().map(IdToken::expose),
+            post_logout_redirect_uri: client.post_logout_redirect_uri.as_ref(),
+            state: state.as_deref(),
+        };
+        let location = client.end_session.url(endpoint, &known);
         Ok(Some(Ended { location, flow }))
     }
 

@@ -8,3 +8,4 @@ pub mod logout;
 mod refresh;
 pub mod sessions;
 pub mod tasks;
+mod user_info;

@@ -26,10 +26,10 @@ use super::{
 };
 use crate::{
     domain::{
+        scope,
         session::{Freshness, Session},
         session_id::SessionKey,
         token_response::TokenResponse,
-        user_claims,
     },
     ports::{
         Grant, GrantError, LeaseOwner, ProviderError, ReplaceOutcome, RevocableToken, StoreError,
@@ -296,6 +296,9 @@ impl Sessions {
         storing: &AtomicBool,
     ) -> Result<UsableToken, SessionError> {
         let mut claims = None;
+        if !scope::contains_openid(&client.scope) {
+            tokens.id_token = None;
+        }
         if let Some(id_token) = tokens.id_token.clone() {
             let verified = self.server.verify(&client.name, &id_token, TokenOrigin::TokenEndpoint).await;
             let validated = match (verified, session.identity()) {
@@ -310,7 +313,7 @@ impl Sessions {
                         &tokens.access_token,
                         now,
                     ) {
-                        Ok(_) => Ok(Some(user_claims::select(&signed.claims, &self.user_claims))),
+                        Ok(_) => Ok(Some(self.refreshed_claims(client, session, &signed.claims))),
                         Err(refusal) if refusal.is_contradiction() => Err(refusal.to_string()),
                         Err(refusal) => Ok(without_new_id_token(key, &mut tokens, &refusal)),
                     }

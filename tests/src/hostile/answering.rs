@@ -45,9 +45,7 @@ pub(super) async fn answer(state: &OpState, request: Request<Body>) -> Result<Re
         Endpoint::Push => push(state, &received),
         Endpoint::Authorization => authorize(state, &received),
         Endpoint::CodeExchange | Endpoint::Refresh => token(state, &received, &parts),
-        Endpoint::UserInfo => {
-            Draft::Json(StatusCode::OK, Value::Object(state.policy.lock().unwrap().user.clone()))
-        }
+        Endpoint::UserInfo => user_info(state, &received),
         Endpoint::EndSession => end_session(&received),
         Endpoint::Revocation => {
             state.grants.lock().unwrap().revoke(&received.form_value("token").unwrap_or_default());
@@ -207,6 +205,16 @@ fn token(state: &OpState, request: &Received, parts: &[Part]) -> Draft {
         body["refresh_token"] = json!(grants.issue_refresh_token(authorization));
     }
     Draft::Json(StatusCode::OK, body)
+}
+
+/// The claims of the user whose access token it is (OpenID Connect Core §5.3).
+fn user_info(state: &OpState, request: &Received) -> Draft {
+    let token = request.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let grants = state.grants.lock().unwrap();
+    match token.and_then(|value| grants.user_of(value.strip_prefix("Bearer ")?)) {
+        Some(user) => Draft::Json(StatusCode::OK, Value::Object(user)),
+        None => Draft::Json(StatusCode::UNAUTHORIZED, json!({"error": "invalid_token"})),
+    }
 }
 
 fn claims(issuer: &str, authorization: &Authorization, access_token: &str) -> Value {

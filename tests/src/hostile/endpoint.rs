@@ -32,6 +32,7 @@ impl Endpoint {
     pub(super) fn of(path: &str, form: &[(String, String)]) -> Self {
         match path {
             "/.well-known/openid-configuration" => Self::Discovery,
+            path if path.starts_with("/.well-known/oauth-authorization-server") => Self::Discovery,
             "/jwks" => Self::Jwks,
             "/par" => Self::Push,
             "/authorize" => Self::Authorization,

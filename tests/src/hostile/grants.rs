@@ -14,7 +14,7 @@ pub(super) struct Grants {
     sessions: HashMap<String, Authorization>,
     issued_codes: Vec<String>,
     access_tokens: Vec<String>,
-    subjects: HashMap<String, String>,
+    users: HashMap<String, Map<String, Value>>,
     refresh_tokens: Vec<String>,
     id_tokens: Vec<String>,
     spent: HashMap<String, String>,
@@ -75,8 +75,7 @@ impl Grants {
 
     pub(super) fn issue_access_token(&mut self, authorization: &Authorization) -> String {
         let token = canary("at");
-        let subject = authorization.user.get("sub").and_then(Value::as_str).unwrap_or_default();
-        self.subjects.insert(token.clone(), subject.to_owned());
+        self.users.insert(token.clone(), authorization.user.clone());
         self.access_tokens.push(token.clone());
         token
     }
@@ -101,7 +100,11 @@ impl Grants {
     }
 
     pub(super) fn subject_of(&self, access_token: &str) -> Option<String> {
-        self.subjects.get(access_token).cloned()
+        self.users.get(access_token)?.get("sub")?.as_str().map(str::to_owned)
+    }
+
+    pub(super) fn user_of(&self, access_token: &str) -> Option<Map<String, Value>> {
+        self.users.get(access_token).cloned()
     }
 
     pub(super) fn access_tokens(&self) -> &[String] {

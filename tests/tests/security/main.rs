@@ -30,3 +30,4 @@ mod session_and_token;
 mod session_ends;
 mod storage;
 mod token_exchange;
+mod userinfo;

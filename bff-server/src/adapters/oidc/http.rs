@@ -5,13 +5,14 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use reqwest::{Client, RequestBuilder, redirect::Policy};
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 use url::Url;
 
 use crate::{
+    domain::credential::AccessToken,
     ports::ProviderError,
     telemetry::{self, traces},
 };
@@ -70,6 +71,8 @@ pub(super) enum ExchangeKind {
     Refresh,
     /// An authorization request that is pushed.
     Push,
+    /// A user's claims.
+    UserInfo,
     /// Revocation.
     Revocation,
     /// Metadata or keys.
@@ -82,6 +85,7 @@ impl ExchangeKind {
             Self::Code => "code",
             Self::Refresh => "refresh",
             Self::Push => "push",
+            Self::UserInfo => "userinfo",
             Self::Revocation => "revocation",
             Self::Fetch => "fetch",
         }
@@ -120,13 +124,31 @@ impl BackChannel {
         self.exchange(ExchangeKind::Fetch, request, max_bytes).await
     }
 
+    /// `GET` with an access token.
+    pub(super) async fn get_as(
+        &self,
+        url: &Url,
+        token: &AccessToken,
+        max_bytes: usize,
+    ) -> Result<Answer, ProviderError> {
+        let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.expose()))
+            .map_err(|_| ProviderError::new("the access token does not fit into a header"))?;
+        authorization.set_sensitive(true);
+        let request = self
+            .client
+            .get(url.clone())
+            .header(header::ACCEPT, "application/json, application/jwt")
+            .header(header::AUTHORIZATION, authorization);
+        self.exchange(ExchangeKind::UserInfo, request, max_bytes).await
+    }
+
     /// `POST` of a form.
     pub(super) async fn post_form(
         &self,
         kind: ExchangeKind,
         url: &Url,
         form: String,
-        authorization: Option<http::HeaderValue>,
+        authorization: Option<HeaderValue>,
         max_bytes: usize,
     ) -> Result<Answer, ProviderError> {
         let mut request = self
@@ -166,7 +188,7 @@ impl BackChannel {
         max_bytes: usize,
     ) -> Result<Answer, ProviderError> {
         let permits = match kind {
-            ExchangeKind::Code => &self.codes,
+            ExchangeKind::Code | ExchangeKind::UserInfo => &self.codes,
             ExchangeKind::Refresh => &self.refreshes,
             ExchangeKind::Push => &self.pushes,
             ExchangeKind::Revocation | ExchangeKind::Fetch => &self.others,

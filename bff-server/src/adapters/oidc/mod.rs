@@ -11,6 +11,7 @@
 //! | `client_authentication` | how a client proves who it is |
 //! | `signing_key` | our private keys, and what they sign |
 //! | `token_endpoint` | grants in, tokens out |
+//! | `userinfo` | claims that the ID token lacks, or stands for |
 
 mod authorization_endpoint;
 mod client_authentication;
@@ -21,6 +22,7 @@ mod jws;
 mod providers;
 mod signing_key;
 mod token_endpoint;
+mod userinfo;
 
 use std::{
     collections::HashMap,
@@ -42,14 +44,14 @@ pub use signing_key::{SigningAlgorithm, SigningKey, SigningKeyError};
 use self::{http::BackChannel, jwks::KeyCache};
 use crate::{
     domain::{
-        credential::IdToken,
+        credential::{AccessToken, IdToken},
         id_token::SignedClaims,
         metadata::{ProviderMetadata, Transport},
         token_response::TokenResponse,
     },
     ports::{
         AuthorizationServer, ClientName, Clock, Entropy, Grant, GrantError, ProviderError, Readiness,
-        RevocableToken, TokenOrigin, TokenVerificationError,
+        RevocableToken, TokenOrigin, TokenVerificationError, UserInfo, UserInfoError,
     },
 };
 
@@ -89,6 +91,8 @@ pub struct RegisteredClient {
     pub id_token_algorithms: Vec<Algorithm>,
     /// How its authorization requests travel.
     pub requests: RequestStyle,
+    /// How long its access tokens last where nothing says so, in seconds.
+    pub assumed_token_lifetime: u64,
 }
 
 /// An authorization server reached over HTTP.
@@ -158,7 +162,9 @@ impl AuthorizationServer for OidcProvider {
 
     async fn redeem(&self, client: ClientName<'_>, grant: Grant<'_>) -> Result<TokenResponse, GrantError> {
         let metadata = self.known_metadata()?;
-        token_endpoint::redeem(self, &metadata, client, &grant).await
+        let tokens = token_endpoint::redeem(self, &metadata, client, &grant).await?;
+        let assumed_lifetime = self.client(client)?.assumed_token_lifetime;
+        Ok(TokenResponse { assumed_lifetime, ..tokens })
     }
 
     async fn verify(
@@ -184,6 +190,15 @@ impl AuthorizationServer for OidcProvider {
             metadata.jwks_uri.as_ref().ok_or_else(|| ProviderError::new("its metadata has no jwks_uri"))?;
         let key = self.keys.find(&header, origin, jwks_uri, &self.http).await?;
         jws::verify(token, &header, &key)
+    }
+
+    async fn user_info(
+        &self,
+        client: ClientName<'_>,
+        access_token: &AccessToken,
+    ) -> Result<UserInfo, UserInfoError> {
+        let metadata = self.known_metadata()?;
+        userinfo::fetch(self, &metadata, client, access_token).await
     }
 
     async fn revoke(&self, client: ClientName<'_>, token: RevocableToken) -> Result<(), ProviderError> {

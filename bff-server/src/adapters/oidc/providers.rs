@@ -9,12 +9,14 @@ use url::Url;
 use super::OidcProvider;
 use crate::{
     domain::{
-        credential::IdToken, id_token::SignedClaims, metadata::ProviderMetadata,
+        credential::{AccessToken, IdToken},
+        id_token::SignedClaims,
+        metadata::ProviderMetadata,
         token_response::TokenResponse,
     },
     ports::{
         AuthorizationServer, ClientName, Grant, GrantError, ProviderError, Readiness, RevocableToken,
-        TokenOrigin, TokenVerificationError,
+        TokenOrigin, TokenVerificationError, UserInfo, UserInfoError,
     },
 };
 
@@ -77,6 +79,14 @@ impl AuthorizationServer for OidcProviders {
         origin: TokenOrigin,
     ) -> Result<SignedClaims, TokenVerificationError> {
         self.of(client)?.verify(client, token, origin).await
+    }
+
+    async fn user_info(
+        &self,
+        client: ClientName<'_>,
+        access_token: &AccessToken,
+    ) -> Result<UserInfo, UserInfoError> {
+        self.of(client)?.user_info(client, access_token).await
     }
 
     async fn revoke(&self, client: ClientName<'_>, token: RevocableToken) -> Result<(), ProviderError> {

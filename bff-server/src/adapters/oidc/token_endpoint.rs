@@ -15,7 +15,7 @@ use crate::{
 const MAX_TOKEN_ANSWER_BYTES: usize = 256 * 1024;
 const MAX_REVOCATION_ANSWER_BYTES: usize = 16 * 1024;
 
-/// The error codes of RFC 6749 §5.2 that are printed; others are only counted as "another error".
+/// The error codes of RFC 6749 §5.2 that are printed, and GitHub's; others are only counted as "another error".
 const KNOWN_ERRORS: &[&str] = &[
     "invalid_request",
     "invalid_client",
@@ -28,6 +28,10 @@ const KNOWN_ERRORS: &[&str] = &[
     "invalid_request_uri",
     "invalid_dpop_proof",
     "use_dpop_nonce",
+    "bad_verification_code",
+    "bad_refresh_token",
+    "incorrect_client_credentials",
+    "redirect_uri_mismatch",
     "temporarily_unavailable",
     "server_error",
 ];
@@ -68,10 +72,17 @@ pub(super) async fn redeem(
         .http
         .post_form(kind, &metadata.token_endpoint, form.body, form.authorization, MAX_TOKEN_ANSWER_BYTES)
         .await?;
-    if answer.status == StatusCode::OK {
-        return Ok(TokenResponse::parse(&answer.body)?);
+    if answer.status != StatusCode::OK {
+        return Err(refusal(&answer));
     }
-    Err(refusal(&answer))
+    match TokenResponse::parse(&answer.body) {
+        Ok(tokens) => Ok(tokens),
+        // Nothing is lost with it: there is no token in it at all.
+        Err(unusable) if unusable.refresh_token.is_none() => {
+            Err(refusal_with_status_ok(&answer).unwrap_or(GrantError::Unusable(unusable)))
+        }
+        Err(unusable) => Err(unusable.into()),
+    }
 }
 
 /// Only `invalid_grant`, said in the form that RFC 6749 §5.2 gives it, is about the grant. A proxy's error
@@ -98,6 +109,15 @@ pub(super) fn known_error(answer: &Answer) -> Option<&'static str> {
     let body: Value = serde_json::from_slice(&answer.body).ok()?;
     let error = body.get("error")?.as_str()?;
     KNOWN_ERRORS.iter().find(|known| **known == error).copied()
+}
+
+/// GitHub answers errors with status 200, by codes of its own.
+fn refusal_with_status_ok(answer: &Answer) -> Option<GrantError> {
+    let body: Value = answer.is_json().then(|| serde_json::from_slice(&answer.body).ok()).flatten()?;
+    match body.get("error")?.as_str()? {
+        "bad_verification_code" | "bad_refresh_token" => Some(GrantError::Invalid),
+        _ => Some(refusal(answer)),
+    }
 }
 
 pub(super) async fn revoke(

@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
     Notes, issuer, requests,
-    values::{text_secret, web_url},
+    values::{lifetime, text_secret, web_url},
 };
 use crate::{
     adapters::oidc::{
@@ -18,7 +19,13 @@ use crate::{
         ClientConfig, IssuerConfig, ProviderConfig,
         file::{ClientEntry, ClientSection, CredentialsSection},
     },
-    domain::{authorization_request::PROTOCOL_PARAMETERS, scope, token_response::lenient_seconds},
+    domain::{
+        authorization_request::PROTOCOL_PARAMETERS,
+        end_session::{EndSessionParameters, EndSessionValue},
+        scope,
+        token_response::{ASSUMED_LIFETIME_SECS, lenient_seconds},
+        user_info::{UserInfoPolicy, UserInfoUse},
+    },
 };
 
 /// What `/login?client=…` can carry.
@@ -43,7 +50,6 @@ pub(super) fn provider(mut section: ClientSection, notes: &mut Notes) -> Provide
             several(list, &inline, &mut provider, notes);
         }
     }
-    refuse_keyless(&provider, notes);
     provider
 }
 
@@ -129,8 +135,14 @@ fn refuse_inline(inline: &ClientEntry, notes: &mut Notes) {
             "move the inline client's settings into an entry of `clients`",
         );
     }
-    for (name, set) in [("name", inline.name.is_some()), ("allowedTenants", inline.allowed_tenants.is_some())]
-    {
+    for (name, set) in [
+        ("name", inline.name.is_some()),
+        ("allowedTenants", inline.allowed_tenants.is_some()),
+        ("endSessionParameters", inline.end_session_parameters.is_some()),
+        ("userinfo", inline.userinfo.is_some()),
+        ("userinfoSubjectClaim", inline.userinfo_subject_claim.is_some()),
+        ("accessTokenExpirationSecs", inline.access_token_expiration_secs.is_some()),
+    ] {
         if set {
             notes.problem(
                 &format!("client.{name}"),
@@ -141,18 +153,34 @@ fn refuse_inline(inline: &ClientEntry, notes: &mut Notes) {
     }
 }
 
-/// ID tokens that nothing could verify.
-fn refuse_keyless(provider: &ProviderConfig, notes: &mut Notes) {
-    for client in &provider.clients {
-        let issuer = provider.issuers.iter().find(|it| it.issuer == client.issuer);
-        let without_keys = issuer.is_some_and(|it| {
-            it.metadata == MetadataSource::Configuration && !it.endpoints.contains_key("jwks_uri")
-        });
-        if scope::contains_openid(&client.scope) && without_keys && !notes.has("client.endpoints.jwks") {
-            notes.missing(
-                "client.endpoints.jwks",
-                "give the URL of the provider's keys, with which ID tokens are checked; or ask for no `openid`",
-            );
+/// What a client needs of an authorization server about which nothing more can be learned.
+fn refuse_incomplete(
+    key: &str,
+    issuer: &IssuerConfig,
+    openid: bool,
+    user_info: &UserInfoPolicy,
+    notes: &mut Notes,
+) {
+    if issuer.metadata != MetadataSource::Configuration {
+        return;
+    }
+    for (name, member, needed, fix) in [
+        (
+            "jwks",
+            "jwks_uri",
+            openid,
+            "give the URL of the provider's keys, with which ID tokens are checked; or ask for no `openid`",
+        ),
+        (
+            "userinfo",
+            "userinfo_endpoint",
+            user_info.usage != UserInfoUse::Never,
+            "give the URL that answers a user's claims, or set userinfo to never",
+        ),
+    ] {
+        let key = format!("{key}.endpoints.{name}");
+        if needed && !issuer.endpoints.contains_key(member) && !notes.has(&key) {
+            notes.missing(&key, fix);
         }
     }
 }
@@ -176,6 +204,10 @@ fn inline(section: ClientSection) -> ClientEntry {
         id_token_validation_issuer: section.id_token_validation_issuer,
         allowed_tenants: section.allowed_tenants,
         post_logout_redirect_uri: section.post_logout_redirect_uri,
+        end_session_parameters: section.end_session_parameters,
+        userinfo: section.userinfo,
+        userinfo_subject_claim: section.userinfo_subject_claim,
+        access_token_expiration_secs: section.access_token_expiration_secs,
         preferred_token_endpoint_auth_method: section.preferred_token_endpoint_auth_method,
         preferred_token_endpoint_signing_algorithm: section.preferred_token_endpoint_signing_algorithm,
         login_parameters: section.login_parameters,
@@ -241,6 +273,22 @@ fn id_token_algorithms(key: &str, entry: &ClientEntry, notes: &mut Notes) -> IdT
     algorithms
 }
 
+fn redirect_uri(key: &str, text: Option<&str>, notes: &mut Notes) -> Option<Url> {
+    let Some(text) = text else {
+        notes.missing(
+            key,
+            "give this server's public callback, such as https://app.example.com/bff/oauth/callback, and \
+             register the same URL at the provider",
+        );
+        return None;
+    };
+    let url = web_url(key, text, notes)?;
+    if url.fragment().is_some() {
+        notes.problem(key, "it has a fragment", "remove the # and what follows (RFC 6749 §3.1.2)");
+    }
+    Some(url)
+}
+
 fn client(
     key: &str,
     entry: ClientEntry,
@@ -257,23 +305,7 @@ fn client(
         notes.missing(&at("clientId"), "give the client id that the provider registered");
         None
     };
-    let redirect_uri = if let Some(text) = entry.redirect_uri.as_deref() {
-        web_url(&at("redirect_uri"), text, notes)
-    } else {
-        notes.missing(
-            &at("redirect_uri"),
-            "give this server's public callback, such as https://app.example.com/bff/oauth/callback, and \
-             register the same URL at the provider",
-        );
-        None
-    };
-    if redirect_uri.as_ref().is_some_and(|it| it.fragment().is_some()) {
-        notes.problem(
-            &at("redirect_uri"),
-            "it has a fragment",
-            "remove the # and what follows (RFC 6749 §3.1.2)",
-        );
-    }
+    let redirect_uri = redirect_uri(&at("redirect_uri"), entry.redirect_uri.as_deref(), notes);
     let authentication = authentication(
         key,
         entry.credentials,
@@ -322,6 +354,22 @@ fn client(
         .post_logout_redirect_uri
         .as_deref()
         .and_then(|text| web_url(&at("postLogoutRedirectUri"), text, notes));
+    let end_session = end_session(
+        &at("endSessionParameters"),
+        entry.end_session_parameters.as_ref(),
+        entry.post_logout_redirect_uri.is_some(),
+        notes,
+    );
+    let openid = scope::contains_openid(&scope);
+    let user_info = user_info(key, entry.userinfo.as_deref(), entry.userinfo_subject_claim, openid, notes);
+    let issuer_key = if entry.issuer.is_some() { key } else { "client" };
+    refuse_incomplete(issuer_key, issuer, openid, &user_info, notes);
+    let assumed_token_lifetime = lifetime(
+        &at("accessTokenExpirationSecs"),
+        entry.access_token_expiration_secs,
+        ASSUMED_LIFETIME_SECS,
+        notes,
+    );
     let client_id = client_id?;
     Some(ClientConfig {
         name: name(key, entry.name.as_deref(), &client_id, notes),
@@ -336,6 +384,9 @@ fn client(
         id_token_algorithms: algorithms.list.clone(),
         id_token_issuer,
         post_logout_redirect_uri,
+        end_session,
+        user_info,
+        assumed_token_lifetime,
     })
 }
 
@@ -445,6 +496,72 @@ fn authentication(
     }
     let secret_algorithm = symmetric.unwrap_or(Algorithm::HS256);
     Some(ClientAuthentication { credentials, preferred, secret_algorithm })
+}
+
+fn end_session(
+    key: &str,
+    parameters: Option<&BTreeMap<String, String>>,
+    comes_back: bool,
+    notes: &mut Notes,
+) -> EndSessionParameters {
+    let Some(parameters) = parameters else { return EndSessionParameters::default() };
+    let mut values = Vec::new();
+    for (name, text) in parameters {
+        let at = format!("{key}.{name}");
+        match EndSessionValue::parse(text) {
+            None => notes.problem(
+                &at,
+                "it has a placeholder that there is none of, or text beside one",
+                "use {client_id}, {id_token_hint}, {post_logout_redirect_uri} or {state} alone, or plain text",
+            ),
+            Some(EndSessionValue::PostLogoutRedirectUri) if !comes_back => notes.problem(
+                &at,
+                "there is no postLogoutRedirectUri to put in",
+                "set postLogoutRedirectUri beside it",
+            ),
+            Some(value) => values.push((name.clone(), value)),
+        }
+    }
+    EndSessionParameters(values)
+}
+
+fn user_info(
+    key: &str,
+    usage: Option<&str>,
+    subject_claim: Option<String>,
+    openid: bool,
+    notes: &mut Notes,
+) -> UserInfoPolicy {
+    let usage = match usage {
+        None | Some("never") => UserInfoUse::Never,
+        Some("whenMissing") => UserInfoUse::WhenMissing,
+        Some("always") => UserInfoUse::Always,
+        Some(other) => {
+            let problem = format!("{other:?} does not say when");
+            notes.problem(&format!("{key}.userinfo"), problem, "use never, whenMissing or always");
+            UserInfoUse::Never
+        }
+    };
+    let claim_key = format!("{key}.userinfoSubjectClaim");
+    match &subject_claim {
+        Some(claim) if claim.is_empty() => notes.problem(
+            &claim_key,
+            "it is empty",
+            "name the claim that identifies a user for good, such as id",
+        ),
+        Some(_) if openid => notes.problem(
+            &claim_key,
+            "with `openid` in the scope, the ID token's `sub` identifies the user",
+            "remove it",
+        ),
+        Some(_) if usage == UserInfoUse::Never => notes.problem(
+            &claim_key,
+            "nobody asks the userinfo endpoint",
+            "set userinfo to always, or remove it",
+        ),
+        _ => {}
+    }
+    UserInfoPolicy { usage, subject_claim: subject_claim.unwrap_or_else(|| "sub".to_owned()) }
 }
 
 fn extra_parameters(key: &str, extra: BTreeMap<String, Value>, notes: &mut Notes) -> Vec<(String, String)> {

@@ -10,7 +10,8 @@ use super::*;
 use crate::{
     adapters::{SystemEntropy, embedded::EmbeddedStore},
     domain::{
-        credential::{IdToken, RefreshToken},
+        credential::{AccessToken, IdToken, RefreshToken},
+        end_session::EndSessionParameters,
         expected_issuer::ExpectedIssuer,
         id_token::{Identity, SignedClaims},
         login_options::LoginPolicy,
@@ -19,10 +20,11 @@ use crate::{
         session::{Lifetimes, Login},
         session_id::{CookieKey, SessionCookie},
         session_index::{IndexName, Member, SessionIndexes},
+        user_info::{UserInfoPolicy, UserInfoUse},
     },
     ports::{
-        AuthorizationServer, Clock as _, Marker, Readiness, SessionStore, StoreError, StoredRecord,
-        contract_tests::ManualClock,
+        AuthorizationServer, Clock as _, Marker, Readiness, SessionStore, StoreError, StoredRecord, UserInfo,
+        UserInfoError, contract_tests::ManualClock,
     },
     seal::{KeyList, KeyMaterial, RecordCodec, Sealer},
     service::{clients::Clients, sessions::SessionsParts, tasks::Tasks},
@@ -34,12 +36,14 @@ fn clients() -> Arc<Clients> {
         client_id: "app".into(),
         issuer: "https://op.example".into(),
         redirect_uri: "https://app.example/oauth/callback".into(),
-        scope: String::new(),
+        scope: "openid".into(),
         extra: Vec::new(),
         id_token_issuer: ExpectedIssuer::Exactly("https://op.example".into()),
         policy: LoginPolicy::default(),
         post_logout_redirect_uri: None,
         logout_token_expiry: LogoutTokenExpiry::Required,
+        user_info: UserInfoPolicy { usage: UserInfoUse::Never, subject_claim: "sub".into() },
+        end_session: EndSessionParameters::default(),
     };
     Arc::new(Clients::new(vec![client], 0))
 }
@@ -113,6 +117,10 @@ impl AuthorizationServer for FakeServer {
         _: TokenOrigin,
     ) -> Result<SignedClaims, TokenVerificationError> {
         Err(TokenVerificationError::UnknownKey)
+    }
+
+    async fn user_info(&self, _: &str, _: &AccessToken) -> Result<UserInfo, UserInfoError> {
+        Err(ProviderError::new("not asked for in these tests").into())
     }
 
     async fn revoke(&self, _: &str, token: RevocableToken) -> Result<(), ProviderError> {

@@ -110,6 +110,10 @@ fn two_endpoints_are_enough_to_fetch_no_metadata() {
     keyless.as_object_mut().unwrap().remove("jwks");
     refused(inline(json!({"endpoints": keyless})), "client.endpoints.jwks");
     assert!(inline(json!({"endpoints": keyless, "scope": "read:user"})).is_ok());
+    let asking = json!({"endpoints": keyless, "scope": "read:user", "userinfo": "always"});
+    refused(inline(asking), "client.endpoints.userinfo");
+    let own = client(json!({"issuer": "https://b.example", "endpoints": keyless}));
+    refused(several(json!({}), json!([own])), "client.clients[0].endpoints.jwks");
     let one = inline(json!({"endpoints": {"endSession": "https://op.example/logout"}})).unwrap();
     assert_eq!(places_of(&one).len(), 1, "the rest is still fetched");
 }

@@ -1,0 +1,63 @@
+//! `UserInfo` (OpenID Connect Core 1.0 §5.3), and what answers a user's claims where there is no OpenID Connect.
+
+use http::{StatusCode, header};
+
+use super::{OidcProvider, http::Answer};
+use crate::{
+    domain::{
+        credential::{AccessToken, IdToken},
+        metadata::ProviderMetadata,
+    },
+    ports::{AuthorizationServer as _, ClientName, ProviderError, TokenOrigin, UserInfo, UserInfoError},
+};
+
+const MAX_USERINFO_BYTES: usize = 256 * 1024;
+
+pub(super) async fn fetch(
+    provider: &OidcProvider,
+    metadata: &ProviderMetadata,
+    client: ClientName<'_>,
+    access_token: &AccessToken,
+) -> Result<UserInfo, UserInfoError> {
+    let endpoint = metadata.userinfo_endpoint.as_ref().ok_or_else(|| {
+        ProviderError::new("its metadata has no userinfo_endpoint; give it in client.endpoints.userinfo")
+    })?;
+    let answer = provider.http.get_as(endpoint, access_token, MAX_USERINFO_BYTES).await?;
+    match answer.status {
+        StatusCode::OK => {}
+        // RFC 6750 §3.1: about the token, which is as fresh as it can be.
+        status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+            return Err(UserInfoError::Refused(format!("it answered {status} to a fresh access token")));
+        }
+        status => {
+            return Err(ProviderError::retry_after(
+                format!("its userinfo endpoint answered {status}"),
+                answer.retry_after(),
+            )
+            .into());
+        }
+    }
+    if answer.is_json() {
+        return match serde_json::from_slice(&answer.body) {
+            Ok(claims) => Ok(UserInfo::Plain(claims)),
+            Err(_) => Err(UserInfoError::Refused("it is not a JSON object".into())),
+        };
+    }
+    if !is_jwt(&answer) {
+        return Err(UserInfoError::Refused("its content type is neither JSON nor application/jwt".into()));
+    }
+    let token =
+        std::str::from_utf8(&answer.body).ok().and_then(|text| IdToken::parse(text.trim()).ok()).ok_or_else(
+            || UserInfoError::Refused("it is not a signed JWT (encrypted ones are not supported)".into()),
+        )?;
+    let signed = provider.verify(client, &token, TokenOrigin::TokenEndpoint).await?;
+    Ok(UserInfo::Signed(signed))
+}
+
+fn is_jwt(answer: &Answer) -> bool {
+    answer
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok()?.split(';').next().map(str::trim))
+        .is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/jwt"))
+}

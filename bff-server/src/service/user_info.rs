@@ -1,0 +1,84 @@
+//! Who has logged in, and with which claims, as far as `UserInfo` has a say in it.
+
+use serde_json::{Map, Value};
+
+use super::{clients::Client, sessions::Sessions};
+use crate::{
+    domain::{
+        credential::AccessToken,
+        id_token::Identity,
+        session::Session,
+        user_claims,
+        user_info::{self, UserInfoUse},
+    },
+    ports::{UserInfo, UserInfoError},
+};
+
+/// The selected claims of a user.
+type Claims = Map<String, Value>;
+
+impl Sessions {
+    /// The claims of a user whose ID token has passed every check, completed where the client wants that.
+    pub(super) async fn claims_of(
+        &self,
+        client: &Client,
+        identity: &Identity,
+        id_token: &Claims,
+        access_token: &AccessToken,
+    ) -> Result<Claims, UserInfoError> {
+        let of_id_token = user_claims::select(id_token, &self.user_claims);
+        let ask = match client.user_info.usage {
+            UserInfoUse::Never => false,
+            UserInfoUse::WhenMissing => of_id_token.len() < self.user_claims.len(),
+            UserInfoUse::Always => true,
+        };
+        if !ask {
+            return Ok(of_id_token);
+        }
+        let claims = self.ask(client, access_token).await?;
+        user_info::check_subject(&claims, &identity.subject)
+            .map_err(|refusal| UserInfoError::Refused(refusal.to_string()))?;
+        Ok(user_info::joined(user_claims::select(&claims, &self.user_claims), of_id_token))
+    }
+
+    /// Who has logged in where no ID token says so. Without `UserInfo`, nobody knows.
+    pub(super) async fn user_without_id_token(
+        &self,
+        client: &Client,
+        access_token: &AccessToken,
+    ) -> Result<(Option<Identity>, Claims), UserInfoError> {
+        if client.user_info.usage == UserInfoUse::Never {
+            return Ok((None, Claims::new()));
+        }
+        let mut claims = self.ask(client, access_token).await?;
+        let subject = user_info::subject(&claims, &client.user_info.subject_claim)
+            .map_err(|refusal| UserInfoError::Refused(refusal.to_string()))?;
+        // The app may ask for `sub` whatever the provider calls it.
+        claims.insert("sub".to_owned(), subject.as_str().into());
+        let identity =
+            Identity { issuer: client.issuer.clone(), subject, provider_session: None, auth_time: None };
+        Ok((Some(identity), user_claims::select(&claims, &self.user_claims)))
+    }
+
+    /// The claims of a session after a refresh that brought a new ID token: what `UserInfo` said at the login is
+    /// not forgotten over it.
+    pub(super) fn refreshed_claims(&self, client: &Client, session: &Session, id_token: &Claims) -> Claims {
+        let of_id_token = user_claims::select(id_token, &self.user_claims);
+        match client.user_info.usage {
+            UserInfoUse::Never => of_id_token,
+            UserInfoUse::WhenMissing | UserInfoUse::Always => {
+                let known = serde_json::from_str(&session.live.claims_json).unwrap_or_default();
+                user_info::joined(known, of_id_token)
+            }
+        }
+    }
+
+    async fn ask(&self, client: &Client, access_token: &AccessToken) -> Result<Claims, UserInfoError> {
+        match self.server.user_info(&client.name, access_token).await? {
+            UserInfo::Plain(claims) => Ok(claims),
+            UserInfo::Signed(signed) => signed
+                .validate_user_info(&client.id_token_issuer, &client.client_id, self.clock.now())
+                .map_err(|refusal| UserInfoError::Refused(refusal.to_string())),
+        }
+    }
+}
