@@ -17,6 +17,19 @@ const core = join(npm, 'src/core');
 const dist = join(npm, 'dist');
 const bindgenOut = join(target, 'npm');
 
+/** What can be imported, by the name of its file in dist/. The first is the core; the others import it. */
+const ENTRIES = {
+  index: 'index.ts',
+  react: 'react/index.ts',
+  vue: 'vue/index.ts',
+  svelte: 'svelte/index.ts',
+  solid: 'solid/index.ts',
+  testing: 'testing/index.ts',
+};
+
+/** The app's own. */
+const PEERS = ['react', 'vue', 'svelte', 'svelte/store', 'solid-js'];
+
 // Named one by one: with all features, binaryen writes an import encoding that browsers refuse.
 const WASM_FEATURES = [
   'bulk-memory',
@@ -192,10 +205,11 @@ export function setExports(exports: WebAssembly.Exports): void;
 /**
  * esbuild would escape some of the bytes, so the string is put in after it: the bundle imports a placeholder.
  */
-async function bundle(format, outfile, { literal }) {
+async function bundle(entry, format, extension, { literal }) {
   const PLACEHOLDER = '@@authtool-core@@';
+  const core = entry === 'index';
   const result = await build({
-    entryPoints: [join(npm, 'src/index.ts')],
+    entryPoints: [join(npm, 'src', ENTRIES[entry])],
     bundle: true,
     format,
     target: 'es2022',
@@ -203,17 +217,20 @@ async function bundle(format, outfile, { literal }) {
     charset: 'utf8',
     minify: true,
     write: false,
+    external: PEERS,
     plugins: [{
-      name: 'bytes',
-      setup({ onLoad }) {
+      name: 'core',
+      setup({ onLoad, onResolve }) {
         onLoad({ filter: /[\\/]core[\\/]bytes\.js$/ }, () => ({ contents: `export default ${JSON.stringify(PLACEHOLDER)};` }));
+        // One copy of it, whatever else is imported.
+        if (!core) onResolve({ filter: /^\.\.\/index\.js$/ }, () => ({ path: `./index.${extension}`, external: true }));
       },
     }],
   });
   const text = result.outputFiles[0].text;
   const parts = text.split(JSON.stringify(PLACEHOLDER));
-  if (parts.length !== 2) fail(`the placeholder for the bytes stands ${parts.length - 1} times in the bundle`);
-  writeFileSync(outfile, parts.join(literal));
+  if (parts.length !== (core ? 2 : 1)) fail(`the placeholder for the bytes stands ${parts.length - 1} times in ${entry}`);
+  writeFileSync(join(dist, `${entry}.${extension}`), parts.join(literal));
 }
 
 /** Declarations for `import`, and the same for `require`. */
@@ -221,10 +238,10 @@ function writeTypes() {
   run(process.execPath, [join(npm, 'node_modules/typescript/bin/tsc'), '--declaration', '--emitDeclarationOnly'], { cwd: npm, stdio: 'inherit' });
   // What no public declaration refers to is no part of the package.
   rmSync(join(dist, 'core'), { recursive: true, force: true });
-  for (const name of ['address', 'browser', 'fetch', 'server', 'instantiate']) rmSync(join(dist, `${name}.d.ts`));
-  for (const file of readdirSync(dist).filter((name) => name.endsWith('.d.ts'))) {
+  for (const name of ['address', 'browser', 'fetch', 'server', 'instantiate', 'require-login']) rmSync(join(dist, `${name}.d.ts`));
+  for (const file of readdirSync(dist, { recursive: true }).filter((name) => name.endsWith('.d.ts'))) {
     const text = readFileSync(join(dist, file), 'utf8');
-    const forRequire = text.replace(/(from '\.\/[\w-]+)\.js'/g, "$1.cjs'");
+    const forRequire = text.replace(/(from '\.{1,2}\/[\w/-]+)\.js'/g, "$1.cjs'");
     writeFileSync(join(dist, file.replace(/\.d\.ts$/, '.d.cts')), forRequire);
   }
 }
@@ -232,7 +249,9 @@ function writeTypes() {
 const made = writeCore();
 rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist);
-await bundle('esm', join(dist, 'index.js'), made);
-await bundle('cjs', join(dist, 'index.cjs'), made);
+for (const entry of Object.keys(ENTRIES)) {
+  await bundle(entry, 'esm', 'js', made);
+  await bundle(entry, 'cjs', 'cjs', made);
+}
 writeTypes();
 console.log(`built dist/ (WebAssembly: ${made.bytes.length} bytes)`);

@@ -32,12 +32,21 @@ export function json(response, status, body, headers = {}) {
   response.writeHead(status, { 'content-type': type, ...headers }).end(JSON.stringify(body));
 }
 
-/** Listens on a free port of `localhost`. `site.session` decides what `/bff/session` answers. */
+/** What every page of an app runs under. */
+const SECURITY = { 'content-security-policy': "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self'; form-action 'self'" };
+
+/**
+ * Listens on a free port of `localhost`. `site.session` decides what `/bff/session` answers, `site.login` what a login
+ * does.
+ */
 export async function openSite() {
   const site = {
     /** Every request below /bff. */
     requests: [],
     session: (_request, response) => json(response, 200, SESSION),
+    login: (_request, response) => response.writeHead(303, { location: '/' }).end(),
+    /** Further files, by their path: `{ type, body }`. */
+    files: new Map(),
   };
   const server = createServer(async (request, response) => {
     const path = new URL(request.url, 'http://localhost').pathname;
@@ -49,7 +58,10 @@ export async function openSite() {
       else if (path === '/bff/logout') {
         site.session = (_request, answer) => json(answer, 401, { code: 'no_session' });
         response.writeHead(303, { location: '/' }).end();
-      } else response.writeHead(303, { location: '/' }).end();
+      } else site.login(request, response);
+    } else if (site.files.has(path)) {
+      const { type, body } = site.files.get(path);
+      response.writeHead(200, { 'content-type': type, ...SECURITY }).end(body);
     } else {
       response
         .writeHead(200, {
