@@ -48,20 +48,9 @@ impl Browser {
 impl Host for Browser {
     fn open(&self, sink: Sink) {
         let callback: Callback = Closure::wrap(Box::new(
-            move |kind,
-                  status,
-                  expires_in,
-                  retry_after_ms,
-                  text: Option<String>,
-                  content_type: Option<String>,
-                  correlation_id| {
+            move |kind, status, expires_in, retry_after_ms, text: Option<String>, correlation_id| {
                 let answer = || Answer {
-                    head: (status > 0).then(|| Head {
-                        status,
-                        content_type: content_type.unwrap_or_default(),
-                        retry_after_ms,
-                        correlation_id,
-                    }),
+                    head: (status > 0).then(|| Head { status, retry_after_ms, correlation_id }),
                     body: text.map(|text| Body { expires_in, text }),
                 };
                 // The numbers that `platform.js` knows.

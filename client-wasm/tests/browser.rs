@@ -160,6 +160,8 @@ async fn every_other_answer_leaves_the_question_open() {
         (503, JSON, "{}", FailureKind::Server),
         (200, r#"{"content-type":"text/html"}"#, SESSION, FailureKind::Protocol),
         (200, "{}", SESSION, FailureKind::Protocol),
+        (200, r#"{"content-type":"application/jsonp"}"#, SESSION, FailureKind::Protocol),
+        (200, r#"{"content-type":"text/plain; x=application/json"}"#, SESSION, FailureKind::Protocol),
         (200, JSON, "", FailureKind::Protocol),
         (200, JSON, "<html>", FailureKind::Protocol),
         (200, JSON, "null", FailureKind::Protocol),

@@ -27,7 +27,7 @@ enum Deed {
 }
 
 fn answer(status: u16, expires_in: f64, text: &str) -> Answer {
-    let head = Head { status, content_type: "application/json".into(), ..Head::default() };
+    let head = Head { status, ..Head::default() };
     Answer { head: Some(head), body: Some(Body { expires_in, text: text.into() }) }
 }
 

@@ -101,7 +101,8 @@ export const connect = (name, signal) => {
             headers: HEADERS,
             signal: after(TIMEOUT_MS),
           });
-          body = response.status == 200 ? await read(response) : '';
+          // Whatever follows the media type are parameters (RFC 9110 §8.3.1).
+          if (response.status == 200 && /^application\/json *(;|$)/i.test(response.headers.get('content-type'))) body = await read(response);
           ({ status, headers } = response);
         } catch {
           // No answer, or one that broke off: the status stays 0.
@@ -116,7 +117,7 @@ export const connect = (name, signal) => {
         const { token_type: type, access_token: token } = others;
         text = !wantsToken ? JSON.stringify(others) : typeof token == 'string' ? `${type} ${token}` : undefined;
       } catch {
-        // Not JSON, or nothing that was asked for.
+        // Not JSON, or nothing that was asked for. A body that was not read is neither.
       }
       const header = (wanted) => headers?.get(wanted) ?? undefined;
       const wait = header('retry-after');
@@ -126,7 +127,6 @@ export const connect = (name, signal) => {
         typeof expires == 'number' ? expires : undefined,
         wait && retryAfter(wait),
         text,
-        header('content-type'),
         header('x-correlation-id'),
       );
     },

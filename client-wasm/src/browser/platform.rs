@@ -4,8 +4,8 @@ use alloc::string::String;
 use wasm_bindgen::prelude::*;
 
 /// Takes every signal: its number, and what [`Answer`](crate::rules::answer::Answer) is made of (status, `expires_in`, wait,
-/// text, content type, correlation id).
-pub(super) type Callback = Closure<dyn Fn(u8, u16, f64, f64, Option<String>, Option<String>, Option<String>)>;
+/// text, correlation id).
+pub(super) type Callback = Closure<dyn Fn(u8, u16, f64, f64, Option<String>, Option<String>)>;
 
 #[wasm_bindgen(module = "/src/browser/platform.js")]
 extern "C" {

@@ -13,7 +13,7 @@ use authtool_contract::endpoint::param::REDIRECT_URI;
 /// assert_eq!(endpoint("/", "/session"), "/session");
 /// ```
 pub fn endpoint(base: &str, path: &str) -> String {
-    concat(&[base.strip_suffix('/').unwrap_or(base), path])
+    concat(&[if base == "/" { "" } else { base }, path])
 }
 
 /// The address of an endpoint that takes the way back as its `redirect_uri`, and other parameters that are

@@ -36,14 +36,17 @@ impl core::fmt::Debug for Token {
 /// assert_eq!(bearer("Bearer a\r\nx: y"), None);
 /// ```
 pub fn bearer(credentials: &str) -> Option<&str> {
-    let (scheme, value) = credentials.split_once(' ')?;
-    let characters = value.trim_end_matches('=');
-    let is_token = !characters.is_empty()
-        && value.len() <= LONGEST
-        && characters.bytes().all(|byte| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+    const SCHEME: &str = "Bearer ";
+    let (scheme, value) = credentials.split_at_checked(SCHEME.len())?;
+    let mut padding = false;
+    let is_token = (1..=LONGEST).contains(&value.len())
+        && !value.starts_with("=")
+        && value.bytes().all(|byte| {
+            padding |= byte == b'=';
+            let is_character = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+            if padding { byte == b'=' } else { is_character }
         });
-    (is_token && scheme.eq_ignore_ascii_case("bearer")).then_some(value)
+    (is_token && scheme.eq_ignore_ascii_case(SCHEME)).then_some(value)
 }
 
 /// When to renew a token that was received at `now`: at a random time before its end, so that not everybody who
