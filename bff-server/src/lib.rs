@@ -27,6 +27,7 @@
 //! | [`extract`] | the session and its token, for handlers of your own |
 //! | [`telemetry`] | what is counted |
 //! | [`config`] | the configuration file, checked |
+//! | `online_check` | whether the parts that a configuration names are there |
 //! | `server` | putting it together, and listening |
 
 // A slice out of bounds is a test that fails.
@@ -37,6 +38,7 @@ pub mod config;
 pub mod domain;
 pub mod extract;
 mod http;
+mod online_check;
 pub mod ports;
 pub mod seal;
 mod server;
@@ -44,4 +46,5 @@ pub mod service;
 pub mod telemetry;
 
 pub use config::Config;
+pub use online_check::{Finding, examine};
 pub use server::{Bff, StartError, router, serve};

@@ -127,18 +127,9 @@ impl Bff {
             providers.push(provider);
         }
         let provider = Arc::new(OidcProviders::new(providers));
-        let embedded = |store: EmbeddedStore| -> Arc<dyn SessionStore> {
-            let store = Arc::new(store);
-            let sweeping = Arc::clone(&store);
-            background(Box::pin(async move { sweeping.sweep_forever().await }));
-            store
-        };
-        let store: Arc<dyn SessionStore> = match &config.store {
-            StoreConfig::Memory => embedded(EmbeddedStore::in_memory(Arc::clone(&clock))?),
-            StoreConfig::File(path) => embedded(EmbeddedStore::open(path, Arc::clone(&clock))?),
-            StoreConfig::Redis(settings) => Arc::new(RedisStore::new((**settings).clone())?),
-        };
-
+        let store = open_store(&config.store, Arc::clone(&clock), |embedded| {
+            background(Box::pin(async move { embedded.sweep_forever().await }));
+        })?;
         let store = Arc::new(MeasuredStore::new(store));
         let app = assemble(config, store, provider, clock, entropy, tasks.clone());
         Ok(Self { app: Arc::new(app), config: config.server.clone(), tasks, stop })
@@ -306,7 +297,23 @@ fn quick(stream: TcpStream) -> TokioIo<TcpStream> {
     TokioIo::new(stream)
 }
 
-fn provider_settings(config: &Config, issuer: &IssuerConfig) -> ProviderSettings {
+/// Opens the store; one that must be swept is handed to `sweep`.
+pub(crate) fn open_store(
+    config: &StoreConfig,
+    clock: Arc<dyn Clock>,
+    sweep: impl FnOnce(Arc<EmbeddedStore>),
+) -> Result<Arc<dyn SessionStore>, StartError> {
+    let embedded = match config {
+        StoreConfig::Memory => EmbeddedStore::in_memory(clock)?,
+        StoreConfig::File(path) => EmbeddedStore::open(path, clock)?,
+        StoreConfig::Redis(settings) => return Ok(Arc::new(RedisStore::new((**settings).clone())?)),
+    };
+    let embedded = Arc::new(embedded);
+    sweep(Arc::clone(&embedded));
+    Ok(embedded)
+}
+
+pub(crate) fn provider_settings(config: &Config, issuer: &IssuerConfig) -> ProviderSettings {
     let clients = || config.provider.clients.iter().filter(|client| client.issuer == issuer.issuer);
     ProviderSettings {
         issuer: issuer.issuer.clone(),

@@ -3,4 +3,5 @@
 
 mod development;
 mod log;
+mod online_check;
 mod traces;

@@ -24,7 +24,7 @@ impl OidcProvider {
         let mut retry = FIRST_RETRY;
         loop {
             let known = self.known_metadata().is_ok();
-            let wait = match self.refresh().await {
+            let wait = match self.fetch().await {
                 Ok(()) => {
                     if !known {
                         tracing::info!(issuer = %self.settings.issuer, "the authorization server is ready");
@@ -44,8 +44,8 @@ impl OidcProvider {
         }
     }
 
-    /// One fetch of metadata and keys.
-    async fn refresh(&self) -> Result<(), ProviderError> {
+    /// Fetches metadata and keys once.
+    pub async fn fetch(&self) -> Result<(), ProviderError> {
         let fetched = self.fetch_metadata().await;
         match self.remember(fetched)?.jwks_uri.as_ref() {
             Some(jwks_uri) => self.keys.refresh(jwks_uri, &self.http).await,

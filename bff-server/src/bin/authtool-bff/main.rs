@@ -34,7 +34,11 @@ enum Command {
     /// Serve on your own machine, without a configuration file if you like.
     Dev(dev::Options),
     /// Read the configuration and say everything that is wrong with it.
-    Check,
+    Check {
+        /// Also ask the store and the provider whether they are there and take us.
+        #[arg(long)]
+        online: bool,
+    },
     /// Print the JSON Schema of the configuration file.
     Schema,
     /// Make a pair of keys for session.signingKey and session.encryptionKey.
@@ -46,7 +50,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         None | Some(Command::Serve) => Config::load(&arguments.config).map_err(Into::into).and_then(serve),
         Some(Command::Dev(options)) => dev::config(options).and_then(serve),
-        Some(Command::Check) => check(&arguments.config),
+        Some(Command::Check { online }) => check(&arguments.config, online),
         Some(Command::Schema) => {
             say(&mut std::io::stdout(), &Config::schema());
             Ok(())
@@ -80,7 +84,7 @@ fn serve(config: Config) -> Outcome {
     Ok(served?)
 }
 
-fn check(path: &std::path::Path) -> Outcome {
+fn check(path: &std::path::Path, online: bool) -> Outcome {
     let config = Config::load(path)?;
     let mut out = std::io::stdout();
     for warning in &config.warnings {
@@ -96,7 +100,26 @@ fn check(path: &std::path::Path) -> Outcome {
     for client in &config.provider.clients {
         say(&mut out, &format!("  client     {} comes back to {}", client.name, client.redirect_uri));
     }
-    Ok(())
+    if online { check_online(&config) } else { Ok(()) }
+}
+
+/// Asks every part, and says of each what came of it.
+fn check_online(config: &Config) -> Outcome {
+    let mut out = std::io::stdout();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let findings = runtime.block_on(authtool_bff::examine(config));
+    for finding in &findings {
+        let (result, what) = match &finding.outcome {
+            Ok(what) => ("ok", what),
+            Err(what) => ("FAILED", what),
+        };
+        say(&mut out, &format!("  {result:<10} {}: {what}", finding.part));
+    }
+    match findings.iter().filter(|finding| finding.outcome.is_err()).count() {
+        0 => Ok(()),
+        1 => Err("one part cannot be used as it is configured".into()),
+        failed => Err(format!("{failed} parts cannot be used as they are configured").into()),
+    }
 }
 
 fn keys() -> Outcome {

@@ -1,0 +1,60 @@
+//! `authtool-bff check --online`: what a deployment needs is there, or is named.
+
+use authtool_tests::hostile::{CLIENT_SECRET, HostileOp};
+use authtool_tests::redis::RedisServer;
+use authtool_tests::{Provider, ProviderOptions, ServerConfig};
+use serde_json::json;
+use std::process::Output;
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+async fn check(config: ServerConfig) -> (bool, String) {
+    // Not on this thread, on which the provider runs.
+    let output = tokio::task::spawn_blocking(move || config.run(&["check", "--online"])).await.unwrap();
+    (output.status.success(), text(&output))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_there_is_said_to_be_there() {
+    let (op, redis) = (HostileOp::start().await, RedisServer::start().await);
+    let mut config = ServerConfig::new(op.issuer());
+    config.set("/connections/sessions", redis.connection());
+    let (good, said) = check(config).await;
+    assert!(good, "{said}");
+    for part in
+        ["store Redis: answers, and takes writes", "metadata and keys can be used", "takes its credentials"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_real_provider_says_whose_credentials_it_takes() {
+    for (secret, good) in [(None, true), (Some("not the registered one, but long enough"), false)] {
+        let mut config = ServerConfig::new("");
+        let provider = Provider::start(&ProviderOptions::new(&config.app())).await;
+        provider.register(&mut config);
+        if let Some(secret) = secret {
+            config.set("/client/credentials", json!({"secret": secret}));
+        }
+        let (succeeded, said) = check(config).await;
+        assert_eq!(succeeded, good, "{said}");
+        assert_eq!(said.contains("invalid_client"), !good, "{said}");
+        assert!(!said.contains("the registered one"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_that_is_missing_is_named_at_once() {
+    let mut config = ServerConfig::new("http://127.0.0.1:9");
+    config.set("/connections/sessions", json!({"type": "redis", "config": {"host": "127.0.0.1", "port": 9}}));
+    let (good, said) = check(config).await;
+    assert!(!good, "{said}");
+    for part in ["FAILED     store Redis", "FAILED     provider http://127.0.0.1:9", "2 parts cannot be used"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(!said.contains(CLIENT_SECRET), "{said}");
+}
