@@ -129,6 +129,14 @@ impl Observed {
         }
     }
 
+    /// Fails unless every answer was a token of the right user: there was no reason for anything else. No answer at
+    /// all is excused by `may_be_down` only.
+    pub fn must_be_served(&self, subject_of: impl Fn(&Answer) -> Option<String>, may_be_down: bool) {
+        self.must_be_honest(subject_of, may_be_down);
+        let refused: Vec<_> = self.0.iter().filter(|one| one.answer.is_ok() && !one.is_served()).collect();
+        assert!(refused.is_empty(), "{} requests were refused, first {:?}", refused.len(), refused.first());
+    }
+
     /// The requests that were sent after `moment` and not served.
     pub fn unserved_since(&self, moment: Instant) -> Vec<&Observation> {
         self.0.iter().filter(|one| one.sent > moment && !one.is_served()).collect()

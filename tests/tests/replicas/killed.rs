@@ -14,7 +14,10 @@ const KILLS: usize = 5;
 const USERS_EACH: usize = 16;
 
 /// What a replica that dies while it refreshes leaves behind ends after this long.
-const LEASE: Duration = Duration::from_secs(30);
+const LEASE: Duration = Duration::from_secs(45);
+
+/// Whoever asks meanwhile is told in this time that it is not yet possible: less than gateways wait.
+const PATIENCE: Duration = Duration::from_secs(12);
 
 /// The provider holds its answers back while the replica dies, so nothing has been rotated that the dead
 /// cannot store any more: that alone would lose a session.
@@ -68,7 +71,7 @@ async fn replicas_that_are_killed_while_they_refresh_lose_no_session() {
         let observed = load.end().await;
         eprintln!("{observed:?}");
         observed.must_be_honest(|answer| replicas.subject_of(answer), true);
-        assert!(observed.longest_wait() < LEASE, "{observed:?}");
+        assert!(observed.longest_wait() < PATIENCE, "{observed:?}");
         let unserved = observed.unserved_since(recovered);
         assert!(unserved.is_empty(), "{unserved:?}");
     }

@@ -4,9 +4,10 @@ use crate::MACHINE;
 use authtool_tests::browser::Browser;
 use authtool_tests::hostile::{Endpoint, Gate, Lie};
 use authtool_tests::redis::RedisServer;
-use authtool_tests::{Answer, Replicas, SESSION, raw};
+use authtool_tests::{Answer, Replicas, SESSION, raw, wait};
 use futures_util::future::join_all;
 use http::Method;
+use serde_json::json;
 use url::Url;
 
 #[tokio::test]
@@ -38,6 +39,73 @@ async fn sec_106_a_logout_at_one_replica_is_known_to_the_next_at_once() {
         assert_eq!(session.status, 401, "{session:?}");
         assert_eq!(first.token_for(&cookie).await.status, 401);
     }
+}
+
+/// Reports a logout of one provider session to a replica, as the provider does.
+async fn report(replicas: &Replicas, server: usize, sid: &str) {
+    let token = replicas.op.logout_token(&json!({"sid": sid})).serialise();
+    let answer = raw::request("POST", &replicas.servers[server].public, "/bff/oidc/logout/backchannel")
+        .body("application/x-www-form-urlencoded", format!("logout_token={token}"))
+        .send()
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[tokio::test]
+async fn sec_114_a_logout_reported_to_one_replica_is_known_to_the_next_at_once() {
+    let _shared = MACHINE.read().await;
+    let redis = RedisServer::start().await;
+    let replicas = Replicas::start(2, &redis.connection()).await;
+    for turn in 0..10 {
+        let user = replicas.log_in(1).await.remove(0);
+        let sid = replicas.op.provider_sessions().pop().expect("a login at the provider");
+        let (told, asked) = (turn % 2, (turn + 1) % 2);
+        // Whatever the other remembers of this session, it has had the chance to.
+        for _ in 0..3 {
+            assert_eq!(replicas.token_at(asked, &user.cookie).await.status, 200);
+            assert_eq!(replicas.session_at(asked, &user.cookie).await.status, 200);
+        }
+        report(&replicas, told, &sid).await;
+        let (token, session) =
+            tokio::join!(replicas.token_at(asked, &user.cookie), replicas.session_at(asked, &user.cookie));
+        assert_eq!(token.status, 401, "{token:?}");
+        assert_eq!(session.status, 401, "{session:?}");
+    }
+}
+
+#[tokio::test]
+async fn sec_116_a_logout_reported_to_one_replica_beats_a_refresh_in_flight_at_another() {
+    let _shared = MACHINE.read().await;
+    let redis = RedisServer::start().await;
+    let replicas = Replicas::start(2, &redis.connection()).await;
+    replicas.op.issues_access_tokens_for(1);
+    let user = replicas.log_in(1).await.remove(0);
+    let sid = replicas.op.provider_sessions().pop().expect("a login at the provider");
+    let gate = Gate::closed();
+    replicas.op.lies(Lie::about(Endpoint::Refresh).held_by(&gate));
+    let asking = wait::until("the access token has expired, and a refresh has ended", async || {
+        let answer = replicas.token_at(1, &user.cookie).await;
+        (replicas.op.count(Endpoint::Refresh) > 0).then_some(answer)
+    });
+    let (answer, ()) = tokio::join!(asking, async {
+        replicas.op.has_received(Endpoint::Refresh, 1).await;
+        report(&replicas, 0, &sid).await;
+        let answer = replicas.token_at(0, &user.cookie).await;
+        assert_eq!(answer.status, 401, "the session ended before the refresh did: {answer:?}");
+        gate.open();
+    });
+    assert_eq!(answer.status, 401, "the refresh that the logout overtook: {answer:?}");
+    for server in 0..2 {
+        assert_eq!(replicas.token_at(server, &user.cookie).await.status, 401);
+        assert_eq!(replicas.session_at(server, &user.cookie).await.status, 401);
+    }
+    // What the provider issued after all is revoked.
+    let rotated = replicas.op.refresh_tokens().pop();
+    wait::until("the new tokens are revoked", async || {
+        let revoked = replicas.op.received_at(Endpoint::Revocation);
+        revoked.iter().any(|request| request.form_value("token") == rotated).then_some(())
+    })
+    .await;
 }
 
 /// Delivers a callback to one replica, with the cookies of the browser that began.
