@@ -37,6 +37,8 @@ pub mod adapters;
 pub mod config;
 pub mod domain;
 pub mod extract;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 mod http;
 mod online_check;
 pub mod ports;

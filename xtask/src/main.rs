@@ -8,6 +8,7 @@
 mod browser;
 mod debian;
 mod demo;
+mod fuzz;
 mod glewlwyd;
 mod http;
 mod node;
@@ -42,6 +43,8 @@ enum Task {
     Demo(demo::Options),
     /// Run every check and test, or only the steps that are named
     Test(test::Options),
+    /// Look for bytes that a parser does not survive, in every fuzz target or those that are named
+    Fuzz(fuzz::Options),
     /// Become a program that ends when its parent does (used by the other tasks)
     #[command(hide = true)]
     WithParent {
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         }
         Some(Task::WithParent { parent, command }) => Err(process::become_child_of(parent, &command)),
         Some(Task::Demo(options)) => start().and_then(|context| demo::run(&context, &options)),
+        Some(Task::Fuzz(options)) => start().and_then(|context| fuzz::run(&context, &options)),
         Some(Task::Test(options)) => start().map(|context| test::run(&context, &options)),
     };
     match outcome {

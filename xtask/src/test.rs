@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::process::{Interrupted, interrupted_exit_code};
 use crate::progress::{duration, note};
-use crate::{Context, browser, glewlwyd, node, redis, rust_tools};
+use crate::{Context, browser, fuzz, glewlwyd, node, redis, rust_tools};
 
 /// What `cargo xtask test` runs.
 #[derive(Args)]
@@ -17,6 +17,9 @@ pub(crate) struct Options {
     #[arg(value_name = "STEP")]
     only: Vec<Step>,
 }
+
+/// How long each fuzz target runs here; `cargo xtask fuzz` takes its time.
+const FUZZ_SECONDS: u64 = 5;
 
 /// One line of the table, in the order in which they run: what is fastest to fail comes first.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -29,6 +32,8 @@ enum Step {
     Deny,
     /// Unit, integration and documentation tests in Rust
     Rust,
+    /// Every fuzz target finds nothing for a few seconds
+    Fuzz,
     /// The documentation builds
     Doc,
     /// The browser client's tests in Chromium
@@ -48,6 +53,7 @@ impl Step {
             Self::Clippy => "clippy",
             Self::Deny => "deny",
             Self::Rust => "rust",
+            Self::Fuzz => "fuzz",
             Self::Doc => "doc",
             Self::Wasm => "wasm",
             Self::Npm => "npm",
@@ -68,6 +74,7 @@ impl Step {
             ),
             Self::Deny => dependencies(context),
             Self::Rust => rust(context),
+            Self::Fuzz => fuzz::fuzz(context, &[], FUZZ_SECONDS),
             Self::Doc => documentation(context),
             Self::Wasm => browser_client(context),
             Self::Npm => npm_package(context),

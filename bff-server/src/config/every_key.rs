@@ -290,6 +290,7 @@ fn session_rows() -> Vec<Row> {
         row("session.userClaims[]", json!(["session", ""])),
         row("session.errorRedirects", json!(["", "/error", "javascript:alert(1)"])),
         any("session.disableLogoutOnGet", TRUTH),
+        any("session.sameSiteReturn", TRUTH),
     ]
 }
 

@@ -368,6 +368,23 @@ impl Config {
         serde_json::to_string_pretty(&*schema::SCHEMA).unwrap_or_default()
     }
 
+    /// Reads text of a format without looking for what it refers to.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn fuzz(data: &[u8]) {
+        let Some((format, text)) = data.split_first() else { return };
+        let Ok(text) = std::str::from_utf8(text) else { return };
+        let format = match format {
+            b'y' => Format::Yaml,
+            b't' => Format::Toml,
+            _ => Format::Json,
+        };
+        if let Ok(value) = format.parse(text) {
+            let mut problems = ConfigProblems::default();
+            let _shape = read::shape(value, &mut problems);
+            assert!(problems.0.iter().all(|it| !it.key.is_empty() && !it.fix.is_empty()), "{problems}");
+        }
+    }
+
     fn from_value(
         mut value: Value,
         variables: impl IntoIterator<Item = (String, String)>,

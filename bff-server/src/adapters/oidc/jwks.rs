@@ -31,7 +31,7 @@ const MIN_FIRST_FETCH_INTERVAL: Duration = Duration::from_secs(2);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The usable keys of one document.
-struct KeySet(Vec<Key>);
+pub(super) struct KeySet(Vec<Key>);
 
 struct Key {
     id: Option<String>,
@@ -139,7 +139,7 @@ impl KeyCache {
 }
 
 impl KeySet {
-    fn parse(document: &[u8]) -> Result<Self, String> {
+    pub(super) fn parse(document: &[u8]) -> Result<Self, String> {
         let document: Value =
             serde_json::from_slice(document).map_err(|_| "its jwks_uri did not answer JSON".to_owned())?;
         let keys = document
@@ -153,7 +153,7 @@ impl KeySet {
     }
 
     /// `Ok(None)`: no key fits. `Err`: several do, and guessing is not an option.
-    fn find(&self, header: &Header) -> Result<Option<DecodingKey>, String> {
+    pub(super) fn find(&self, header: &Header) -> Result<Option<DecodingKey>, String> {
         let kind = KeyKind::for_algorithm(header.algorithm);
         let mut fitting = self.0.iter().filter(|key| {
             Some(key.kind) == kind

@@ -16,6 +16,8 @@
 mod authorization_endpoint;
 mod client_authentication;
 mod discovery;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod http;
 mod jwks;
 mod jws;

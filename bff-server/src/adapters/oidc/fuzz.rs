@@ -1,0 +1,61 @@
+//! What the provider sends, for [`crate::fuzz`].
+
+use jsonwebtoken::Algorithm;
+
+use super::{
+    jwks::KeySet,
+    jws::{self, Header},
+};
+use crate::domain::credential::IdToken;
+
+const ALGORITHMS: [Algorithm; 12] = [
+    Algorithm::HS256,
+    Algorithm::HS384,
+    Algorithm::HS512,
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
+/// Two of the provider's keys, of which nobody here has the private halves.
+const KEYS: &str = r#"{"keys":[
+    {"kty":"EC","kid":"a","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"},
+    {"kty":"OKP","kid":"b","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+/// A key set, and a token's search for its key in it.
+pub(crate) fn keys(document: &[u8]) {
+    let Ok(keys) = KeySet::parse(document) else { return };
+    for header in [
+        r#"{"alg":"RS256"}"#,
+        r#"{"alg":"RS256","kid":"a"}"#,
+        r#"{"alg":"ES256"}"#,
+        r#"{"alg":"EdDSA","kid":""}"#,
+    ] {
+        let token = format!("{}.e30.c2ln", encoded(header));
+        let Ok(token) = IdToken::parse(token) else { continue };
+        let Ok(header) = Header::of(&token, &ALGORITHMS) else { continue };
+        if let Ok(Some(key)) = keys.find(&header) {
+            assert!(jws::verify(&token, &header, &key).is_err(), "a signature that nobody made verifies");
+        }
+    }
+}
+
+/// A signed token, whose signature is checked with the keys of a provider.
+pub(crate) fn token(token: &IdToken) {
+    let Ok(header) = Header::of(token, &ALGORITHMS) else { return };
+    let Ok(keys) = KeySet::parse(KEYS.as_bytes()) else { return };
+    if let Ok(Some(key)) = keys.find(&header) {
+        assert!(jws::verify(token, &header, &key).is_err(), "a signature that nobody made verifies");
+    }
+}
+
+fn encoded(text: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text)
+}
