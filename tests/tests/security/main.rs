@@ -16,6 +16,7 @@ mod csrf;
 mod expect;
 mod headers;
 mod id_token;
+mod issuers;
 mod limits;
 mod login;
 mod login_parameters;
