@@ -1,14 +1,14 @@
-//! Chromium and its driver, for the tests that need a real browser.
+//! Real browsers and their drivers, for the tests that need them.
 
 use std::env;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
-use crate::rust_tools::on_path;
+use crate::rust_tools::{self, on_path};
 use crate::{Context, debian};
 
-/// A browser and the program that drives it.
+/// Chromium and the program that drives it.
 pub(crate) struct Browser {
     /// `chromium`.
     pub(crate) chromium: PathBuf,
@@ -28,8 +28,31 @@ pub(crate) fn chromium(context: &Context) -> Result<Browser> {
     find().context(advice)
 }
 
+/// Makes sure that Firefox is there, and finds its driver, which Debian does not have: cargo installs it.
+pub(crate) fn geckodriver(context: &Context) -> Result<PathBuf> {
+    // The driver looks for it on the PATH under these names.
+    const NAMES: [&str; 2] = ["firefox", "firefox-esr"];
+    let is_installed = || NAMES.iter().any(|name| on_path(name).is_some());
+    if !is_installed() {
+        let advice = "Firefox is needed.\n\
+                      Debian: `apt-get install firefox-esr`. Elsewhere: https://www.firefox.com, and put it on the PATH.";
+        debian::install(context, "Install Firefox", &["firefox-esr"], advice)?;
+        if !is_installed() {
+            bail!("{advice}");
+        }
+    }
+    match named("GECKODRIVER").or_else(|| on_path("geckodriver")) {
+        Some(driver) => Ok(driver),
+        None => rust_tools::geckodriver(context),
+    }
+}
+
+/// What an environment variable names, if that is a file.
+fn named(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).map(PathBuf::from).filter(|path| path.is_file())
+}
+
 fn find() -> Option<Browser> {
-    let named = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_file());
     let first = |programs: &[&str]| programs.iter().find_map(|program| on_path(program));
     Some(Browser {
         chromium: named("CHROMIUM").or_else(|| first(&["chromium", "chromium-browser", "google-chrome"]))?,

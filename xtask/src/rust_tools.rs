@@ -13,6 +13,9 @@ use crate::Context;
 /// Checked against the advisories, licences and sources in `deny.toml`.
 const CARGO_DENY: &str = "0.20.2";
 
+/// Drives Firefox; any recent version speaks the same protocol.
+const GECKODRIVER: &str = "0.37.0";
+
 /// What `wasm-bindgen-cli` installs.
 pub(crate) struct WasmBindgen {
     /// Makes JavaScript glue for a WebAssembly module.
@@ -60,6 +63,11 @@ pub(crate) fn wasm_bindgen(context: &Context) -> Result<WasmBindgen> {
 /// `cargo-deny`.
 pub(crate) fn cargo_deny(context: &Context) -> Result<PathBuf> {
     Ok(install(context, "cargo-deny", CARGO_DENY, "cargo-deny")?.join("cargo-deny"))
+}
+
+/// `geckodriver`.
+pub(crate) fn geckodriver(context: &Context) -> Result<PathBuf> {
+    Ok(install(context, "geckodriver", GECKODRIVER, "geckodriver")?.join("geckodriver"))
 }
 
 /// The folder with the binaries of `package`, installed if it was not.

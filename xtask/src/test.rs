@@ -36,7 +36,7 @@ enum Step {
     Fuzz,
     /// The documentation builds
     Doc,
-    /// The browser client's tests in Chromium
+    /// The browser client's tests in Chromium and Firefox
     Wasm,
     /// The npm package builds and passes its tests
     Npm,
@@ -177,15 +177,23 @@ fn browser_client(context: &Context) -> Result<()> {
     const TARGET: &str = "wasm32-unknown-unknown";
     rust_tools::wasm_target(context)?;
     let tools = rust_tools::wasm_bindgen(context)?;
-    let browser = browser::chromium(context)?;
-    context.progress.step("Run the browser client's tests in Chromium", |log| {
-        let mut command =
-            context.workspace.cargo(&["test", "--package", "authtool-client", "--target", TARGET]);
-        command
-            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &tools.test_runner)
-            .env("CHROMEDRIVER", &browser.driver);
-        context.supervisor.run(&command, log)
-    })
+    let chromium = browser::chromium(context)?.driver;
+    let firefox = browser::geckodriver(context)?;
+    for (name, variable, driver) in
+        [("Chromium", "CHROMEDRIVER", chromium), ("Firefox", "GECKODRIVER", firefox)]
+    {
+        context.progress.step(&format!("Run the browser client's tests in {name}"), |log| {
+            let mut command =
+                context.workspace.cargo(&["test", "--package", "authtool-client", "--target", TARGET]);
+            // The runner takes the first driver that is named.
+            command.env_remove("CHROMEDRIVER").env_remove("GECKODRIVER");
+            command
+                .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &tools.test_runner)
+                .env(variable, driver);
+            context.supervisor.run(&command, log)
+        })?;
+    }
+    Ok(())
 }
 
 fn npm_package(context: &Context) -> Result<()> {
@@ -203,6 +211,15 @@ fn npm_package(context: &Context) -> Result<()> {
             .args(["run", "test:browser"])
             .current_dir(context.workspace.path("npm"))
             .env("CHROMIUM", &browser.chromium);
+        context.supervisor.run(&command, log)
+    })?;
+    let driver = browser::geckodriver(context)?;
+    context.progress.step("Run the built package in Firefox", |log| {
+        let mut command = Command::new("npm");
+        command
+            .args(["run", "test:firefox"])
+            .current_dir(context.workspace.path("npm"))
+            .env("GECKODRIVER", &driver);
         context.supervisor.run(&command, log)
     })
 }

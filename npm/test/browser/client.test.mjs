@@ -245,23 +245,6 @@ test('an absolute baseUrl of this origin is its path', async () => {
   assert.equal(await page.evaluate(() => window.authtool.init({ baseUrl: `${location.origin}/bff/`, autostart: false }).baseUrl), '/bff');
 });
 
-test('automatic logins stop when they lead nowhere', async () => {
-  site.session = (_request, response) => json(response, 401, {});
-  await context.addInitScript(() => {
-    addEventListener('load', () => {
-      window.manager.subscribe(({ status }) => {
-        if (status === 'unauthenticated') window.manager.login();
-      });
-    });
-  });
-  await page.goto(site.origin);
-  await until('unavailable');
-  assert.equal((await state()).error.code, 'login_loop');
-  assert.equal(site.requests.filter(({ url }) => url.startsWith('/bff/login')).length, 2);
-  const kept = await page.evaluate(() => Object.entries(sessionStorage));
-  assert.ok(kept.every(([, value]) => /^\d+(\.\d+)?$/.test(value)), JSON.stringify(kept));
-});
-
 test('a click is never counted as a loop', async () => {
   site.session = (_request, response) => json(response, 401, {});
   await page.goto(site.origin);
