@@ -30,13 +30,13 @@ async function freePorts() {
   throw new Error('no four free ports in a row');
 }
 
-/** Resolves once the demo says that it is ready. */
-export async function startDemo() {
+/** Resolves once the demo, with these further options, says that it is ready. */
+export async function startDemo(further = []) {
   const port = await freePorts();
   // Its own executable when `cargo xtask test` runs us: that spares asking cargo again.
   const xtask = process.env.AUTHTOOL_XTASK;
   const [program, ...start] = xtask === undefined ? ['cargo', 'xtask'] : [xtask];
-  const options = ['demo', '--port', String(port), '--access-token-ttl', String(ACCESS_TOKEN_TTL), '--exit-with-parent'];
+  const options = ['demo', '--port', String(port), '--access-token-ttl', String(ACCESS_TOKEN_TTL), '--exit-with-parent', ...further];
   // The pipe to its standard input ends with us, and `--exit-with-parent` ends it then.
   const child = spawn(program, [...start, ...options], { cwd: ROOT, stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = new Promise((resolve) => child.once('exit', resolve));

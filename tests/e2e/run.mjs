@@ -1,8 +1,8 @@
-// Starts the demo, runs the tests against it, and ends it whatever happens.
+// Starts the demos, runs each one's tests against it, and ends it whatever happens.
 //
-//   node run.mjs                    every test
-//   node run.mjs tabs.test.mjs      one file
-//   AUTHTOOL_DEMO_URL=http://localhost:3000 node run.mjs   against a demo that runs already
+//   node run.mjs                                       every test
+//   node run.mjs tabs.test.mjs react-vite/orders.test.mjs   some files
+//   AUTHTOOL_DEMO_URL=http://localhost:3000 node run.mjs tabs.test.mjs   against a demo that runs already
 import { spawn } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -10,20 +10,53 @@ import { fileURLToPath } from 'node:url';
 import { startDemo } from './demo.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
+const allFiles = (await readdir(here, { recursive: true })).filter((name) => /^[^/]*(\/[^/]*)?\.test\.mjs$/.test(name)).sort();
 const named = process.argv.slice(2);
-const files = named.length > 0 ? named : (await readdir(here)).filter((name) => name.endsWith('.test.mjs')).sort();
+const inFolder = (folder) => (file) => file.startsWith(`${folder}/`) && !file.endsWith('/expiry.test.mjs');
 
-const running = process.env.AUTHTOOL_DEMO_URL;
-const demo = running === undefined ? await startDemo() : { url: running, stop: async () => {} };
+/** What is started, and for which tests. */
+const DEMOS = [
+  { title: 'the vanilla example', wants: (file) => !file.includes('/'), options: [] },
+  { title: 'the React example', wants: inFolder('react-vite'), options: ['--example', 'react-vite'], mode: 'bff' },
+  {
+    title: 'the React example with a token of its own',
+    wants: inFolder('react-vite'),
+    options: ['--example', 'react-vite', '--mode', 'tokenExchange'],
+    mode: 'tokenExchange',
+  },
+  {
+    // A quarter of a minute more than the notice that the client gives.
+    title: 'sessions that end soon',
+    wants: (file) => file === 'react-vite/expiry.test.mjs',
+    options: ['--example', 'react-vite', '--idle-timeout', '75'],
+    mode: 'bff',
+  },
+  // It builds the app that it starts a demo of.
+  { title: 'an app made from the README', wants: inFolder('fresh-app') },
+];
 
-const tests = spawn(
-  process.execPath,
-  // One file after the other: all of them use the one demo, and two browsers at once on a small
-  // machine only make each other slow.
-  ['--test', '--test-concurrency=1', '--test-reporter=spec', '--test-timeout=120000', ...files],
-  { cwd: here, stdio: 'inherit', env: { ...process.env, AUTHTOOL_DEMO_URL: demo.url } },
-);
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => tests.kill(signal));
-const code = await new Promise((resolve) => tests.once('exit', (status) => resolve(status ?? 1)));
-await demo.stop();
+let current;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => current?.kill(signal));
+
+let code = 0;
+for (const { title, wants, options, mode } of DEMOS) {
+  const files = (named.length > 0 ? named : allFiles).filter(wants);
+  if (files.length === 0) continue;
+  console.log(`\n${title}`);
+  const running = process.env.AUTHTOOL_DEMO_URL;
+  const demo = running === undefined && options !== undefined ? await startDemo(options) : { url: running, stop: async () => {} };
+  const env = { ...process.env, AUTHTOOL_DEMO_URL: demo.url, AUTHTOOL_DEMO_MODE: mode };
+  for (const name of Object.keys(env)) if (env[name] === undefined) delete env[name];
+  current = spawn(
+    process.execPath,
+    // One file after the other: all of them use the one demo, and two browsers at once on a small
+    // machine only make each other slow.
+    ['--test', '--test-concurrency=1', '--test-reporter=spec', '--test-timeout=120000', ...files],
+    { cwd: here, stdio: 'inherit', env },
+  );
+  const [status, signal] = await new Promise((resolve) => current.once('exit', (...how) => resolve(how)));
+  await demo.stop();
+  code ||= status ?? 1;
+  if (signal !== null) break;
+}
 process.exit(code);

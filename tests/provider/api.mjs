@@ -14,6 +14,8 @@ const options = readOptions('AUTHTOOL_API', {
   port: { type: 'string' },
   issuer: { type: 'string' },
   audience: { type: 'string' },
+  // An origin whose pages may call this API by themselves (CORS), with a token and without cookies.
+  'allow-origin': { type: 'string' },
   'exit-with-parent': { type: 'boolean' },
 });
 const issuer = options.issuer ?? 'http://127.0.0.1:3002';
@@ -99,7 +101,24 @@ async function answer(request, response) {
   });
 }
 
+/** Whether the request was a page's question what it may do, which is answered with that. */
+function answeredPreflight(request, response) {
+  const origin = options['allow-origin'];
+  if (origin === undefined) return false;
+  response.setHeader('access-control-allow-origin', origin);
+  response.setHeader('vary', 'Origin');
+  if (request.method !== 'OPTIONS') return false;
+  response.writeHead(204, {
+    'access-control-allow-methods': 'GET, POST',
+    'access-control-allow-headers': 'authorization, content-type',
+    'access-control-max-age': '600',
+  });
+  response.end();
+  return true;
+}
+
 const server = createServer((request, response) => {
+  if (answeredPreflight(request, response)) return;
   answer(request, response).catch((error) => {
     console.error(`${request.method} ${request.url} failed:`, error);
     if (response.headersSent) response.destroy();

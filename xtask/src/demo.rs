@@ -2,13 +2,13 @@
 
 mod config;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
-use clap::Args;
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
 
 use crate::ports::Ports;
 use crate::process::{Event, Interrupted, describe, interrupted_exit_code};
@@ -25,6 +25,22 @@ pub(crate) struct Options {
     #[arg(long, value_name = "P", default_value_t = 3000, value_parser = clap::value_parser!(u16).range(1..=Ports::HIGHEST))]
     port: u16,
 
+    /// The app to serve
+    #[arg(long, value_enum, default_value_t = Example::Vanilla)]
+    example: Example,
+
+    /// Serve the app in this folder instead
+    #[arg(long, value_name = "FOLDER", conflicts_with = "example")]
+    root: Option<PathBuf>,
+
+    /// How the app gets at the API
+    #[arg(long, value_enum, default_value_t = Mode::Bff)]
+    mode: Mode,
+
+    /// End sessions that are not used for so long, to watch them end
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    idle_timeout: Option<u64>,
+
     /// How long the provider's access tokens last, to watch them being refreshed
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
     access_token_ttl: u32,
@@ -32,6 +48,44 @@ pub(crate) struct Options {
     /// Also stop when standard input ends (for scripts, which may be killed)
     #[arg(long)]
     exit_with_parent: bool,
+}
+
+/// An app of `examples/`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Example {
+    /// A page without a framework
+    Vanilla,
+    /// React, with routes, both modes and a dialog before the session ends
+    ReactVite,
+}
+
+impl Example {
+    /// Its folder.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Vanilla => "vanilla",
+            Self::ReactVite => "react-vite",
+        }
+    }
+
+    /// What it is built into.
+    fn root(self, mode: Mode) -> &'static str {
+        match (self, mode) {
+            (Self::Vanilla, _) => "examples/vanilla/dist",
+            (Self::ReactVite, Mode::Bff) => "examples/react-vite/dist/bff",
+            (Self::ReactVite, Mode::TokenExchange) => "examples/react-vite/dist/token-exchange",
+        }
+    }
+}
+
+/// The server's `session.mode`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Mode {
+    /// The server attaches the token; no script has it
+    Bff,
+    /// The app's script has the token, and calls the API by itself
+    #[value(name = "tokenExchange", alias = "token-exchange")]
+    TokenExchange,
 }
 
 /// Runs until it is interrupted or a part of it fails.
@@ -52,7 +106,10 @@ fn prepare_and_serve(context: &Context, options: &Options) -> Result<()> {
     let ports = Ports::from(options.port);
     node::check()?;
     ports.check_free()?;
-    build(context)?;
+    if options.example == Example::Vanilla && options.root.is_none() && options.mode == Mode::TokenExchange {
+        bail!("the example vanilla calls its API in bff mode only: add --example react-vite");
+    }
+    build(context, options)?;
 
     let mut services = Services::new(context, ports);
     let outcome = context
@@ -69,11 +126,20 @@ fn prepare_and_serve(context: &Context, options: &Options) -> Result<()> {
     outcome.inspect_err(|error| services.show_log_of(error))
 }
 
+/// What the server's configuration depends on.
+pub(super) struct Variant<'a> {
+    root: &'a Path,
+    mode: Mode,
+    idle_timeout: Option<u64>,
+}
+
 /// Builds and installs everything that runs.
-fn build(context: &Context) -> Result<()> {
+fn build(context: &Context, options: &Options) -> Result<()> {
     node::install(context, "tests/provider")?;
-    node::build_client(context)?;
-    node::build_example(context, "vanilla")?;
+    if options.root.is_none() {
+        node::build_client(context)?;
+        node::build_example(context, options.example.name())?;
+    }
     context.progress.step("Build the server", |log| {
         context.supervisor.run(&context.workspace.cargo(&["build", "--package", "authtool-bff"]), log)
     })
@@ -119,7 +185,12 @@ const SERVER: &str = "server";
 fn start(context: &Context, options: &Options, ports: Ports, services: &mut Services<'_>) -> Result<()> {
     let folder = context.workspace.target(&format!("demo/{}", ports.app));
     config::fresh_folder(&folder)?;
-    let config = config::write(&context.workspace, &folder, ports)?;
+    let root = match &options.root {
+        Some(root) => std::path::absolute(root)?,
+        None => context.workspace.path(options.example.root(options.mode)),
+    };
+    let variant = Variant { root: &root, mode: options.mode, idle_timeout: options.idle_timeout };
+    let config = config::write(&folder, ports, &variant)?;
     let issuer = config::issuer(ports);
 
     let mut provider = node_service(context, "provider.mjs", ports.provider);
@@ -133,6 +204,9 @@ fn start(context: &Context, options: &Options, ports: Ports, services: &mut Serv
 
     let mut api = node_service(context, "api.mjs", ports.api);
     api.args(["--issuer", &issuer]);
+    if options.mode == Mode::TokenExchange {
+        api.args(["--allow-origin", &config::app_origin(ports)]);
+    }
     services.start(API, &api)?;
 
     // First the provider: the server reads its metadata when it starts.

@@ -227,7 +227,8 @@ fn npm_package(context: &Context) -> Result<()> {
 fn examples(context: &Context) -> Result<()> {
     node::check()?;
     node::build_client(context)?;
-    node::build_example(context, "vanilla")
+    node::build_example(context, "vanilla")?;
+    node::build_example(context, "react-vite")
 }
 
 fn journey(context: &Context) -> Result<()> {

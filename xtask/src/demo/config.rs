@@ -10,8 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
+use super::{Mode, Variant};
 use crate::ports::Ports;
-use crate::workspace::Workspace;
 
 /// The demo's client at the provider.
 pub(super) const CLIENT_ID: &str = "authtool-demo";
@@ -30,6 +30,11 @@ pub(super) fn issuer(ports: Ports) -> String {
     format!("http://127.0.0.1:{}", ports.provider)
 }
 
+/// Where the app is.
+pub(super) fn app_origin(ports: Ports) -> String {
+    format!("http://localhost:{}", ports.app)
+}
+
 /// Where the provider sends the browser after a login.
 pub(super) fn redirect_uri(ports: Ports) -> String {
     format!("http://localhost:{}/bff/oauth/callback", ports.app)
@@ -41,8 +46,13 @@ pub(super) fn post_logout_redirect_uri(ports: Ports) -> String {
 }
 
 /// Writes the server's configuration into `folder`.
-pub(super) fn write(workspace: &Workspace, folder: &Path, ports: Ports) -> Result<Config> {
+pub(super) fn write(folder: &Path, ports: Ports, variant: &Variant<'_>) -> Result<Config> {
     let client_secret = random_key()?;
+    let api = format!("http://127.0.0.1:{}", ports.api);
+    let (mode, proxy, policy) = match variant.mode {
+        Mode::Bff => ("bff", json!([{ "prefix": "/api", "upstream": api }]), None),
+        Mode::TokenExchange => ("tokenExchange", json!([]), Some(policy_with(&api))),
+    };
     let config = json!({
         "client": {
             "issuer": issuer(ports),
@@ -56,10 +66,11 @@ pub(super) fn write(workspace: &Workspace, folder: &Path, ports: Ports) -> Resul
             "sessions": { "type": "embedded", "config": { "path": folder.join("sessions.redb") } },
         },
         "session": {
-            "mode": { "type": "bff", "sessionIdHardening": "host" },
+            "mode": { "type": mode, "sessionIdHardening": "host" },
             "signingKey": random_key()?,
             "encryptionKey": random_key()?,
             "authorizationFlowCache": { "connectionName": "sessions" },
+            "idleTimeoutSecs": variant.idle_timeout,
             "userClaims": ["sub", "name", "email", "email_verified", "preferred_username", "picture"],
             "errorRedirects": format!("http://localhost:{}/", ports.app),
         },
@@ -68,8 +79,8 @@ pub(super) fn write(workspace: &Workspace, folder: &Path, ports: Ports) -> Resul
             "ip": "127.0.0.1",
             "port": ports.app,
             "internal": { "ip": "127.0.0.1", "port": ports.internal },
-            "static": { "root": workspace.path("examples/vanilla/dist") },
-            "proxy": [{ "prefix": "/api", "upstream": format!("http://127.0.0.1:{}", ports.api) }],
+            "static": { "root": variant.root, "contentSecurityPolicy": policy },
+            "proxy": proxy,
         },
     });
     let path = folder.join("config.json");
@@ -82,6 +93,14 @@ pub(super) fn write(workspace: &Workspace, folder: &Path, ports: Ports) -> Resul
         .with_context(|| format!("cannot write {}", path.display()))?;
     file.write_all(serde_json::to_string_pretty(&config)?.as_bytes())?;
     Ok(Config { path, client_secret })
+}
+
+/// What the server sets by itself, and leave to call the API at its own origin.
+fn policy_with(api: &str) -> String {
+    format!(
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self' {api}; \
+         img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+    )
 }
 
 /// Empties the folder of an earlier run, whose sessions nobody could read: the keys are new.
