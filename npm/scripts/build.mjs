@@ -17,7 +17,10 @@ const core = join(npm, 'src/core');
 const dist = join(npm, 'dist');
 const bindgenOut = join(target, 'npm');
 
-/** What can be imported, by the name of its file in dist/. The first is the core; the others import it. */
+/**
+ * What can be imported, by the name of its file in dist/. The first is the core; the others import it, but for the one that
+ * has its WebAssembly in a file.
+ */
 const ENTRIES = {
   index: 'index.ts',
   react: 'react/index.ts',
@@ -25,6 +28,7 @@ const ENTRIES = {
   svelte: 'svelte/index.ts',
   solid: 'solid/index.ts',
   testing: 'testing/index.ts',
+  streaming: 'streaming/index.ts',
 };
 
 /** The app's own. */
@@ -218,6 +222,8 @@ async function bundle(entry, format, extension, { literal }) {
     minify: true,
     write: false,
     external: PEERS,
+    // CommonJS has no such thing, and the entry that asks for it says so.
+    logOverride: { 'empty-import-meta': 'silent' },
     plugins: [{
       name: 'core',
       setup({ onLoad, onResolve }) {
@@ -253,5 +259,6 @@ for (const entry of Object.keys(ENTRIES)) {
   await bundle(entry, 'esm', 'js', made);
   await bundle(entry, 'cjs', 'cjs', made);
 }
+writeFileSync(join(dist, 'authtool.wasm'), made.bytes);
 writeTypes();
 console.log(`built dist/ (WebAssembly: ${made.bytes.length} bytes)`);

@@ -14,9 +14,9 @@ const EVENTS: readonly UserManagerEvent[] = ['login', 'logout', 'expired', 'unav
 /**
  * The manager of a page: gives the core, which decides everything, the idioms of JavaScript.
  *
- * `loading` is there when the core is not, yet: what needs it waits then.
+ * `load` makes sure that the core can be made. Where that takes a while, what needs it waits.
  */
-export const createManager = (options: CheckedOptions, loading?: Promise<void>): UserManager => {
+export const createManager = (options: CheckedOptions, load: () => Promise<void> | undefined): UserManager => {
   const { baseUrl, mode, autostart, maxJitterMs, expiringMs, pollMs } = options;
   let state = INITIAL;
   let core: Core | undefined;
@@ -64,11 +64,16 @@ export const createManager = (options: CheckedOptions, loading?: Promise<void>):
     tell('unavailable');
     settle();
   };
-  let loaded: Promise<void> | undefined = loading
-    ?.then(() => void (disposed || createCore()))
-    .catch(loadFailed)
-    .then(() => void (loaded = undefined));
-  if (!loading) createCore();
+  let loaded: Promise<void> | undefined;
+  const begin = (): void => {
+    const loading = load();
+    if (!loading) return createCore();
+    loaded = loading
+      .then(() => disposed || createCore())
+      .catch(loadFailed)
+      .then(() => void (loaded = undefined));
+  };
+  begin();
   const whenLoaded = (action: () => void): void => {
     if (loaded) void loaded.then(action);
     else action();
@@ -77,6 +82,7 @@ export const createManager = (options: CheckedOptions, loading?: Promise<void>):
   const check = (): Promise<SessionState> =>
     new Promise((resolve) => {
       waiting.push(resolve);
+      if (!core && !disposed && !loaded) begin();
       whenLoaded(() => (core ? core.check() : settle()));
     });
   const start = (): Promise<SessionState> => (first ??= check());

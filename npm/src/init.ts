@@ -22,5 +22,5 @@ import { createInertManager } from './server.js';
  */
 export const init = (options?: InitOptions): UserManager => {
   const checked = checkOptions(options);
-  return typeof document == 'object' ? createManager(checked, load()) : createInertManager(checked);
+  return typeof document == 'object' ? createManager(checked, load) : createInertManager(checked);
 };

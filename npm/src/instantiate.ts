@@ -29,13 +29,17 @@ let ready = false;
 export const load = (): Promise<void> | undefined => {
   if (ready || loading) return loading;
   const bytes = bytesOf(wasm);
-  try {
-    setExports(new WebAssembly.Instance(new WebAssembly.Module(bytes), imports).exports);
+  const start = ({ exports }: WebAssembly.Instance): void => {
+    setExports(exports);
     ready = true;
+    loading = undefined;
+  };
+  try {
+    start(new WebAssembly.Instance(new WebAssembly.Module(bytes), imports));
   } catch (cause) {
     // Browsers' own words for a policy that forbids it suggest 'unsafe-eval', which permits far more than is needed.
     if (!(cause instanceof RangeError)) throw new AuthtoolError('load_failed', undefined, undefined, { cause });
-    loading = WebAssembly.instantiate(bytes, imports).then(({ instance }) => setExports(instance.exports));
+    loading = WebAssembly.instantiate(bytes, imports).then(({ instance }) => start(instance));
   }
   return loading;
 };

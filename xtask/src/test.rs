@@ -199,6 +199,7 @@ fn browser_client(context: &Context) -> Result<()> {
 fn npm_package(context: &Context) -> Result<()> {
     node::check()?;
     node::build_client(context)?;
+    node::install(context, "npm/test/size")?;
     context.progress.step("Run the npm package's tests", |log| {
         let mut command = Command::new("npm");
         command.arg("test").current_dir(context.workspace.path("npm"));
