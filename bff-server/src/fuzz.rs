@@ -21,7 +21,7 @@ use crate::{
     domain::{
         credential::{AccessToken, AuthorizationCode, IdToken, MAX_TOKEN_BYTES},
         expected_issuer::ExpectedIssuer,
-        id_token::{Expected, Identity, SignatureHash, SignedClaims},
+        id_token::{Audience, Expected, Identity, SignatureHash, SignedClaims},
         login_flow::LoginFlow,
         logout_token::LogoutTokenExpiry,
         metadata::{ProviderMetadata, Transport},
@@ -175,8 +175,13 @@ pub fn id_token_claims(data: &[u8]) {
         return;
     };
     let issuer = ExpectedIssuer::Exactly(ISSUER.to_owned());
-    let expected =
-        Expected { issuer: &issuer, client_id: "app", nonce: "nonce", code: &code, max_age: Some(60) };
+    let expected = Expected {
+        issuer: &issuer,
+        audience: Audience::only("app"),
+        nonce: "nonce",
+        code: &code,
+        max_age: Some(60),
+    };
     if let Ok(identity) = signed.validate(&expected, &access_token, NOW) {
         accepted(&identity);
         assert_eq!(signed.claims.get("nonce").and_then(Value::as_str), Some("nonce"));
@@ -187,7 +192,9 @@ pub fn id_token_claims(data: &[u8]) {
         provider_session: None,
         auth_time: Some(NOW),
     };
-    if let Ok(identity) = signed.validate_refreshed(&login, "app", "nonce", &access_token, NOW) {
+    if let Ok(identity) =
+        signed.validate_refreshed(&login, Audience::only("app"), "nonce", &access_token, NOW)
+    {
         accepted(&identity);
         assert_eq!(identity.subject, "ada", "a refresh changed the user");
     }

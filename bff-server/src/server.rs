@@ -413,6 +413,7 @@ fn client(client: &ClientConfig, issuers: &[IssuerConfig]) -> Client {
         policy: client.login_policy.clone(),
         extra: client.extra.clone(),
         id_token_issuer: client.id_token_issuer.clone(),
+        further_audiences: client.further_audiences.clone(),
         user_info: client.user_info.clone(),
         post_logout_redirect_uri: client.post_logout_redirect_uri.clone(),
         logout_token_expiry: if issuer.is_some_and(|it| it.allow_logout_tokens_without_exp) {

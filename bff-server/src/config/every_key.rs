@@ -81,7 +81,7 @@ fn issuer_rows() -> Vec<Row> {
     let places =
         || json!(["", "/x", "http://op.example/x", "https://a:b@op.example", "https://op.example#x"]);
     let tenants = || json!({"idTokenValidationIssuer": "https://op.example/{tenantid}"});
-    let cases: [(&str, Value, Value); 17] = [
+    let cases: [(&str, Value, Value); 19] = [
         (
             "issuer",
             json!({}),
@@ -100,6 +100,8 @@ fn issuer_rows() -> Vec<Row> {
         ("allowLogoutTokensWithoutExp", json!({}), json!([])),
         ("idTokenSigningAlgorithms", json!({}), json!([[], ["none"], ["HS256"], ["RS256", "rs256"]])),
         ("idTokenSigningAlgorithms[]", json!({}), json!(["", "none", "HS256"])),
+        ("idTokenFurtherAudiences", json!({}), json!([[""], ["a", ""]])),
+        ("idTokenFurtherAudiences[]", json!({}), json!([""])),
         ("allowedTenants", tenants(), json!([[], ["contoso.com"], ["*", "*"]])),
         ("allowedTenants[]", tenants(), json!(["", "common", "{tenantid}"])),
         ("name", json!({}), json!(["", "a\tb"])),

@@ -89,6 +89,9 @@ sections! {
         /// The issuer of ID tokens, where it is not the metadata's. `{tenantid}` in it (or in the issuer) stands for
         /// the token's own tenant (`tid`), which must be one of `allowedTenants`. Default: the issuer.
         pub(super) id_token_validation_issuer: Option<String>,
+        /// Who may be named beside this client in the audience (`aud`) of its ID tokens; `azp` must then say that they
+        /// are this client's. Default: nobody.
+        pub(super) id_token_further_audiences: Vec<String>,
         /// The tenants that `{tenantid}` may stand for, by their ids; `["*"]` for all there are. Default: none.
         pub(super) allowed_tenants: Option<Vec<String>>,
         /// Where the provider sends the browser after a logout, as registered; usually

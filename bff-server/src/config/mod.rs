@@ -116,6 +116,8 @@ pub struct ClientConfig {
     pub id_token_algorithms: Vec<Algorithm>,
     /// `idTokenValidationIssuer` or the issuer, with `allowedTenants`.
     pub id_token_issuer: ExpectedIssuer,
+    /// `idTokenFurtherAudiences`.
+    pub further_audiences: Vec<String>,
     /// `postLogoutRedirectUri`.
     pub post_logout_redirect_uri: Option<Url>,
     /// `endSessionParameters`.

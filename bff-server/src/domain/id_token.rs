@@ -112,13 +112,29 @@ pub struct Identity {
     pub auth_time: Option<UnixSeconds>,
 }
 
+/// Whom a token is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Audience<'a> {
+    /// This client.
+    pub client_id: &'a str,
+    /// `idTokenFurtherAudiences`: who else may be named beside it.
+    pub further: &'a [String],
+}
+
+impl<'a> Audience<'a> {
+    /// This client alone.
+    pub const fn only(client_id: &'a str) -> Self {
+        Self { client_id, further: &[] }
+    }
+}
+
 /// What a login expects of its ID token.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
     /// The configured issuer, or `idTokenValidationIssuer`.
     pub issuer: &'a ExpectedIssuer,
     /// The client of this flow.
-    pub client_id: &'a str,
+    pub audience: Audience<'a>,
     /// The nonce of this flow.
     pub nonce: &'a str,
     /// The code that was exchanged.
@@ -145,7 +161,7 @@ impl SignedClaims {
         access_token: &AccessToken,
         now: UnixSeconds,
     ) -> Result<Identity, IdTokenRefusal> {
-        let identity = self.validate_common(expected.issuer, expected.client_id, now)?;
+        let identity = self.validate_common(expected.issuer, expected.audience, now)?;
         match self.text("nonce") {
             Some(nonce) if same(nonce, expected.nonce) => {}
             _ => return Err(IdTokenRefusal::Nonce),
@@ -165,13 +181,13 @@ impl SignedClaims {
     pub fn validate_refreshed(
         &self,
         login: &Identity,
-        client_id: &str,
+        audience: Audience<'_>,
         nonce: &str,
         access_token: &AccessToken,
         now: UnixSeconds,
     ) -> Result<Identity, IdTokenRefusal> {
         let issuer = ExpectedIssuer::Exactly(login.issuer.clone());
-        let identity = self.validate_common(&issuer, client_id, now)?;
+        let identity = self.validate_common(&issuer, audience, now)?;
         if identity.subject != login.subject {
             return Err(IdTokenRefusal::OtherLogin);
         }
@@ -193,7 +209,7 @@ impl SignedClaims {
     fn validate_common(
         &self,
         issuer: &ExpectedIssuer,
-        client_id: &str,
+        audience: Audience<'_>,
         now: UnixSeconds,
     ) -> Result<Identity, IdTokenRefusal> {
         let is_id_token = matches!(self.kind().as_deref(), None | Some("jwt" | "id_token+jwt"));
@@ -201,15 +217,26 @@ impl SignedClaims {
             return Err(IdTokenRefusal::Kind);
         }
         let issuer = self.text("iss").filter(|_| issuer.is_of(&self.claims)).ok_or(IdTokenRefusal::Issuer)?;
-        let audience_is_us = match self.claims.get("aud") {
-            Some(Value::String(one)) => one == client_id,
-            Some(Value::Array(list)) => matches!(list.as_slice(), [Value::String(one)] if one == client_id),
-            _ => false,
+        let Audience { client_id, further } = audience;
+        let (is_for_us, names_others) = match self.claims.get("aud") {
+            Some(Value::String(one)) => (one == client_id, false),
+            Some(Value::Array(list)) => {
+                let us = |it: &Value| it.as_str() == Some(client_id);
+                let known =
+                    |it: &Value| us(it) || it.as_str().is_some_and(|it| further.iter().any(|one| one == it));
+                (list.iter().any(us) && list.iter().all(known), !list.iter().all(us) || list.len() > 1)
+            }
+            _ => (false, false),
         };
-        if !audience_is_us {
+        if !is_for_us {
             return Err(IdTokenRefusal::Audience);
         }
-        if self.claims.contains_key("azp") && self.text("azp") != Some(client_id) {
+        // With others in the audience, it says whom of them the token was issued to.
+        let authorized_party_is_us = match self.claims.get("azp") {
+            None => !names_others,
+            Some(party) => party.as_str() == Some(client_id),
+        };
+        if !authorized_party_is_us {
             return Err(IdTokenRefusal::AuthorizedParty);
         }
         let subject = self
@@ -320,7 +347,13 @@ mod tests {
         LazyLock::new(|| ExpectedIssuer::Exactly("https://op.example".into()));
 
     fn expected() -> Expected<'static> {
-        Expected { issuer: &ISSUER, client_id: "app", nonce: "n-1", code: &CODE, max_age: None }
+        Expected {
+            issuer: &ISSUER,
+            audience: Audience::only("app"),
+            nonce: "n-1",
+            code: &CODE,
+            max_age: None,
+        }
     }
 
     fn good() -> Value {
@@ -371,6 +404,36 @@ mod tests {
         let (trailing, case, port) = ("https://op.example/", "https://OP.example", "https://op.example:443");
         refuses(IdTokenRefusal::Issuer, &[trailing, case, port].map(|iss| json!({"iss": iss})));
         refuses(IdTokenRefusal::Issuer, &[json!({"iss": "REMOVED"}), json!({"iss": ["https://op.example"]})]);
+    }
+
+    #[test]
+    fn sec_039_sec_040_further_audiences_are_those_configured_and_name_the_authorized_party() {
+        let further = ["project".to_owned(), "other".to_owned()];
+        let check = |changes: Value| {
+            let expected =
+                Expected { audience: Audience { client_id: "app", further: &further }, ..expected() };
+            with(changes).validate(&expected, &AccessToken::parse("at").unwrap(), NOW).err()
+        };
+        for good in [
+            json!({"aud": "app"}),
+            json!({"aud": ["app"]}),
+            json!({"aud": ["project", "app"], "azp": "app"}),
+            json!({"aud": ["other", "app", "project"], "azp": "app"}),
+        ] {
+            assert_eq!(check(good.clone()), None, "{good}");
+        }
+        for (bad, refusal) in [
+            (json!({"aud": ["project", "app"]}), IdTokenRefusal::AuthorizedParty),
+            (json!({"aud": ["project", "app"], "azp": "project"}), IdTokenRefusal::AuthorizedParty),
+            (json!({"aud": ["project", "app"], "azp": null}), IdTokenRefusal::AuthorizedParty),
+            (json!({"aud": ["project"], "azp": "app"}), IdTokenRefusal::Audience),
+            (json!({"aud": "project", "azp": "app"}), IdTokenRefusal::Audience),
+            (json!({"aud": ["app", "evil"], "azp": "app"}), IdTokenRefusal::Audience),
+            (json!({"aud": ["app", 7], "azp": "app"}), IdTokenRefusal::Audience),
+            (json!({"aud": []}), IdTokenRefusal::Audience),
+        ] {
+            assert_eq!(check(bad.clone()), Some(refusal), "{bad}");
+        }
     }
 
     #[test]
@@ -537,7 +600,13 @@ mod tests {
             auth_time: Some(UnixSeconds::new(1_700_000_000)),
         };
         let check = |changes: Value| {
-            with(changes).validate_refreshed(&login, "app", "n-1", &AccessToken::parse("at").unwrap(), NOW)
+            with(changes).validate_refreshed(
+                &login,
+                Audience::only("app"),
+                "n-1",
+                &AccessToken::parse("at").unwrap(),
+                NOW,
+            )
         };
         assert_eq!(check(json!({"nonce": "REMOVED"})), Ok(login.clone()));
         assert_eq!(check(json!({"auth_time": 1_700_000_000})), Ok(login.clone()));

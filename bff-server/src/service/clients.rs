@@ -7,8 +7,9 @@ use url::Url;
 
 use crate::{
     domain::{
-        end_session::EndSessionParameters, expected_issuer::ExpectedIssuer, login_options::LoginPolicy,
-        logout_token::LogoutTokenExpiry, session::Kept, user_info::UserInfoPolicy,
+        end_session::EndSessionParameters, expected_issuer::ExpectedIssuer, id_token::Audience,
+        login_options::LoginPolicy, logout_token::LogoutTokenExpiry, session::Kept,
+        user_info::UserInfoPolicy,
     },
     ports::ProviderError,
 };
@@ -30,6 +31,8 @@ pub struct Client {
     pub extra: Vec<(String, String)>,
     /// The issuer its ID tokens carry: the metadata's, or `idTokenValidationIssuer`.
     pub id_token_issuer: ExpectedIssuer,
+    /// `idTokenFurtherAudiences`.
+    pub further_audiences: Vec<String>,
     /// `loginParameters`, `loginParametersFrom` and `requireAcr`.
     pub policy: LoginPolicy,
     /// `postLogoutRedirectUri`.
@@ -40,6 +43,13 @@ pub struct Client {
     pub user_info: UserInfoPolicy,
     /// `endSessionParameters`.
     pub end_session: EndSessionParameters,
+}
+
+impl Client {
+    /// Whom its ID tokens may be for.
+    pub fn audience(&self) -> Audience<'_> {
+        Audience { client_id: &self.client_id, further: &self.further_audiences }
+    }
 }
 
 /// All of them.
@@ -119,6 +129,7 @@ mod tests {
             scope: "openid".into(),
             extra: Vec::new(),
             id_token_issuer: ExpectedIssuer::Exactly(issuer.into()),
+            further_audiences: Vec::new(),
             policy: LoginPolicy::default(),
             post_logout_redirect_uri: None,
             logout_token_expiry: LogoutTokenExpiry::Required,

@@ -370,7 +370,7 @@ impl Logins {
         let now = self.clock.now();
         let expected = Expected {
             issuer: &client.id_token_issuer,
-            client_id: &client.client_id,
+            audience: client.audience(),
             nonce: &flow.nonce(),
             code,
             max_age: flow.demands.max_age_now(flow.created_at, now),

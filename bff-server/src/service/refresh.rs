@@ -308,7 +308,7 @@ impl Sessions {
                     let nonce = &session.kept.nonce;
                     match signed.validate_refreshed(
                         &login,
-                        &client.client_id,
+                        client.audience(),
                         nonce,
                         &tokens.access_token,
                         now,

@@ -31,7 +31,7 @@ pub enum Endpoint {
 impl Endpoint {
     pub(super) fn of(path: &str, form: &[(String, String)]) -> Self {
         match path {
-            "/.well-known/openid-configuration" => Self::Discovery,
+            path if path.ends_with("/.well-known/openid-configuration") => Self::Discovery,
             path if path.starts_with("/.well-known/oauth-authorization-server") => Self::Discovery,
             "/jwks" => Self::Jwks,
             "/par" => Self::Push,

@@ -553,3 +553,28 @@ async fn sec_049_two_subjects_with_one_address_are_two_users() {
     let stranger: &Browser = &Browser::new();
     assert_eq!(stage.session(stranger).await.status, 401);
 }
+
+#[tokio::test]
+async fn sec_039_and_040_further_audiences_are_those_configured_and_name_the_authorized_party() {
+    let stage = Stage::with(|config| {
+        config.set("/client/idTokenFurtherAudiences", json!(["the-project"]));
+    })
+    .await;
+    let token = |audience: Value, party: Value| {
+        Lie::about(Endpoint::CodeExchange).claim("aud", audience).claim("azp", party)
+    };
+    for (what, audience, party) in [
+        ("nobody to say whose it is", json!([CLIENT_ID, "the-project"]), json!(null)),
+        ("issued to the other", json!([CLIENT_ID, "the-project"]), json!("the-project")),
+        ("for the other alone", json!("the-project"), json!(CLIENT_ID)),
+        ("for the other alone, in a list", json!(["the-project"]), json!(CLIENT_ID)),
+        ("for a stranger too", json!([CLIENT_ID, "the-project", "evil"]), json!(CLIENT_ID)),
+        ("for a stranger", json!([CLIENT_ID, "evil"]), json!(CLIENT_ID)),
+    ] {
+        refused(what, &login_with(&stage, token(audience, party)).await.1);
+    }
+    let good = token(json!(["the-project", CLIENT_ID]), json!(CLIENT_ID));
+    accepted("with the project", &login_with(&stage, good).await.1);
+    let alone = Lie::about(Endpoint::CodeExchange).claim("aud", json!(CLIENT_ID));
+    accepted("without it", &login_with(&stage, alone).await.1);
+}

@@ -138,6 +138,7 @@ fn refuse_inline(inline: &ClientEntry, notes: &mut Notes) {
     for (name, set) in [
         ("name", inline.name.is_some()),
         ("allowedTenants", inline.allowed_tenants.is_some()),
+        ("idTokenFurtherAudiences", !inline.id_token_further_audiences.is_empty()),
         ("endSessionParameters", inline.end_session_parameters.is_some()),
         ("userinfo", inline.userinfo.is_some()),
         ("userinfoSubjectClaim", inline.userinfo_subject_claim.is_some()),
@@ -203,6 +204,7 @@ fn inline(section: ClientSection) -> ClientEntry {
         default: section.default,
         id_token_validation_issuer: section.id_token_validation_issuer,
         allowed_tenants: section.allowed_tenants,
+        id_token_further_audiences: section.id_token_further_audiences,
         post_logout_redirect_uri: section.post_logout_redirect_uri,
         end_session_parameters: section.end_session_parameters,
         userinfo: section.userinfo,
@@ -354,6 +356,12 @@ fn client(
         .post_logout_redirect_uri
         .as_deref()
         .and_then(|text| web_url(&at("postLogoutRedirectUri"), text, notes));
+    for (i, audience) in entry.id_token_further_audiences.iter().enumerate() {
+        if audience.is_empty() {
+            let fix = "write what stands in the token's `aud`, or remove it";
+            notes.problem(&format!("{key}.idTokenFurtherAudiences[{i}]"), "it is empty", fix);
+        }
+    }
     let end_session = end_session(
         &at("endSessionParameters"),
         entry.end_session_parameters.as_ref(),
@@ -383,6 +391,7 @@ fn client(
         requests,
         id_token_algorithms: algorithms.list.clone(),
         id_token_issuer,
+        further_audiences: entry.id_token_further_audiences,
         post_logout_redirect_uri,
         end_session,
         user_info,

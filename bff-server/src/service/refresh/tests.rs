@@ -39,6 +39,7 @@ fn clients() -> Arc<Clients> {
         scope: "openid".into(),
         extra: Vec::new(),
         id_token_issuer: ExpectedIssuer::Exactly("https://op.example".into()),
+        further_audiences: Vec::new(),
         policy: LoginPolicy::default(),
         post_logout_redirect_uri: None,
         logout_token_expiry: LogoutTokenExpiry::Required,
