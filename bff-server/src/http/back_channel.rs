@@ -23,6 +23,7 @@ use crate::{
         parameters::Parameter,
     },
     service::back_channel::ReportError,
+    telemetry,
 };
 
 /// A form has this long to arrive.
@@ -34,13 +35,27 @@ const ISSUER: Parameter = Parameter::new(param::ISSUER, 512);
 
 /// The provider reports a logout (OpenID Connect Back-Channel Logout 1.0 §2.5 to §2.8).
 pub(crate) async fn logout(State(app): State<Arc<App>>, id: CorrelationId, request: Request) -> Response {
-    let token = match form(&app, &id, request).await {
+    let response = report(&app, &id, request).await;
+    telemetry::logout_report(match response.status() {
+        StatusCode::OK => "success",
+        status if status.is_server_error() => "failed",
+        _ => "refused",
+    });
+    response
+}
+
+async fn report(app: &App, id: &CorrelationId, request: Request) -> Response {
+    let token = match form(app, id, request).await {
         Ok(form) => LOGOUT_TOKEN.require(&form),
         Err(refusal) => return refusal,
     };
     let token = match token {
         Ok(token) => token,
-        Err(error) => return malformed(&error.to_string(), &id),
+        Err(error) => {
+            tracing::warn!(%error, event = "back_channel_logout_refused", reason = "malformed",
+                "a reported logout was refused");
+            return malformed(&error.to_string(), id);
+        }
     };
     let Ok(token) = IdToken::parse(token) else {
         tracing::warn!(
@@ -48,7 +63,7 @@ pub(crate) async fn logout(State(app): State<Arc<App>>, id: CorrelationId, reque
             reason = "malformed",
             "a logout token was refused"
         );
-        return malformed("logout_token is not a signed JWT", &id);
+        return malformed("logout_token is not a signed JWT", id);
     };
     match app.back_channel.report(&token).await {
         Ok(_) => {
@@ -56,7 +71,7 @@ pub(crate) async fn logout(State(app): State<Arc<App>>, id: CorrelationId, reque
             *response.status_mut() = StatusCode::OK;
             response
         }
-        Err(error) => failure(&error, &id),
+        Err(error) => failure(&error, id),
     }
 }
 

@@ -43,6 +43,7 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, id: CorrelationId, req
     let response = match AuthorizationResponse::parse(request.uri().query().unwrap_or_default()) {
         Ok(response) => response,
         Err(error) => {
+            telemetry::login(PageCode::InvalidRequest.as_str());
             tracing::warn!(%error, event = "login_failed", reason = "invalid_request", "a callback was refused");
             return app.page(PageCode::InvalidRequest, &id);
         }

@@ -18,6 +18,8 @@ pub const SESSIONS_ENDED: &str = "authtool_sessions_ended_total";
 pub const REFRESHES: &str = "authtool_refreshes_total";
 /// `authtool_refreshes_in_flight`.
 pub const REFRESHES_IN_FLIGHT: &str = "authtool_refreshes_in_flight";
+/// `authtool_logout_reports_total{outcome}`: `success`, `refused` or `failed`.
+pub const LOGOUT_REPORTS: &str = "authtool_logout_reports_total";
 /// `authtool_store_seconds{operation,outcome}`.
 pub const STORE_SECONDS: &str = "authtool_store_seconds";
 /// `authtool_provider_seconds{operation,outcome}`.
@@ -30,6 +32,7 @@ pub fn describe() {
     describe_counter!(SESSIONS_ENDED, "Sessions that have ended before their time, by why");
     describe_counter!(REFRESHES, "Refreshes of access tokens by how they ended");
     describe_gauge!(REFRESHES_IN_FLIGHT, "Refreshes that are under way in this process");
+    describe_counter!(LOGOUT_REPORTS, "Logouts that the provider reported, by what became of the report");
     describe_histogram!(STORE_SECONDS, Unit::Seconds, "Time for one operation of the session store");
     describe_histogram!(
         PROVIDER_SECONDS,
@@ -40,6 +43,10 @@ pub fn describe() {
 
 pub(crate) fn login(outcome: &'static str) {
     counter!(LOGINS, "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn logout_report(outcome: &'static str) {
+    counter!(LOGOUT_REPORTS, "outcome" => outcome).increment(1);
 }
 
 pub(crate) fn session_begun() {

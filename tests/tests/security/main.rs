@@ -17,6 +17,7 @@ mod expect;
 mod headers;
 mod id_token;
 mod issuers;
+mod lies;
 mod limits;
 mod login;
 mod login_parameters;
