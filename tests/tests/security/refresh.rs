@@ -414,6 +414,7 @@ async fn sec_098_an_id_token_of_somebody_else_ends_the_session() {
         other("sub", claim("sub", json!("grace"))),
         other("iss", claim("iss", json!("http://127.0.0.1:1"))),
         other("aud", claim("aud", json!("another-client"))),
+        other("azp", claim("azp", json!("another-client"))),
         other("nonce", claim("nonce", json!("another login's"))),
     ])
     .await;
