@@ -25,6 +25,7 @@
 //! | [`service`] | the use cases: log in, use a session, refresh, log out |
 //! | `http` | one file per endpoint, and the guards in front of them |
 //! | [`extract`] | the session and its token, for handlers of your own |
+//! | [`envoy`] | a gateway's configuration that fits the server's |
 //! | [`telemetry`] | what is counted |
 //! | [`config`] | the configuration file, checked |
 //! | `online_check` | whether the parts that a configuration names are there |
@@ -36,6 +37,7 @@
 pub mod adapters;
 pub mod config;
 pub mod domain;
+pub mod envoy;
 pub mod extract;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;

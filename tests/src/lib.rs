@@ -11,6 +11,7 @@
 //! | [`browser::Browser`] | a client with a browser's cookie jar and Fetch Metadata, which shows every hop |
 //! | [`redis`] | real Redis: one server, Sentinels, a Cluster, TLS |
 //! | [`Replicas`] | several servers over one store, and [`load::Load`] on them |
+//! | [`envoy`] | a real Envoy, configured by `authtool-bff envoy` |
 //! | [`Gateway`] | many requests at once, over few connections |
 //! | [`raw`] | requests that no well-behaved client sends |
 //! | [`Stage`] | a server in front of a hostile provider, ready for a test |
@@ -31,6 +32,7 @@ mod answer;
 pub mod browser;
 pub mod catalogue;
 mod collector;
+pub mod envoy;
 mod gateway;
 mod glewlwyd;
 pub mod hostile;

@@ -8,6 +8,7 @@
 mod browser;
 mod debian;
 mod demo;
+mod envoy;
 mod fuzz;
 mod glewlwyd;
 mod http;

@@ -94,7 +94,7 @@ fn run_install(context: &Context, package: &str, version: &str, root: &Path, log
 }
 
 /// `${XDG_CACHE_HOME:-~/.cache}/authtool/tools`.
-fn cache() -> Result<PathBuf> {
+pub(crate) fn cache() -> Result<PathBuf> {
     let from = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = from("XDG_CACHE_HOME")
         .or_else(|| Some(from("HOME")?.join(".cache")))

@@ -1,6 +1,7 @@
 //! The `authtool-bff` binary.
 
 mod dev;
+mod envoy;
 mod logging;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -39,6 +40,8 @@ enum Command {
         #[arg(long)]
         online: bool,
     },
+    /// Print a configuration for Envoy that fits this one.
+    Envoy(envoy::Options),
     /// Print the JSON Schema of the configuration file.
     Schema,
     /// Make a pair of keys for session.signingKey and session.encryptionKey.
@@ -51,6 +54,9 @@ fn main() -> ExitCode {
         None | Some(Command::Serve) => Config::load(&arguments.config).map_err(Into::into).and_then(serve),
         Some(Command::Dev(options)) => dev::config(options).and_then(serve),
         Some(Command::Check { online }) => check(&arguments.config, online),
+        Some(Command::Envoy(options)) => Config::load(&arguments.config)
+            .map_err(Into::into)
+            .and_then(|config| envoy::print(&config, options)),
         Some(Command::Schema) => {
             say(&mut std::io::stdout(), &Config::schema());
             Ok(())

@@ -1,0 +1,161 @@
+//! `authtool-bff envoy`: a configuration for Envoy that fits the server's.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use authtool_bff::{
+    Config,
+    envoy::{self, Api, Endpoint, Gateway, Jwt},
+};
+use clap::Args;
+use url::Url;
+
+use crate::{Fallible, Outcome, say};
+
+/// What the server's configuration does not say.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Where Envoy listens.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+    /// A certificate chain (PEM file), if Envoy ends TLS itself.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<String>,
+    /// The certificate's private key (PEM file).
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<String>,
+    /// A replica's public listener; repeat it for more. Default: server.ip and server.port.
+    #[arg(long, value_name = "HOST:PORT")]
+    bff: Vec<String>,
+    /// A replica's internal listener; repeat it for more. Default: server.internal.
+    #[arg(long, value_name = "HOST:PORT")]
+    bff_internal: Vec<String>,
+    /// An API, such as /api=http://orders:4000; repeat it for more. Default: server.proxy.
+    #[arg(long, value_name = "PREFIX=URL")]
+    api: Vec<String>,
+    /// The server that shows the app's pages. Default: authtool, if server.static is configured.
+    #[arg(long, value_name = "HOST:PORT")]
+    app: Option<String>,
+    /// An audience that access tokens may be for; repeat it for more.
+    #[arg(long, value_name = "AUDIENCE")]
+    audience: Vec<String>,
+    /// Where the provider's keys are. Default: what its metadata says now.
+    #[arg(long, value_name = "URL")]
+    jwks_uri: Option<Url>,
+    /// The issuer that access tokens name. Default: the client's.
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+    /// Access tokens are no JWTs: Envoy cannot check them, and each API asks the provider.
+    #[arg(long, conflicts_with_all = ["audience", "jwks_uri", "issuer"])]
+    opaque_tokens: bool,
+    /// A policy service, asked by `ext_authz` over gRPC once the token is known to be good.
+    #[arg(long, value_name = "HOST:PORT")]
+    policy: Option<String>,
+    /// The folder of token-exchange.lua where Envoy runs.
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/envoy")]
+    lua_folder: String,
+    /// Where Envoy's own administration listens.
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<SocketAddr>,
+}
+
+/// Prints the bootstrap as YAML.
+pub(crate) fn print(config: &Config, options: Options) -> Outcome {
+    let bootstrap = envoy::bootstrap(config, &gateway(config, options)?);
+    let mut out = std::io::stdout();
+    say(
+        &mut out,
+        "# Made by `authtool-bff envoy`. Start it with `envoy -c`; token-exchange.lua belongs beside it.",
+    );
+    say(&mut out, serde_saphyr::to_string(&bootstrap)?.trim_end());
+    Ok(())
+}
+
+fn gateway(config: &Config, options: Options) -> Fallible<Gateway> {
+    let own = |address: SocketAddr| {
+        let ip = if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() };
+        Endpoint { host: ip.to_string(), port: address.port() }
+    };
+    let replicas = |given: &[String], default: SocketAddr| -> Fallible<Vec<Endpoint>> {
+        if given.is_empty() { Ok(vec![own(default)]) } else { given.iter().map(|it| endpoint(it)).collect() }
+    };
+    let mut apis: Vec<Api> = options.api.iter().map(|it| api(it)).collect::<Fallible<_>>()?;
+    if apis.is_empty() {
+        apis = config
+            .server
+            .proxy
+            .iter()
+            .map(|route| upstream(route.prefix.clone(), &route.upstream))
+            .collect::<Fallible<_>>()?;
+    }
+    if apis.is_empty() {
+        return Err("there is no API to protect; name one, such as --api /api=http://orders:4000".into());
+    }
+    Ok(Gateway {
+        listen: options.listen,
+        tls: options.tls_certificate.zip(options.tls_key),
+        public: replicas(&options.bff, config.server.public)?,
+        internal: replicas(&options.bff_internal, config.server.internal)?,
+        apis,
+        app: options.app.as_deref().map(endpoint).transpose()?,
+        jwt: if options.opaque_tokens {
+            None
+        } else {
+            Some(jwt(config, options.issuer, options.audience, options.jwks_uri)?)
+        },
+        policy: options.policy.as_deref().map(endpoint).transpose()?,
+        lua_folder: options.lua_folder,
+        admin: options.admin,
+    })
+}
+
+fn jwt(
+    config: &Config,
+    issuer: Option<String>,
+    audiences: Vec<String>,
+    jwks_uri: Option<Url>,
+) -> Fallible<Jwt> {
+    if audiences.is_empty() {
+        return Err("Envoy must know which audience (`aud`) your APIs' access tokens are for, or any token of the \
+                    provider would do: --audience https://api.example.com. If they are no JWTs: --opaque-tokens"
+            .into());
+    }
+    let jwks_uri = match jwks_uri {
+        Some(url) => url,
+        None => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(envoy::provider_keys(config))
+            .map_err(|error| format!("{error}; without it, give --jwks-uri"))?,
+    };
+    let issuer =
+        issuer.or_else(|| Some(config.provider.clients.get(config.provider.default_client)?.issuer.clone()));
+    Ok(Jwt { jwks_uri, issuer: issuer.unwrap_or_default(), audiences })
+}
+
+fn endpoint(text: &str) -> Fallible<Endpoint> {
+    let (host, port) = text.rsplit_once(':').ok_or_else(|| format!("{text} is not HOST:PORT"))?;
+    let port = port.parse().map_err(|_| format!("{text} does not end in a port"))?;
+    if host.is_empty() {
+        return Err(format!("{text} does not begin with a host").into());
+    }
+    Ok(Endpoint { host: host.trim_matches(['[', ']']).to_owned(), port })
+}
+
+fn api(text: &str) -> Fallible<Api> {
+    let (prefix, url) = text
+        .split_once('=')
+        .ok_or_else(|| format!("--api {text} has no `=`; write it like --api /api=http://orders:4000"))?;
+    let prefix = prefix.trim_end_matches('/');
+    if !prefix.starts_with('/') || prefix.contains(['?', '#']) {
+        return Err(format!("--api {text}: the part before `=` must be a path such as /api").into());
+    }
+    let url = Url::parse(url).map_err(|_| format!("--api {text}: the part after `=` must be a URL"))?;
+    upstream(prefix.to_owned(), &url)
+}
+
+fn upstream(prefix: String, url: &Url) -> Fallible<Api> {
+    let host =
+        url.host_str().ok_or_else(|| format!("{url} has no host"))?.trim_matches(['[', ']']).to_owned();
+    let port = url.port_or_known_default().ok_or_else(|| format!("{url} has no port"))?;
+    Ok(Api { prefix, upstream: Endpoint { host, port }, is_encrypted: url.scheme() == "https" })
+}

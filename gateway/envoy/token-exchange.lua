@@ -1,0 +1,267 @@
+-- Exchanges the session cookie of a request for the session's access token, before the request reaches an API.
+--
+--   local token_exchange = require("token-exchange")
+--   local config = {
+--     token_service_cluster = "authtool_bff",           -- the cluster of authtool-bff; best its internal listener
+--     token_service_endpoint = "/bff/token",
+--     session_cookie_name = "__Host-session_id",
+--   }
+--   function envoy_on_request(handle) token_exchange.on_request(handle, config) end
+--   function envoy_on_response(handle) token_exchange.on_response(handle, config) end
+--
+-- Optional settings:
+--
+--   require_session     true: a request without a session is answered 401 here. Default: it goes on without any
+--                       credential, for jwt_authn behind this filter to decide. A route can say otherwise by its
+--                       metadata: filter_metadata: { envoy.filters.http.lua: { anonymous: true } }
+--   protected_prefixes  list of path prefixes, such as { "/api" }: only there the cookie is exchanged. Default: everywhere
+--   allowed_origins     list of origins whose pages may call the APIs. Default: the origin that the request is for
+--   strip_headers       list of further headers that a client may not send, such as { "x-jwt-payload", "x-user" }
+--   gateway_credential  what authtool-bff asks for as server.gatewayCredential
+--   timeout_ms          how long the exchange may take. Default: 15000, as long as a refresh may take
+--
+-- No data of a request is kept: Envoy shares one Lua state among all requests of a worker thread.
+
+local token_exchange = {}
+
+local DEFAULT_TIMEOUT_MS = 15000
+local MAX_TOKEN_BYTES = 16384
+local CSRF_HEADER = "x-authtool-csrf"
+local CREDENTIAL_HEADER = "x-authtool-gateway"
+
+-- What no client may send: identities and credentials are ours to add.
+local NEVER_FROM_CLIENTS = {
+  "authorization", "proxy-authorization", "remote-user", "x-remote-user", "x-jwt-payload", CREDENTIAL_HEADER,
+  "x-forwarded-user", "x-forwarded-email", "x-forwarded-groups", "x-forwarded-preferred-username",
+  "x-forwarded-access-token", "x-auth-request-user", "x-auth-request-email", "x-auth-request-groups",
+  "x-auth-request-preferred-username", "x-auth-request-access-token",
+}
+
+-- The cookies of logins and logouts under way, besides the session's; see bff-server/src/http/cookies.rs.
+local OWN_COOKIES = { "authtool_login_", "authtool_logout", "authtool_return" }
+
+local SAFE_METHODS = { GET = true, HEAD = true, OPTIONS = true }
+
+local function starts_with(text, prefix)
+  return text:sub(1, #prefix) == prefix
+end
+
+-- Blank in cookies is a space or a tab and nothing else (RFC 6265 §5.2). No patterns: cookies are the client's.
+local function trim(text)
+  local first, last = 1, #text
+  while first <= last and (text:byte(first) == 32 or text:byte(first) == 9) do first = first + 1 end
+  while last >= first and (text:byte(last) == 32 or text:byte(last) == 9) do last = last - 1 end
+  return text:sub(first, last)
+end
+
+local function is_own_cookie(name, config)
+  if name == config.session_cookie_name then return true end
+  local bare = name
+  if starts_with(bare, "__Host-") then bare = bare:sub(8) end
+  for _, own in ipairs(OWN_COOKIES) do
+    if starts_with(bare, own) then return true end
+  end
+  return false
+end
+
+-- Calls `visit(name, value, pair)` for each cookie of each Cookie header: HTTP/2 may split them (RFC 9113 §8.2.3).
+local function each_cookie(headers, visit)
+  for i = 0, headers:getNumValues("cookie") - 1 do
+    local line = headers:getAtIndex("cookie", i)
+    local from = 1
+    while from <= #line do
+      local stop = line:find(";", from, true) or #line + 1
+      local pair = trim(line:sub(from, stop - 1))
+      local equals = pair:find("=", 1, true)
+      if equals then
+        visit(trim(pair:sub(1, equals - 1)), trim(pair:sub(equals + 1)), pair)
+      elseif pair ~= "" then
+        visit(nil, nil, pair)
+      end
+      from = stop + 1
+    end
+  end
+end
+
+-- The session cookie's value, and how many there are. Our cookies are taken out: they are nobody else's business.
+local function take_cookies(headers, config)
+  local session, count, kept, others = nil, 0, {}, false
+  each_cookie(headers, function(name, value, pair)
+    if name == config.session_cookie_name then
+      session, count = value, count + 1
+    end
+    if name and is_own_cookie(name, config) then
+      others = true
+    else
+      kept[#kept + 1] = pair
+    end
+  end)
+  if others then
+    headers:remove("cookie")
+    if #kept > 0 then headers:add("cookie", table.concat(kept, "; ")) end
+  end
+  return session, count
+end
+
+-- The only value of a header; "" if there are several, which matches nothing.
+local function only(headers, name)
+  local count = headers:getNumValues(name)
+  if count == 0 then return nil end
+  if count > 1 then return "" end
+  return headers:getAtIndex(name, 0)
+end
+
+local function contains(list, value)
+  for _, item in ipairs(list) do
+    if item == value then return true end
+  end
+  return false
+end
+
+-- "app", "foreign", or nil where no Origin is sent.
+local function origin_of(headers, config)
+  local origin = only(headers, "origin")
+  if origin == nil then return nil end
+  if config.allowed_origins then
+    return contains(config.allowed_origins, origin) and "app" or "foreign"
+  end
+  local authority = headers:get(":authority") or ""
+  if origin == "https://" .. authority or origin == "http://" .. authority then return "app" end
+  return "foreign"
+end
+
+-- Whether a request with the session cookie comes from the app itself. SameSite does not tell sibling domains apart.
+local function is_from_the_app(headers, config)
+  local origin, site = origin_of(headers, config), only(headers, "sec-fetch-site")
+  local safe = SAFE_METHODS[headers:get(":method")] and not headers:get("upgrade")
+  if not safe then
+    if origin == "foreign" then return false end
+    if config.allowed_origins and origin == "app" then return true end
+    if site ~= nil then return site == "same-origin" end
+    if origin == "app" then return true end
+    return only(headers, CSRF_HEADER) == "1"
+  end
+  if config.allowed_origins and origin == "app" then return true end
+  if site == nil then return origin ~= "foreign" end
+  if site == "same-origin" or site == "none" then return true end
+  -- A link of another site may lead here, as to any page.
+  return only(headers, "sec-fetch-mode") == "navigate" and only(headers, "sec-fetch-dest") == "document"
+end
+
+local function answer(handle, status, code, title, retry_after)
+  local headers = {
+    [":status"] = status,
+    ["content-type"] = "application/problem+json",
+    ["cache-control"] = "no-store",
+    ["x-content-type-options"] = "nosniff",
+  }
+  if retry_after then headers["retry-after"] = retry_after end
+  handle:respond(headers, string.format(
+    '{"type":"urn:authtool:problem:%s","title":"%s","status":%s,"code":"%s"}', code, title, status, code))
+end
+
+local function unavailable(handle, reason, retry_after)
+  handle:logErr("token-exchange: " .. reason)
+  answer(handle, "503", "gateway_unavailable", "Sessions cannot be checked right now", retry_after or "1")
+end
+
+-- Asks authtool-bff. Of the client's headers only the one cookie and the trace go along: whatever shows a browser
+-- would be refused there.
+local function ask(handle, config, session)
+  local headers = handle:headers()
+  local request = {
+    [":method"] = "GET",
+    [":path"] = config.token_service_endpoint,
+    [":authority"] = config.token_service_cluster,
+    ["accept"] = "application/json",
+    ["cookie"] = config.session_cookie_name .. "=" .. session,
+    -- Asking again is safe: sessions are refreshed once, however many ask.
+    ["x-envoy-retry-on"] = "connect-failure,refused-stream,reset",
+    ["x-envoy-max-retries"] = "3",
+  }
+  for _, name in ipairs({ "x-request-id", "traceparent", "tracestate" }) do
+    request[name] = only(headers, name)
+  end
+  if config.gateway_credential then request[CREDENTIAL_HEADER] = config.gateway_credential end
+  return handle:httpCall(config.token_service_cluster, request, "", config.timeout_ms or DEFAULT_TIMEOUT_MS)
+end
+
+-- The token of an answer, if it is one of authtool-bff's and fit for a header (RFC 6750 §2.1).
+local function token_of(response_headers, body)
+  if not body or #body > MAX_TOKEN_BYTES + 1024 then return nil end
+  local media_type = response_headers["content-type"] or ""
+  if not starts_with(media_type, "application/json") then return nil end
+  if not body:find('"token_type"%s*:%s*"Bearer"') then return nil end
+  local token = body:match('"access_token"%s*:%s*"([%w%-%._~%+/]+=*)"')
+  if token and #token <= MAX_TOKEN_BYTES then return token end
+  return nil
+end
+
+local function is_protected(path, config)
+  if not config.protected_prefixes then return true end
+  for _, prefix in ipairs(config.protected_prefixes) do
+    local bare = prefix:sub(-1) == "/" and prefix:sub(1, -2) or prefix
+    if path == bare or starts_with(path, bare .. "/") or starts_with(path, bare .. "?") then return true end
+  end
+  return false
+end
+
+local function without_session(handle, config)
+  if config.require_session and handle:metadata():get("anonymous") ~= true then
+    answer(handle, "401", "no_session", "You are not logged in")
+  end
+end
+
+local function exchange(handle, config)
+  local headers = handle:headers()
+  for _, name in ipairs(NEVER_FROM_CLIENTS) do headers:remove(name) end
+  for _, name in ipairs(config.strip_headers or {}) do headers:remove(name) end
+  local session, count = take_cookies(headers, config)
+  if not is_protected(headers:get(":path") or "", config) then return end
+  if count == 0 then return without_session(handle, config) end
+  -- Somebody else planted one of them, and nobody can say which.
+  if count > 1 then return answer(handle, "401", "no_session", "You are not logged in") end
+  if not is_from_the_app(headers, config) then
+    return answer(handle, "403", "forbidden_context", "This request may not be made from here")
+  end
+  -- No cookie of ours is empty or this long: do not ask about it.
+  if session == "" or #session > 256 then return without_session(handle, config) end
+
+  local response_headers, body = ask(handle, config, session)
+  local status = response_headers and response_headers[":status"]
+  if status == "200" then
+    local token = token_of(response_headers, body)
+    if not token then return unavailable(handle, "the answer of authtool-bff has no token that can be used") end
+    -- Not `headers`: Envoy lets go of it while the exchange is under way.
+    handle:headers():replace("authorization", "Bearer " .. token)
+  elseif status == "401" then
+    without_session(handle, config)
+  else
+    unavailable(handle, "authtool-bff answered " .. tostring(status), response_headers and response_headers["retry-after"])
+  end
+end
+
+-- For envoy_on_request.
+function token_exchange.on_request(handle, config)
+  local ok, problem = pcall(exchange, handle, config)
+  -- An error in a script would let the request go on as it is.
+  if not ok then unavailable(handle, tostring(problem)) end
+end
+
+-- For envoy_on_response: an API neither plants our cookies nor has the browser forget them.
+function token_exchange.on_response(handle, config)
+  local headers = handle:headers()
+  headers:remove("clear-site-data")
+  local kept, dropped = {}, false
+  for i = 0, headers:getNumValues("set-cookie") - 1 do
+    local line = headers:getAtIndex("set-cookie", i)
+    local name = trim(line:sub(1, (line:find("[=;]") or #line + 1) - 1))
+    if is_own_cookie(name, config) then dropped = true else kept[#kept + 1] = line end
+  end
+  if dropped then
+    headers:remove("set-cookie")
+    for _, line in ipairs(kept) do headers:add("set-cookie", line) end
+  end
+end
+
+return token_exchange

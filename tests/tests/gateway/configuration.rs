@@ -1,0 +1,85 @@
+//! `authtool-bff envoy`: what it prints is what Envoy takes.
+
+use authtool_tests::ServerConfig;
+use authtool_tests::envoy::Envoy;
+use authtool_tests::hostile::HostileOp;
+use serde_json::json;
+
+const LINT: [&str; 12] = [
+    "normalize_path: true",
+    "merge_slashes: true",
+    "path_with_escaped_slashes_action: REJECT_REQUEST",
+    "headers_with_underscores_action: REJECT_REQUEST",
+    "use_remote_address: true",
+    "require_expiration: true",
+    "max_request_headers_kb: 32",
+    "max_concurrent_streams: 100",
+    "tls_minimum_protocol_version: TLSv1_2",
+    "failure_mode_allow: false",
+    "max_pending_requests: 1024",
+    "PATH(NQ)",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sec_154_163_164_172_and_173_the_bootstrap_is_valid_and_hardened() {
+    let op = HostileOp::start().await;
+    let mut config = ServerConfig::new(op.issuer());
+    config.set("/server/proxy", json!([{"prefix": "/api", "upstream": "https://orders.example"}]));
+    let (certificate, key) = authtool_tests::redis::Authority::new().certificate_for(&["localhost"]);
+    let (certificate, key) = (config.file("certificate.pem", certificate), config.file("key.pem", key));
+    let bootstrap = tokio::task::block_in_place(|| {
+        Envoy::bootstrap(
+            &config,
+            Envoy::port(),
+            &[
+                "--audience",
+                "https://api.example",
+                "--bff",
+                "bff-a:3000",
+                "--bff",
+                "bff-b:3000",
+                "--bff-internal",
+                "bff-a:3001",
+                "--app",
+                "app:80",
+                "--policy",
+                "opa:9191",
+                "--admin",
+                "127.0.0.1:9901",
+                "--tls-certificate",
+                certificate.to_str().unwrap(),
+                "--tls-key",
+                key.to_str().unwrap(),
+            ],
+        )
+    });
+    for line in LINT {
+        assert!(bootstrap.contains(line), "{line} is not in\n{bootstrap}");
+    }
+    for never in ["extract_only_without_validation", "allow_missing", "%REQ(:PATH)%", "REQ(COOKIE)"] {
+        assert!(!bootstrap.contains(never), "{never} is in\n{bootstrap}");
+    }
+    let (good, said) = tokio::task::block_in_place(|| Envoy::validate(&bootstrap));
+    assert!(good, "{said}\n{bootstrap}");
+}
+
+#[test]
+fn what_the_gateway_must_know_is_asked_for() {
+    let mut config = ServerConfig::new("http://127.0.0.1:9");
+    let refusal = |config: &ServerConfig, arguments: &[&str]| {
+        let output = config.run(&[&["envoy"], arguments].concat());
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = refusal(&config, &["--opaque-tokens"]);
+    assert!(said.contains("--api /api=http"), "{said}");
+    config.set("/server/proxy", json!([{"prefix": "/api", "upstream": "http://127.0.0.1:4000"}]));
+    let said = refusal(&config, &[]);
+    assert!(said.contains("--audience") && said.contains("--opaque-tokens"), "{said}");
+    let said = refusal(&config, &["--audience", "x"]);
+    assert!(said.contains("--jwks-uri"), "the provider does not answer: {said}");
+    let said = refusal(&config, &["--opaque-tokens", "--api", "api=http://x"]);
+    assert!(said.contains("must be a path"), "{said}");
+    let said = refusal(&config, &["--opaque-tokens", "--bff", "bff"]);
+    assert!(said.contains("HOST:PORT"), "{said}");
+}

@@ -1,0 +1,16 @@
+//! The gateway: a real Envoy with the Lua exchange, in front of a real server (security.md §14).
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod behind;
+mod configuration;
+mod exchange;
+mod provenance;
+mod replicas;
+mod tokens;
