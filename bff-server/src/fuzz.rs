@@ -23,6 +23,7 @@ use crate::{
         expected_issuer::ExpectedIssuer,
         id_token::{Audience, Expected, Identity, SignatureHash, SignedClaims},
         login_flow::LoginFlow,
+        login_options::{LoginOptions, LoginPolicy},
         logout_token::LogoutTokenExpiry,
         metadata::{ProviderMetadata, Transport},
         parameters::{AuthorizationOutcome, AuthorizationResponse, Parameter},
@@ -32,6 +33,7 @@ use crate::{
         session_index::Member,
         time::UnixSeconds,
         token_response::TokenResponse,
+        user_claims, user_info,
     },
     http::{
         CookiePolicy,
@@ -54,11 +56,13 @@ pub const TARGETS: &[Target] = &[
     ("id_token", id_token),
     ("id_token_claims", id_token_claims),
     ("keys", keys),
+    ("login_request", login_request),
     ("logout_token", logout_token),
     ("metadata", metadata),
     ("record", record),
     ("return_url", return_url),
     ("token_response", token_response),
+    ("user_info", user_info),
 ];
 
 const ISSUER: &str = "https://op.example";
@@ -216,6 +220,25 @@ pub fn keys(data: &[u8]) {
     oidc::fuzz::keys(data);
 }
 
+/// The query of `/login`.
+pub fn login_request(data: &[u8]) {
+    let Ok(query) = std::str::from_utf8(data) else { return };
+    let Ok(options) = LoginOptions::parse(query) else { return };
+    let policy = LoginPolicy { require_acr: true, ..LoginPolicy::default() };
+    let configured = [("max_age".to_owned(), "60".to_owned()), ("audience".to_owned(), "api".to_owned())];
+    let sent = options.clone().under(&policy, true).added_to(&configured);
+    assert!(configured.iter().all(|(name, _)| sent.iter().any(|(it, _)| it == name)), "{sent:?}");
+    let max_age = sent.iter().find(|(name, _)| name == "max_age").and_then(|(_, it)| it.parse::<u64>().ok());
+    assert!(max_age.is_some_and(|seconds| seconds <= 60), "a link weakens what is configured: {sent:?}");
+    let names: std::collections::BTreeSet<_> = sent.iter().map(|(name, _)| name).collect();
+    assert_eq!(names.len(), sent.len(), "a parameter is sent twice: {sent:?}");
+    assert!(!sent.iter().any(|(_, value)| value.chars().any(char::is_control)), "{sent:?}");
+    let demands = options.demands(&sent, &policy);
+    let _met = (demands.are_met_by(Some("1")), demands.max_age_now(NOW, NOW));
+    let ignored = options.under(&policy, false).added_to(&configured);
+    assert_eq!(ignored, configured, "a link of somebody else's has a say");
+}
+
 /// A reported logout: a form as it arrives, or the claims of a token whose signature was good.
 pub fn logout_token(data: &[u8]) {
     const LOGOUT_TOKEN: Parameter = Parameter::new("logout_token", MAX_TOKEN_BYTES);
@@ -333,5 +356,26 @@ pub fn token_response(data: &[u8]) {
             assert!(session.live.end(None) <= NOW.plus(lifetimes().absolute), "it outlives its time");
         }
         Err(unusable) => assert!(!unusable.to_string().is_empty()),
+    }
+}
+
+/// The claims of the userinfo endpoint's answer.
+pub fn user_info(data: &[u8]) {
+    let Ok(claims) = serde_json::from_slice::<Map<String, Value>>(data) else { return };
+    if user_info::check_subject(&claims, "ada").is_ok() {
+        assert_eq!(claims.get("sub").and_then(Value::as_str), Some("ada"));
+    }
+    for claim in ["sub", "id"] {
+        if let Ok(subject) = user_info::subject(&claims, claim) {
+            assert!((1..=255).contains(&subject.len()) && subject.is_ascii(), "{subject:?}");
+        }
+    }
+    let selected = user_claims::select(&claims, &["email".to_owned(), "id".to_owned()]);
+    assert!(selected.len() <= 2 && selected.keys().all(|name| name == "email" || name == "id"));
+    if let Some(signed) = signed(data) {
+        let issuer = ExpectedIssuer::Exactly(ISSUER.to_owned());
+        if let Ok(claims) = signed.validate_user_info(&issuer, "app", NOW) {
+            assert_eq!(claims.get("iss").and_then(Value::as_str), Some(ISSUER));
+        }
     }
 }
