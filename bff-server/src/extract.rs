@@ -28,11 +28,17 @@
 
 use std::{fmt, sync::Arc};
 
+pub use authtool_contract::TokenType;
 use axum::{extract::FromRequestParts, response::Response};
-use http::request::Parts;
+use http::{Method, request::Parts};
 use serde_json::{Map, Value};
+use url::Url;
 
-use crate::http::{App, own_headers, session_of, token_of};
+use crate::{
+    domain::dpop::Nonce,
+    http::{App, api_proof, own_headers, session_of, token_of},
+    service::sessions::UsableToken,
+};
 
 /// What the extractors need; made by [`Bff::extractors`](crate::Bff::extractors).
 #[derive(Clone)]
@@ -50,15 +56,29 @@ pub struct Session {
 /// The session's access token, refreshed if it was about to expire.
 #[derive(Clone)]
 pub struct AccessToken {
-    token: crate::domain::credential::AccessToken,
+    app: Arc<App>,
+    token: UsableToken,
     /// Seconds for which it may be used.
     pub expires_in: u64,
 }
 
 impl AccessToken {
-    /// The token itself, for an `Authorization: Bearer` header and nothing else.
+    /// The token itself, for an `Authorization` header of the scheme [`token_type`](Self::token_type) and nothing
+    /// else.
     pub fn expose(&self) -> &str {
-        self.token.expose()
+        self.token.access_token.expose()
+    }
+
+    /// How the token is presented: as `Bearer`, unless `client.dpop` is set.
+    pub fn token_type(&self) -> TokenType {
+        self.token.token_type()
+    }
+
+    /// The `DPoP` header of one request with this token (RFC 9449 §7); `None` for a bearer token. `nonce` is the
+    /// API's latest `DPoP-Nonce`, if it sends any.
+    pub fn proof(&self, method: &Method, url: &Url, nonce: Option<&str>) -> Option<String> {
+        let nonce = nonce.and_then(Nonce::parse);
+        api_proof::proof(&self.app, &self.token, method, url, nonce.as_ref())
     }
 }
 
@@ -86,7 +106,7 @@ impl<S: Sync> FromRequestParts<S> for AccessToken {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
         let app = app(parts);
         let usable = token_of(&app, parts).await.map_err(own_headers)?;
-        Ok(Self { token: usable.access_token, expires_in: usable.expires_in })
+        Ok(Self { expires_in: usable.expires_in, token: usable, app })
     }
 }
 

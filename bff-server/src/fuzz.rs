@@ -341,7 +341,12 @@ pub fn return_url(data: &[u8]) {
 
 /// The body of the token endpoint's answer.
 pub fn token_response(data: &[u8]) {
-    match TokenResponse::parse(data) {
+    if let Ok(bound) = TokenResponse::parse(data, authtool_contract::TokenType::DPoP)
+        && let Some(key) = crate::domain::dpop::ProofKey::from_random([7; 32])
+    {
+        let _ours = key.may_hold(&bound.access_token);
+    }
+    match TokenResponse::parse(data, authtool_contract::TokenType::Bearer) {
         Ok(tokens) => {
             assert!(tokens.access_token.expose().is_ascii() && !tokens.access_token.expose().is_empty());
             let login = crate::domain::session::Login {
@@ -350,6 +355,7 @@ pub fn token_response(data: &[u8]) {
                 client: "app",
                 nonce: "nonce".to_owned(),
                 claims: Map::new(),
+                proof_key: None,
             };
             let session = Session::begin(login, tokens, &lifetimes(), NOW);
             used(&session.live);

@@ -6,9 +6,9 @@ use futures_util::future::join_all;
 
 use crate::{
     adapters::{SystemClock, SystemEntropy, oidc::OidcProvider},
-    config::{Config, IssuerConfig, StoreConfig},
-    domain::credential::AuthorizationCode,
-    ports::{AuthorizationServer as _, Grant, GrantError, Marker},
+    config::{ClientConfig, Config, IssuerConfig, StoreConfig},
+    domain::{credential::AuthorizationCode, dpop::ProofKey},
+    ports::{AuthorizationServer as _, Entropy, Grant, GrantError, Marker},
     server::{open_store, provider_settings},
 };
 
@@ -64,7 +64,7 @@ async fn provider(config: &Config, issuer: &IssuerConfig) -> Vec<Finding> {
     }
     let mut findings = vec![Finding { part, outcome: Ok("its metadata and keys can be used".to_owned()) }];
     for client in config.provider.clients.iter().filter(|it| it.issuer == issuer.issuer) {
-        let outcome = credentials(&provider, &client.name, client.redirect_uri.as_str()).await;
+        let outcome = credentials(&provider, client).await;
         findings.push(Finding { part: format!("client {}", client.name), outcome });
     }
     findings
@@ -72,13 +72,17 @@ async fn provider(config: &Config, issuer: &IssuerConfig) -> Vec<Finding> {
 
 /// Whether the client's credentials are taken. A code that the provider never issued is `invalid_grant` to a client
 /// that it knows, and `invalid_client` to one that it does not (RFC 6749 §5.2).
-async fn credentials(provider: &OidcProvider, client: &str, redirect_uri: &str) -> Result<String, String> {
+async fn credentials(provider: &OidcProvider, client: &ClientConfig) -> Result<String, String> {
     let Ok(code) = AuthorizationCode::parse("authtool-check-no-such-code") else {
         return Err("the code to ask with cannot be made".to_owned());
     };
     let verifier = "authtool-check-".repeat(4);
+    let redirect_uri = client.redirect_uri.as_str();
     let grant = Grant::AuthorizationCode { code: &code, code_verifier: &verifier, redirect_uri };
-    match provider.redeem(client, grant).await {
+    let entropy: &dyn Entropy = &SystemEntropy;
+    let proof_key =
+        if client.dpop { entropy.random_256().ok().and_then(ProofKey::from_random) } else { None };
+    match provider.redeem(&client.name, grant, proof_key.as_ref()).await {
         Err(GrantError::Invalid) => Ok("the provider takes its credentials".to_owned()),
         Err(error) => Err(format!("the provider does not seem to take its credentials: {error}")),
         Ok(_) => Err("the provider gave tokens for a code that it never issued".to_owned()),

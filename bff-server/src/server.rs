@@ -411,6 +411,7 @@ fn client(client: &ClientConfig, issuers: &[IssuerConfig]) -> Client {
         redirect_uri: client.redirect_uri.as_str().to_owned(),
         scope: client.scope.clone(),
         policy: client.login_policy.clone(),
+        dpop: client.dpop,
         extra: client.extra.clone(),
         id_token_issuer: client.id_token_issuer.clone(),
         further_audiences: client.further_audiences.clone(),

@@ -13,6 +13,15 @@ pub const CSRF_VALUE: &str = "1";
 /// A gateway removes it from what clients send.
 pub const GATEWAY_CREDENTIAL: &str = "x-authtool-gateway";
 
+/// On `/token`, from a gateway: the method of the request that an access token of type `DPoP` is for.
+pub const DPOP_METHOD: &str = "x-authtool-dpop-method";
+
+/// On `/token`, from a gateway: that request's URL, as the API knows it.
+pub const DPOP_URL: &str = "x-authtool-dpop-url";
+
+/// On `/token`, from a gateway: the API's latest `DPoP-Nonce`, if it sends any.
+pub const DPOP_NONCE: &str = "x-authtool-dpop-nonce";
+
 /// On every answer: names the request in the server's log.
 pub const CORRELATION_ID: &str = "x-correlation-id";
 

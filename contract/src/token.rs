@@ -15,6 +15,11 @@ pub struct TokenAnswer {
     /// Seconds until it should no longer be used: the token's own expiry less
     /// `session.sessionJitterSecs`, and never beyond the session's end.
     pub expires_in: u64,
+    /// With [`TokenType::DPoP`]: the proof for the request that the caller described by
+    /// [`DPOP_METHOD`](crate::header::DPOP_METHOD) and [`DPOP_URL`](crate::header::DPOP_URL), to be sent as that
+    /// request's `DPoP` header. Good once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop: Option<String>,
 }
 
 impl core::fmt::Debug for TokenAnswer {
@@ -29,8 +34,20 @@ impl core::fmt::Debug for TokenAnswer {
 /// The `token_type` of RFC 6749 §7.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TokenType {
-    /// RFC 6750.
+    /// RFC 6750: whoever has it may use it.
     Bearer,
+    /// RFC 9449: each request needs a proof.
+    DPoP,
+}
+
+impl TokenType {
+    /// The registered name, which is also the `Authorization` scheme.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::DPoP => "DPoP",
+        }
+    }
 }
 
 #[cfg(test)]
@@ -39,8 +56,12 @@ mod tests {
 
     #[test]
     fn a_token_is_not_printed() {
-        let answer =
-            TokenAnswer { access_token: "canary".to_owned(), token_type: TokenType::Bearer, expires_in: 1 };
+        let answer = TokenAnswer {
+            access_token: "canary".to_owned(),
+            token_type: TokenType::Bearer,
+            expires_in: 1,
+            dpop: None,
+        };
         assert!(!format!("{answer:?}").contains("canary"));
     }
 }

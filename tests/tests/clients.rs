@@ -18,7 +18,10 @@ use aws_lc_rs::{
         EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair,
     },
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use serde_json::{Value, json};
 
 struct Journey {
@@ -265,4 +268,31 @@ async fn a_user_confirms_who_they_are_with_a_stronger_login() {
     let session = browser.fetch(app, journey.server.bff("/session")).go().await.json();
     assert_eq!((&session["sub"], &session["acr"]), (&json!("ada"), &json!("urn:authtool:second-factor")));
     assert_eq!(journey.server.token_for(&weak).await.status, 401);
+}
+
+#[tokio::test]
+async fn tokens_are_bound_to_the_sessions_key_and_the_provider_gets_its_nonces() {
+    let key = ec_key(&ECDSA_P256_SHA256_FIXED_SIGNING);
+    let without_secret = json!({"token_endpoint_auth_method": "none", "client_secret": null});
+    for (mut client, credentials) in [
+        (json!({}), None),
+        (without_secret, Some(json!({}))),
+        (by_published_key("ES256"), Some(json!({"privateKey": key}))),
+    ] {
+        client["dpop_bound_access_tokens"] = json!(true);
+        let method = client.get("token_endpoint_auth_method").cloned();
+        let journey = Journey::begin(client, &["dpop-nonce"], |config| {
+            config.set("/client/dpop", json!(true));
+            if let (Some(method), Some(credentials)) = (method, credentials) {
+                config.set("/client/credentials", credentials);
+                config.set("/client/preferredTokenEndpointAuthMethod", method);
+            }
+        })
+        .await;
+        let refreshed = journey.whole().await;
+        assert_eq!(refreshed["token_type"], "DPoP", "{refreshed}");
+        let payload = refreshed["access_token"].as_str().unwrap().split('.').nth(1).unwrap().to_owned();
+        let payload: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
+        assert!(payload["cnf"]["jkt"].is_string(), "the provider bound the token: {payload}");
+    }
 }

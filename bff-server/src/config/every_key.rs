@@ -128,7 +128,7 @@ fn issuer_rows() -> Vec<Row> {
 /// The keys of a client, inline or in the list.
 fn client_rows() -> Vec<Row> {
     const TRUTH: &str = "both values are good";
-    let named: [(&str, &str, Value); 22] = [
+    let named: [(&str, &str, Value); 23] = [
         ("client.clientId", "client.clients[].clientId", missing_secrets()),
         (
             "client.redirect_uri",
@@ -183,6 +183,7 @@ fn client_rows() -> Vec<Row> {
         ),
         ("client.loginParameters[]", "client.clients[].loginParameters[]", json!(["", "scope", "state"])),
         ("client.loginParametersFrom", "client.clients[].loginParametersFrom", json!(["", "everywhere"])),
+        ("client.dpop", "client.clients[].dpop", json!([true])),
         ("client.requireAcr", "client.clients[].requireAcr", json!([true])),
         (
             "client.pushedAuthorizationRequests",
@@ -204,6 +205,8 @@ fn client_rows() -> Vec<Row> {
         // A private key is one credential too many beside the good configuration's secret.
         let context = if inline.ends_with("privateKey") {
             json!({"client": {"credentials": {"secret": null}}})
+        } else if inline.ends_with("dpop") {
+            json!({"session": {"mode": {"type": "tokenExchange"}}})
         } else if inline.ends_with("requireAcr") {
             json!({"client": {"scope": "email"}})
         } else {
@@ -215,9 +218,12 @@ fn client_rows() -> Vec<Row> {
         if let Some(context) = context.get("client") {
             merge(&mut entry, context);
         }
-        let mut context = without_inline_client();
-        context["client"]["clients"] = json!([entry]);
-        rows.push(row_in(listed, context, wrong));
+        let mut in_list = without_inline_client();
+        in_list["client"]["clients"] = json!([entry]);
+        if let Some(session) = context.get("session") {
+            in_list["session"] = session.clone();
+        }
+        rows.push(row_in(listed, in_list, wrong));
     }
     rows
 }

@@ -132,6 +132,9 @@ sections! {
         /// Signs authorization requests (RFC 9101) with the private key, by this algorithm. Default: they are not
         /// signed.
         pub(super) request_object_signing_algorithm: Option<String>,
+        /// Binds tokens to a key of the session (RFC 9449); whoever calls APIs needs a proof for each request.
+        /// Only with the mode `bff`. See `docs/dpop.md` first. Default: false.
+        pub(super) dpop: bool,
     }
 
     /// The authorization server, and one client inline or several in `clients`.

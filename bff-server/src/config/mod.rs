@@ -110,6 +110,8 @@ pub struct ClientConfig {
     pub extra: Vec<(String, String)>,
     /// `loginParameters`, `loginParametersFrom` and `requireAcr`.
     pub login_policy: LoginPolicy,
+    /// `dpop`.
+    pub dpop: bool,
     /// `pushedAuthorizationRequests` and `requestObjectSigningAlgorithm`.
     pub requests: RequestStyle,
     /// `idTokenSigningAlgorithms`.

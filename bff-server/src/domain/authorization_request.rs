@@ -1,7 +1,7 @@
 //! The request to the authorization server (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core 1.0 §3.1.2.1):
 //! what it says. How it travels is the adapter's business.
 
-use super::{login_flow::LoginFlow, scope};
+use super::{dpop::ProofKey, login_flow::LoginFlow, scope};
 
 /// Parameters that the protocol sets. Configuration may not set them, nor may a request.
 pub const PROTOCOL_PARAMETERS: &[&str] = &[
@@ -38,6 +38,10 @@ pub fn authorization_request(
     add("code_challenge_method", "S256".to_owned());
     if scope::contains_openid(requested_scope) {
         add("nonce", flow.nonce());
+    }
+    // RFC 9449 §10: the code, too, is for the holder of the key.
+    if let Some(thumbprint) = flow.proof_key.as_ref().and_then(ProofKey::thumbprint) {
+        add("dpop_jkt", thumbprint);
     }
     parameters.extend(further);
     parameters

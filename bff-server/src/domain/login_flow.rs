@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use zeroize::ZeroizeOnDrop;
 
-use super::{login_options::Demands, session_id::SessionKey, time::UnixSeconds};
+use super::{dpop::ProofKey, login_options::Demands, session_id::SessionKey, time::UnixSeconds};
 
 /// How long a user may take at the authorization server. Checked by the server, whatever the browser
 /// makes of `Max-Age`.
@@ -50,6 +50,8 @@ pub struct LoginFlow {
     pub previous_session: Option<SessionKey>,
     /// What the answer must show.
     pub demands: Demands,
+    /// What the tokens are to be bound to (RFC 9449).
+    pub proof_key: Option<ProofKey>,
     /// When the flow began.
     pub created_at: UnixSeconds,
 }
@@ -68,6 +70,8 @@ pub struct FlowPurpose {
     pub previous_session: Option<SessionKey>,
     /// What the answer must show.
     pub demands: Demands,
+    /// What the tokens are to be bound to.
+    pub proof_key: Option<ProofKey>,
 }
 
 /// Why a flow and the answer that claims to belong to it do not fit.
@@ -92,6 +96,7 @@ impl LoginFlow {
             return_to: purpose.return_to.into(),
             previous_session: purpose.previous_session,
             demands: purpose.demands,
+            proof_key: purpose.proof_key,
             created_at: now,
         }
     }
@@ -160,6 +165,7 @@ mod tests {
                 return_to: "https://app.example/".parse().unwrap(),
                 previous_session: None,
                 demands: Demands::default(),
+                proof_key: None,
             },
             UnixSeconds::new(now),
         )

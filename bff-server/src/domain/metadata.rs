@@ -27,6 +27,8 @@ struct Document {
     #[serde(default)]
     require_signed_request_object: Option<bool>,
     #[serde(default)]
+    dpop_signing_alg_values_supported: Option<Vec<String>>,
+    #[serde(default)]
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     code_challenge_methods_supported: Option<Vec<String>>,
@@ -67,6 +69,8 @@ pub struct ProviderMetadata {
     pub requires_pushed_requests: bool,
     /// RFC 9101 §10.5: no other requests are answered.
     pub requires_signed_requests: bool,
+    /// RFC 9449 §5.1: the algorithms of proofs; `None` where the metadata does not say.
+    pub dpop_algorithms: Option<Vec<String>>,
     /// Client authentication the token endpoint accepts; `None` means only `client_secret_basic`.
     pub token_endpoint_auth_methods: Option<Vec<String>>,
     /// RFC 9207 §3: every authorization response carries `iss`.
@@ -200,6 +204,7 @@ impl ProviderMetadata {
             )?,
             requires_pushed_requests: document.require_pushed_authorization_requests.unwrap_or(false),
             requires_signed_requests: document.require_signed_request_object.unwrap_or(false),
+            dpop_algorithms: document.dpop_signing_alg_values_supported,
             token_endpoint_auth_methods: document.token_endpoint_auth_methods_supported,
             sends_issuer_in_response: document
                 .authorization_response_iss_parameter_supported

@@ -3,6 +3,7 @@
 
 pub mod authorization_request;
 pub mod credential;
+pub mod dpop;
 pub mod end_session;
 pub mod expected_issuer;
 pub mod id_token;

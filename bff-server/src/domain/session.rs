@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     credential::{AccessToken, IdToken, RefreshToken},
+    dpop::ProofKey,
     id_token::Identity,
     time::UnixSeconds,
     token_response::{TokenResponse, lenient_seconds},
@@ -48,6 +49,8 @@ pub struct Live {
     pub can_refresh: bool,
     /// The selected claims, as a JSON object.
     pub claims_json: String,
+    /// What its tokens are bound to, where they are (RFC 9449).
+    pub proof_key: Option<ProofKey>,
 }
 
 /// What only refresh and logout need.
@@ -96,6 +99,15 @@ pub struct Login<'a> {
     pub nonce: String,
     /// The selected claims.
     pub claims: Map<String, Value>,
+    /// What the tokens are bound to.
+    pub proof_key: Option<ProofKey>,
+}
+
+/// What a session has before its new tokens come.
+struct Before {
+    claims_json: String,
+    proof_key: Option<ProofKey>,
+    end: Option<UnixSeconds>,
 }
 
 /// Whether the access token can be handed out.
@@ -131,7 +143,12 @@ impl Session {
             scope: None,
             created_at: now,
         };
-        Self::assemble(kept, Value::Object(login.claims).to_string(), tokens, lifetimes, now, None)
+        let before = Before {
+            claims_json: Value::Object(login.claims).to_string(),
+            proof_key: login.proof_key,
+            end: None,
+        };
+        Self::assemble(kept, before, tokens, lifetimes, now)
     }
 
     /// The session after a refresh: new tokens, the same login. Keeps the old refresh token where the
@@ -146,7 +163,9 @@ impl Session {
     ) -> Self {
         let claims_json =
             claims.map_or_else(|| self.live.claims_json.clone(), |claims| Value::Object(claims).to_string());
-        Self::assemble(self.kept.clone(), claims_json, tokens, lifetimes, now, Some(self.live.ends_at))
+        let proof_key = self.live.proof_key.clone();
+        let before = Before { claims_json, proof_key, end: Some(self.live.ends_at) };
+        Self::assemble(self.kept.clone(), before, tokens, lifetimes, now)
     }
 
     /// The same session with another refresh token, from an answer that was otherwise no use.
@@ -170,17 +189,16 @@ impl Session {
 
     fn assemble(
         mut kept: Kept,
-        claims_json: String,
+        before: Before,
         tokens: TokenResponse,
         lifetimes: &Lifetimes,
         now: UnixSeconds,
-        previous_end: Option<UnixSeconds>,
     ) -> Self {
         let access_expires_at = access_token_expiry(&tokens, now);
         let absolute_end = kept.created_at.plus(lifetimes.absolute);
         let renewed = tokens.refresh_token.is_some();
         let stated = refresh_token_lifetime(&tokens, lifetimes);
-        let end = match (renewed, stated, &kept.refresh_token, previous_end) {
+        let end = match (renewed, stated, &kept.refresh_token, before.end) {
             // A new refresh token, or news about the old one.
             (true, stated, _, _) => stated.unwrap_or(Some(lifetimes.refresh_token)).map(|it| now.plus(it)),
             (false, Some(stated), Some(_), _) => stated.map(|it| now.plus(it)),
@@ -205,7 +223,8 @@ impl Session {
             ends_at: end.unwrap_or(absolute_end).min(absolute_end),
             used_at: now,
             can_refresh: kept.refresh_token.is_some(),
-            claims_json,
+            claims_json: before.claims_json,
+            proof_key: before.proof_key,
         };
         Self { live, kept }
     }
@@ -300,7 +319,7 @@ mod tests {
         for (name, value) in changes.as_object().unwrap() {
             body[name] = value.clone();
         }
-        TokenResponse::parse(body.to_string().as_bytes()).unwrap()
+        TokenResponse::parse(body.to_string().as_bytes(), authtool_contract::TokenType::Bearer).unwrap()
     }
 
     fn begin(changes: Value) -> Session {
@@ -310,6 +329,7 @@ mod tests {
             client: "app",
             nonce: "n".into(),
             claims: Map::new(),
+            proof_key: None,
         };
         Session::begin(login, tokens(changes), &lifetimes(), NOW)
     }

@@ -4,6 +4,7 @@
 //! its answer over a cosmetic error (`"expires_in": "3600"`) would throw the only valid one away.
 //! Read strictly where a value will be used: a token must be a token.
 
+use authtool_contract::TokenType;
 use serde_json::{Map, Value};
 
 use super::credential::{AccessToken, IdToken, MalformedCredential, RefreshToken};
@@ -52,9 +53,12 @@ pub enum UnusableReason {
     /// No `access_token`, or one that cannot be used.
     #[error("the token endpoint's `access_token` cannot be used: {0}")]
     AccessToken(MalformedCredential),
-    /// `token_type` is missing or not `Bearer`.
-    #[error("the token endpoint's `token_type` is not Bearer")]
-    TokenType,
+    /// `token_type` is missing or not what was asked for.
+    #[error("the token endpoint's `token_type` is not {}", .0.as_str())]
+    TokenType(TokenType),
+    /// RFC 9449 §6: bound to a key that is not ours.
+    #[error("the token endpoint's `access_token` is bound to another key")]
+    OtherKey,
     /// A refresh token that cannot be sent back.
     #[error("the token endpoint's `refresh_token` cannot be used: {0}")]
     RefreshToken(MalformedCredential),
@@ -65,24 +69,23 @@ pub enum UnusableReason {
 
 impl TokenResponse {
     /// Reads the body of a 200 answer.
-    pub fn parse(body: &[u8]) -> Result<Self, UnusableTokenResponse> {
+    pub fn parse(body: &[u8], token_type: TokenType) -> Result<Self, UnusableTokenResponse> {
         let unusable = |reason, refresh_token| UnusableTokenResponse { reason, refresh_token };
         let Ok(Value::Object(mut body)) = serde_json::from_slice(body) else {
             return Err(unusable(UnusableReason::NotAnObject, None));
         };
         let refresh_token = optional(&mut body, "refresh_token", RefreshToken::parse)
             .map_err(|error| unusable(UnusableReason::RefreshToken(error), None))?;
-        match Self::parse_rest(body) {
+        match Self::parse_rest(body, token_type) {
             Ok(response) => Ok(Self { refresh_token, ..response }),
             Err(reason) => Err(unusable(reason, refresh_token)),
         }
     }
 
-    fn parse_rest(mut body: Map<String, Value>) -> Result<Self, UnusableReason> {
-        let bearer =
-            matches!(body.get("token_type"), Some(Value::String(it)) if it.eq_ignore_ascii_case("bearer"));
-        if !bearer {
-            return Err(UnusableReason::TokenType);
+    fn parse_rest(mut body: Map<String, Value>, token_type: TokenType) -> Result<Self, UnusableReason> {
+        let stated = body.get("token_type").and_then(Value::as_str).unwrap_or_default();
+        if !stated.eq_ignore_ascii_case(token_type.as_str()) {
+            return Err(UnusableReason::TokenType(token_type));
         }
         let access_token = match body.remove("access_token") {
             Some(Value::String(token)) => AccessToken::parse(token),
@@ -143,7 +146,7 @@ mod tests {
     use serde_json::json;
 
     fn parse(body: &Value) -> Result<TokenResponse, UnusableTokenResponse> {
-        TokenResponse::parse(body.to_string().as_bytes())
+        TokenResponse::parse(body.to_string().as_bytes(), TokenType::Bearer)
     }
 
     fn with(member: &str, value: Value) -> Value {
@@ -213,7 +216,7 @@ mod tests {
             assert!(parse(&with("token_type", json!(good))).is_ok());
         }
         for bad in [json!("DPoP"), json!("mac"), json!(""), json!(null), json!(["Bearer"])] {
-            assert!(refusal(&with("token_type", bad)) == UnusableReason::TokenType);
+            assert!(refusal(&with("token_type", bad)) == UnusableReason::TokenType(TokenType::Bearer));
         }
     }
 
@@ -224,7 +227,7 @@ mod tests {
         }
         for body in ["", "null", "[]", "\"x\"", "<html>"] {
             assert_eq!(
-                TokenResponse::parse(body.as_bytes()).unwrap_err().reason,
+                TokenResponse::parse(body.as_bytes(), TokenType::Bearer).unwrap_err().reason,
                 UnusableReason::NotAnObject
             );
         }

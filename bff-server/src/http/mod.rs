@@ -2,6 +2,7 @@
 //! by `guard` and the domain, the acting by `service`.
 
 mod answer;
+pub(crate) mod api_proof;
 mod back_channel;
 mod callback;
 mod caller;

@@ -6,25 +6,28 @@
 
 use std::sync::Arc;
 
-use authtool_contract::ProblemCode;
+use authtool_contract::{ProblemCode, TokenType};
 use axum::{Router, extract::Request, response::Response};
 use axum_reverse_proxy::{ProxyError, ProxyPolicy, ReverseProxy};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tracing::Instrument as _;
+use url::Url;
 
 use super::{
     App,
     answer::{problem, problem_in_detail},
+    api_proof,
     cookies::{self, CookiePolicy},
     correlation::CorrelationId,
     headers, token_of,
 };
-use crate::{config::ProxyRoute, telemetry::traces};
+use crate::{config::ProxyRoute, service::sessions::UsableToken, telemetry::traces};
 
 /// Headers by which upstreams recognise users, proxies, or what was "really" asked for. Never the client's to
 /// set; nor are those with the prefixes below, nor any with an underscore, which many servers take for a dash.
-const CLIENT_MAY_NOT_SEND: [&str; 15] = [
+const CLIENT_MAY_NOT_SEND: [&str; 16] = [
     "authorization",
+    "dpop",
     "proxy-authorization",
     "forwarded",
     "remote-user",
@@ -49,6 +52,8 @@ fn is_the_clients_to_send(name: &str) -> bool {
         && !CLIENT_MAY_NOT_SEND_WITH_PREFIX.iter().any(|prefix| name.starts_with(prefix))
 }
 
+/// RFC 9449 §4.1.
+const DPOP: HeaderName = HeaderName::from_static("dpop");
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// One proxied prefix, with and without what follows it.
@@ -59,10 +64,11 @@ pub(crate) fn router(app: &Arc<App>, route: &ProxyRoute) -> Router {
     // The prefix stays in the path, so the proxy itself has none.
     let proxy = ReverseProxy::new("", route.upstream.origin().ascii_serialization()).with_policy(policy);
     let app = Arc::clone(app);
+    let upstream = route.upstream.clone();
     let forward = move |id: CorrelationId, request: Request| {
-        let (app, proxy) = (Arc::clone(&app), proxy.clone());
+        let (app, proxy, upstream) = (Arc::clone(&app), proxy.clone(), upstream.clone());
         async move {
-            let mut request = match authorize(&app, request, &id).await {
+            let mut request = match authorize(&app, &upstream, request, &id).await {
                 Ok(request) => request,
                 Err(refusal) => return headers::hardened(refusal),
             };
@@ -81,7 +87,12 @@ pub(crate) fn router(app: &Arc<App>, route: &ProxyRoute) -> Router {
 }
 
 /// Lets the request through with the session's token, or says why not.
-async fn authorize(app: &App, request: Request, id: &CorrelationId) -> Result<Request, Response> {
+async fn authorize(
+    app: &App,
+    upstream: &Url,
+    request: Request,
+    id: &CorrelationId,
+) -> Result<Request, Response> {
     if has_dot_segments(request.uri().path()) {
         let detail = "the path has segments that lead elsewhere (`.` or `..`)";
         return Err(problem_in_detail(ProblemCode::InvalidRequest, Some(detail), id));
@@ -90,9 +101,15 @@ async fn authorize(app: &App, request: Request, id: &CorrelationId) -> Result<Re
     let (parts, body) = request.into_parts();
     let token = token_of(app, &parts).await?;
     let mut request = Request::from_parts(parts, body);
-    let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.access_token.expose()))
-        .map_err(|_| problem(ProblemCode::Internal, id))?;
-    bearer.set_sensitive(true);
+    let internal = || problem(ProblemCode::Internal, id);
+    let scheme = token.token_type().as_str();
+    let mut authorization =
+        HeaderValue::try_from(format!("{scheme} {}", token.access_token.expose())).map_err(|_| internal())?;
+    authorization.set_sensitive(true);
+    let proof = match token.token_type() {
+        TokenType::Bearer => None,
+        TokenType::DPoP => Some(proof(app, upstream, &request, &token).ok_or_else(internal)?),
+    };
     let headers = request.headers_mut();
     let refused: Vec<HeaderName> =
         headers.keys().filter(|name| !is_the_clients_to_send(name.as_str())).cloned().collect();
@@ -105,8 +122,21 @@ async fn authorize(app: &App, request: Request, id: &CorrelationId) -> Result<Re
     if upgrades {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     }
-    headers.insert(header::AUTHORIZATION, bearer);
+    headers.insert(header::AUTHORIZATION, authorization);
+    if let Some(proof) = proof {
+        headers.insert(DPOP, proof);
+    }
     Ok(request)
+}
+
+/// The proof that a bound token needs, for the request as the upstream sees it.
+fn proof(app: &App, upstream: &Url, request: &Request, token: &UsableToken) -> Option<HeaderValue> {
+    let mut url = upstream.clone();
+    url.set_path(request.uri().path());
+    let proof = api_proof::proof(app, token, request.method(), &url, None)?;
+    let mut proof = HeaderValue::try_from(proof).ok()?;
+    proof.set_sensitive(true);
+    Some(proof)
 }
 
 /// Whether an upstream could resolve the path to something outside the prefix: dots in any spelling, also
@@ -177,6 +207,7 @@ mod tests {
     fn sec_155_sec_157_identity_headers_are_not_the_clients_to_send() {
         for name in [
             "authorization",
+            "dpop",
             "x-forwarded-for",
             "x-forwarded-email",
             "x_forwarded_user",

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use authtool_contract::{ProblemCode, TokenAnswer, TokenType};
+use authtool_contract::{ProblemCode, TokenAnswer};
 use axum::{extract::State, response::Response};
 use http::request::Parts;
 
 use super::{
     App,
     answer::{json, problem_in_detail, session_problem},
-    caller,
+    api_proof, caller,
     correlation::CorrelationId,
     guard::Provenance,
 };
@@ -65,15 +65,20 @@ async fn answer(app: &App, id: &CorrelationId, request: &Parts) -> Response {
         Ok(key) => key,
         Err(refusal) => return refusal,
     };
-    match app.sessions.access_token(&key).await {
-        Ok(token) => json(
+    let token = match app.sessions.access_token(&key).await {
+        Ok(token) => token,
+        Err(error) => return session_problem(&error, id),
+    };
+    match api_proof::as_described(app, &token, &request.headers) {
+        Ok(dpop) => json(
             serde_json::to_vec(&TokenAnswer {
                 access_token: token.access_token.expose().to_owned(),
-                token_type: TokenType::Bearer,
+                token_type: token.token_type(),
                 expires_in: token.expires_in,
+                dpop,
             })
             .unwrap_or_default(),
         ),
-        Err(error) => session_problem(&error, id),
+        Err(detail) => problem_in_detail(ProblemCode::InvalidRequest, Some(detail), id),
     }
 }

@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::domain::{
     credential::{AccessToken, AuthorizationCode, IdToken, RefreshToken},
+    dpop::{HeldToken, ProofKey},
     id_token::SignedClaims,
     metadata::ProviderMetadata,
     token_response::TokenResponse,
@@ -169,8 +170,13 @@ pub trait AuthorizationServer: Send + Sync {
         parameters: &[(String, String)],
     ) -> Result<Url, ProviderError>;
 
-    /// Exchanges a grant for tokens.
-    async fn redeem(&self, client: ClientName<'_>, grant: Grant<'_>) -> Result<TokenResponse, GrantError>;
+    /// Exchanges a grant for tokens; with a key, for tokens that are bound to it (RFC 9449).
+    async fn redeem(
+        &self,
+        client: ClientName<'_>,
+        grant: Grant<'_>,
+        proof_key: Option<&ProofKey>,
+    ) -> Result<TokenResponse, GrantError>;
 
     /// Checks an ID token's signature and returns its claims, which are still to be validated.
     async fn verify(
@@ -184,7 +190,7 @@ pub trait AuthorizationServer: Send + Sync {
     async fn user_info(
         &self,
         client: ClientName<'_>,
-        access_token: &AccessToken,
+        token: HeldToken<'_>,
     ) -> Result<UserInfo, UserInfoError>;
 
     /// Revokes a token, best effort and bounded in time (RFC 7009).

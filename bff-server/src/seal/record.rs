@@ -67,7 +67,9 @@ impl RecordCodec {
     /// The live part alone, for the hot path.
     pub fn decode_live(&self, key: &SessionKey, record: &[u8]) -> Result<Live, UnreadableRecord> {
         let (live, _) = split(record)?;
-        let live = Zeroizing::new(self.sealer.open(Purpose::SessionLive, key.as_str(), live)?);
+        let mut live = Zeroizing::new(self.sealer.open(Purpose::SessionLive, key.as_str(), live)?);
+        // Options that an older server did not write are `None`; what a newer one appended is not read.
+        live.extend_from_slice(&[0; 4]);
         postcard::from_bytes(&live).map_err(|_| UnreadableRecord::Content)
     }
 
@@ -91,6 +93,8 @@ fn split(record: &[u8]) -> Result<(&[u8], &[u8]), UnreadableRecord> {
 
 #[cfg(test)]
 mod tests {
+    use authtool_contract::TokenType;
+
     use super::*;
     use crate::{
         adapters::SystemEntropy,
@@ -121,6 +125,7 @@ mod tests {
             client: "app",
             nonce: "n".into(),
             claims: serde_json::Map::new(),
+            proof_key: None,
         };
         let lifetimes = Lifetimes {
             absolute: Duration::from_secs(100),
@@ -129,7 +134,12 @@ mod tests {
             idle: None,
             jitter: Duration::ZERO,
         };
-        Session::begin(login, TokenResponse::parse(body).unwrap(), &lifetimes, UnixSeconds::new(0))
+        Session::begin(
+            login,
+            TokenResponse::parse(body, TokenType::Bearer).unwrap(),
+            &lifetimes,
+            UnixSeconds::new(0),
+        )
     }
 
     #[test]
@@ -139,6 +149,28 @@ mod tests {
         assert_eq!(read.live.access_token.expose(), "canary-at");
         assert_eq!(read.kept.refresh_token.unwrap().expose(), "canary-rt");
         assert_eq!(codec().decode_live(&key(1), &record).unwrap().access_token.expose(), "canary-at");
+    }
+
+    #[test]
+    fn a_record_from_before_a_part_was_added_reads_without_it() {
+        let session = session();
+        let live = postcard::to_stdvec(&session.live).unwrap();
+        let kept = postcard::to_stdvec(&session.kept).unwrap();
+        let key = key(1);
+        let seal = |purpose, plain: &[u8]| {
+            codec().sealer.seal(purpose, key.as_str(), plain, &SystemEntropy).unwrap()
+        };
+        // The last byte says that there is no proof key.
+        let older = seal(Purpose::SessionLive, live.strip_suffix(&[0]).unwrap());
+        let newer = seal(Purpose::SessionLive, &[live.as_slice(), &[1, 2, 3]].concat());
+        let kept = seal(Purpose::SessionKept, &kept);
+        for live in [older, newer] {
+            let length = u32::try_from(live.len()).unwrap().to_be_bytes();
+            let record = [&[FORMAT][..], &length, &live, &kept].concat();
+            let read = codec().decode(&key, &record).unwrap();
+            assert_eq!(read.live.access_token.expose(), "canary-at");
+            assert!(read.live.proof_key.is_none());
+        }
     }
 
     #[test]

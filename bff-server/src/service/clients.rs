@@ -35,6 +35,8 @@ pub struct Client {
     pub further_audiences: Vec<String>,
     /// `loginParameters`, `loginParametersFrom` and `requireAcr`.
     pub policy: LoginPolicy,
+    /// `dpop`.
+    pub dpop: bool,
     /// `postLogoutRedirectUri`.
     pub post_logout_redirect_uri: Option<Url>,
     /// `allowLogoutTokensWithoutExp`.
@@ -131,6 +133,7 @@ mod tests {
             id_token_issuer: ExpectedIssuer::Exactly(issuer.into()),
             further_audiences: Vec::new(),
             policy: LoginPolicy::default(),
+            dpop: false,
             post_logout_redirect_uri: None,
             logout_token_expiry: LogoutTokenExpiry::Required,
             user_info: UserInfoPolicy { usage: UserInfoUse::Never, subject_claim: "sub".into() },

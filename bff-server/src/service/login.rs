@@ -14,6 +14,7 @@ use crate::{
     domain::{
         authorization_request::authorization_request,
         credential::AuthorizationCode,
+        dpop::{HeldToken, ProofKey},
         id_token::{Expected, Identity},
         login_flow::{self, FlowMismatch, FlowPurpose, FlowSecrets, LoginFlow},
         login_options::LoginOptions,
@@ -193,12 +194,23 @@ impl Logins {
                 return_to: request.return_to,
                 previous_session: request.previous_session,
                 demands: options.demands(&further, &client.policy),
+                proof_key: if client.dpop { Some(self.new_proof_key()?) } else { None },
             },
             self.clock.now(),
         );
         let parameters = authorization_request(&flow, &client.scope, further);
         let location = self.server.authorization_url(&client.name, &parameters).await?;
         Ok(Begun { location, flow })
+    }
+
+    fn new_proof_key(&self) -> Result<ProofKey, EntropyFailure> {
+        // That a random value is no key is rarer than a lightning strike; that two are, a broken source.
+        for _ in 0..2 {
+            if let Some(key) = ProofKey::from_random(self.entropy.random_256()?) {
+                return Ok(key);
+            }
+        }
+        Err(EntropyFailure)
     }
 
     /// Finishes a login with the answer of the authorization server. Runs to its end even if the browser
@@ -303,7 +315,7 @@ impl Logins {
             code_verifier: &flow.code_verifier(),
             redirect_uri: &flow.redirect_uri,
         };
-        self.server.redeem(&client.name, grant).await.map_err(|error| match error {
+        self.server.redeem(&client.name, grant, flow.proof_key.as_ref()).await.map_err(|error| match error {
             GrantError::Invalid => FinishError::Code,
             GrantError::Unavailable(error) => error.into(),
             GrantError::Unusable(answer) => {
@@ -331,7 +343,7 @@ impl Logins {
         } else {
             // One that was not asked for is not checked, and good for nothing.
             tokens.id_token = None;
-            let user = self.sessions.user_without_id_token(client, &tokens.access_token).await;
+            let user = self.sessions.user_without_id_token(client, held(flow, &tokens)).await;
             user.map_err(FinishError::from)
         };
         match outcome {
@@ -342,6 +354,7 @@ impl Logins {
                     client: &client.name,
                     nonce: flow.nonce(),
                     claims,
+                    proof_key: flow.proof_key.clone(),
                 };
                 Ok(Session::begin(login, tokens, &self.sessions.lifetimes, now))
             }
@@ -381,7 +394,11 @@ impl Logins {
         if !flow.demands.are_met_by(signed.claims.get("acr").and_then(Value::as_str)) {
             return Err(FinishError::TooWeak);
         }
-        let claims = self.sessions.claims_of(client, &identity, &signed.claims, &tokens.access_token).await?;
+        let claims = self.sessions.claims_of(client, &identity, &signed.claims, held(flow, tokens)).await?;
         Ok((identity, claims))
     }
+}
+
+fn held<'a>(flow: &'a LoginFlow, tokens: &'a TokenResponse) -> HeldToken<'a> {
+    HeldToken { access_token: &tokens.access_token, proof_key: flow.proof_key.as_ref() }
 }

@@ -241,7 +241,11 @@ impl Sessions {
         }
         let Some(refresh_token) = &session.kept.refresh_token else { return Err(SessionError::NoSession) };
         let client = self.clients.of_session(&session.kept)?;
-        match self.server.redeem(&client.name, Grant::RefreshToken(refresh_token)).await {
+        match self
+            .server
+            .redeem(&client.name, Grant::RefreshToken(refresh_token), session.live.proof_key.as_ref())
+            .await
+        {
             Ok(tokens) => self.adopt(key, record.version, client, &session, tokens, storing).await,
             Err(GrantError::Invalid) => self.end_unless_renewed(key, &session).await,
             Err(GrantError::Unavailable(error)) => {

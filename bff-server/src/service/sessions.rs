@@ -2,10 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use authtool_contract::TokenType;
+
 use super::{back_channel::tombstone, clients::Clients, refresh::Refreshes, tasks::Tasks};
 use crate::{
     domain::{
         credential::AccessToken,
+        dpop::{HeldToken, ProofKey},
         session::{Freshness, Lifetimes, Live, Session},
         session_id::{SessionCookie, SessionId, SessionKey},
         session_index::{Member, SessionIndexes},
@@ -58,6 +61,15 @@ pub struct UsableToken {
     pub access_token: AccessToken,
     /// For how long, in seconds.
     pub expires_in: u64,
+    /// What it is bound to: each use needs a proof (RFC 9449).
+    pub proof_key: Option<ProofKey>,
+}
+
+impl UsableToken {
+    /// How it is presented.
+    pub fn token_type(&self) -> TokenType {
+        HeldToken { access_token: &self.access_token, proof_key: self.proof_key.as_ref() }.token_type()
+    }
 }
 
 /// A session as `/session` shows it.
@@ -295,6 +307,7 @@ impl Sessions {
         UsableToken {
             access_token: live.access_token.clone(),
             expires_in: live.usable_secs(&self.lifetimes, self.clock.now()),
+            proof_key: live.proof_key.clone(),
         }
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{clients::Client, sessions::Sessions};
 use crate::{
     domain::{
-        credential::AccessToken,
+        dpop::HeldToken,
         id_token::Identity,
         session::Session,
         user_claims,
@@ -24,7 +24,7 @@ impl Sessions {
         client: &Client,
         identity: &Identity,
         id_token: &Claims,
-        access_token: &AccessToken,
+        token: HeldToken<'_>,
     ) -> Result<Claims, UserInfoError> {
         let of_id_token = user_claims::select(id_token, &self.user_claims);
         let ask = match client.user_info.usage {
@@ -35,7 +35,7 @@ impl Sessions {
         if !ask {
             return Ok(of_id_token);
         }
-        let claims = self.ask(client, access_token).await?;
+        let claims = self.ask(client, token).await?;
         user_info::check_subject(&claims, &identity.subject)
             .map_err(|refusal| UserInfoError::Refused(refusal.to_string()))?;
         Ok(user_info::joined(user_claims::select(&claims, &self.user_claims), of_id_token))
@@ -45,12 +45,12 @@ impl Sessions {
     pub(super) async fn user_without_id_token(
         &self,
         client: &Client,
-        access_token: &AccessToken,
+        token: HeldToken<'_>,
     ) -> Result<(Option<Identity>, Claims), UserInfoError> {
         if client.user_info.usage == UserInfoUse::Never {
             return Ok((None, Claims::new()));
         }
-        let mut claims = self.ask(client, access_token).await?;
+        let mut claims = self.ask(client, token).await?;
         let subject = user_info::subject(&claims, &client.user_info.subject_claim)
             .map_err(|refusal| UserInfoError::Refused(refusal.to_string()))?;
         // The app may ask for `sub` whatever the provider calls it.
@@ -73,8 +73,8 @@ impl Sessions {
         }
     }
 
-    async fn ask(&self, client: &Client, access_token: &AccessToken) -> Result<Claims, UserInfoError> {
-        match self.server.user_info(&client.name, access_token).await? {
+    async fn ask(&self, client: &Client, token: HeldToken<'_>) -> Result<Claims, UserInfoError> {
+        match self.server.user_info(&client.name, token).await? {
             UserInfo::Plain(claims) => Ok(claims),
             UserInfo::Signed(signed) => signed
                 .validate_user_info(&client.id_token_issuer, &client.client_id, self.clock.now())

@@ -167,6 +167,12 @@ fn token(state: &OpState, request: &Received, parts: &[Part]) -> Draft {
     }
     let form = |name| request.form_value(name).unwrap_or_default();
     let policy = state.policy.lock().unwrap().clone();
+    let proof = request.dpop_proof();
+    let shown = proof.as_ref().and_then(|proof| proof["nonce"].as_str());
+    if policy.dpop_nonce.is_some() && shown != policy.dpop_nonce.as_deref() {
+        // Before anything is spent (RFC 9449 §8).
+        return Draft::Json(StatusCode::BAD_REQUEST, json!({"error": "use_dpop_nonce"}));
+    }
     let mut grants = state.grants.lock().unwrap();
     let is_refresh = request.endpoint == Endpoint::Refresh;
     let authorization = if is_refresh {
@@ -180,7 +186,7 @@ fn token(state: &OpState, request: &Received, parts: &[Part]) -> Draft {
     let access_token = grants.issue_access_token(&authorization);
     let mut body = json!({
         "access_token": access_token,
-        "token_type": "Bearer",
+        "token_type": if proof.is_some() { "DPoP" } else { "Bearer" },
         "expires_in": policy.access_tokens.expires_in(),
         "scope": "openid profile email offline_access",
         // An authorization server's own extensions: none of them may leave the server (SEC-71).
@@ -211,7 +217,9 @@ fn token(state: &OpState, request: &Received, parts: &[Part]) -> Draft {
 fn user_info(state: &OpState, request: &Received) -> Draft {
     let token = request.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let grants = state.grants.lock().unwrap();
-    match token.and_then(|value| grants.user_of(value.strip_prefix("Bearer ")?)) {
+    // A proof goes with the scheme that needs one, and with no other (RFC 9449 §7.1).
+    let scheme = if request.dpop_proof().is_some() { "DPoP " } else { "Bearer " };
+    match token.and_then(|value| grants.user_of(value.strip_prefix(scheme)?)) {
         Some(user) => Draft::Json(StatusCode::OK, Value::Object(user)),
         None => Draft::Json(StatusCode::UNAUTHORIZED, json!({"error": "invalid_token"})),
     }

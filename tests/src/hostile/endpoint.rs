@@ -1,6 +1,9 @@
 //! What a request to the provider is about.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, Method, Uri};
+use serde_json::Value;
 use std::time::Instant;
 
 /// The provider's endpoints, as finely as lies are told about them.
@@ -69,6 +72,18 @@ impl Received {
     /// A parameter of the query.
     pub fn query_value(&self, name: &str) -> Option<String> {
         value(&self.query, name)
+    }
+
+    /// The claims of its `DPoP` proof, if it has one (RFC 9449 §4.2), with the proof's `jwk` beside them.
+    pub fn dpop_proof(&self) -> Option<Value> {
+        let part = |part: Option<&str>| -> Option<Value> {
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part?).ok()?).ok()
+        };
+        let mut parts = self.headers.get("dpop")?.to_str().ok()?.split('.');
+        let header = part(parts.next())?;
+        let mut claims = part(parts.next())?;
+        claims["jwk"] = header["jwk"].clone();
+        Some(claims)
     }
 
     /// A parameter of the form.

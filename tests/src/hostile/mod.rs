@@ -69,6 +69,7 @@ pub(crate) struct OpState {
 struct Policy {
     access_tokens: Validity,
     rotate_refresh_tokens: bool,
+    dpop_nonce: Option<String>,
     user: Map<String, Value>,
     new_users: Option<u64>,
 }
@@ -119,6 +120,7 @@ impl HostileOp {
             policy: Mutex::new(Policy {
                 access_tokens: Validity::Seconds(3600),
                 rotate_refresh_tokens: true,
+                dpop_nonce: None,
                 user: ada(),
                 new_users: None,
             }),
@@ -171,6 +173,12 @@ impl HostileOp {
     /// Whether a refresh spends the refresh token (on by default).
     pub fn rotates_refresh_tokens(&self, rotate: bool) {
         self.state.policy.lock().unwrap().rotate_refresh_tokens = rotate;
+    }
+
+    /// Every proof must carry this nonce from now on. The answers of the token endpoint do not say which it is:
+    /// that is for a lie (`header("dpop-nonce", …)`).
+    pub fn requires_dpop_nonce(&self, nonce: &str) {
+        self.state.policy.lock().unwrap().dpop_nonce = Some(nonce.to_owned());
     }
 
     /// Who logs in from now on: `sub`, and the claims that differ from Ada's.

@@ -28,6 +28,7 @@ mod pushed_requests;
 mod refresh;
 mod return_urls;
 mod secrets;
+mod sender_constrained;
 mod session_and_token;
 mod session_ends;
 mod storage;

@@ -8,7 +8,7 @@ use url::Url;
 use super::{
     OidcProvider, RegisteredClient, SigningAlgorithm,
     client_authentication::{ClientCredentials, jwt_id},
-    http::{Answer, ExchangeKind},
+    http::{Answer, ExchangeKind, FormHeaders},
     token_endpoint::known_error,
 };
 use crate::{
@@ -93,6 +93,14 @@ pub(super) async fn authorization_url(
             pairs(&[("client_id", client_id), ("request_uri", &request_uri)])
         }
     };
+    let asks_for_binding = parameters.iter().any(|(name, _)| name == "dpop_jkt");
+    let lacks_es256 =
+        metadata.dpop_algorithms.as_ref().is_some_and(|list| !list.iter().any(|it| it == "ES256"));
+    if asks_for_binding && lacks_es256 {
+        return Err(ProviderError::refused(
+            "it takes no DPoP proofs signed with ES256, but client.dpop is set",
+        ));
+    }
     // Serialised, never concatenated, so that no value can become another parameter.
     let mut url = metadata.authorization_endpoint.clone();
     url.query_pairs_mut().extend_pairs(&in_query);
@@ -159,9 +167,10 @@ async fn push(
         provider.clock.now(),
         &*provider.entropy,
     )?;
+    let headers = FormHeaders { authorization: form.authorization, proof: None };
     let answer = provider
         .http
-        .post_form(ExchangeKind::Push, endpoint, form.body, form.authorization, MAX_PUSH_ANSWER_BYTES)
+        .post_form(ExchangeKind::Push, endpoint, form.body, headers, MAX_PUSH_ANSWER_BYTES)
         .await?;
     match answer.status {
         // RFC 9126 §2.2 says 201; some servers say 200.

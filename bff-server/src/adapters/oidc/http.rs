@@ -5,14 +5,14 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use reqwest::{Client, RequestBuilder, redirect::Policy};
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 use url::Url;
 
 use crate::{
-    domain::credential::AccessToken,
+    domain::dpop::HeldToken,
     ports::ProviderError,
     telemetry::{self, traces},
 };
@@ -60,6 +60,20 @@ impl Answer {
         let seconds: u64 = self.headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
         Some(Duration::from_secs(seconds.min(3600)))
     }
+}
+
+/// RFC 9449 §4.1.
+const DPOP: HeaderName = HeaderName::from_static("dpop");
+/// RFC 9449 §8.
+pub(super) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
+/// What goes with a form and is not in it.
+#[derive(Default)]
+pub(super) struct FormHeaders {
+    /// The client's `Authorization`.
+    pub(super) authorization: Option<HeaderValue>,
+    /// The `DPoP` proof.
+    pub(super) proof: Option<HeaderValue>,
 }
 
 /// What an exchange is for.
@@ -124,21 +138,27 @@ impl BackChannel {
         self.exchange(ExchangeKind::Fetch, request, max_bytes).await
     }
 
-    /// `GET` with an access token.
+    /// `GET` with an access token, and its proof if it needs one.
     pub(super) async fn get_as(
         &self,
         url: &Url,
-        token: &AccessToken,
+        token: HeldToken<'_>,
+        proof: Option<HeaderValue>,
         max_bytes: usize,
     ) -> Result<Answer, ProviderError> {
-        let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.expose()))
+        let scheme = token.token_type().as_str();
+        let mut authorization = HeaderValue::try_from(format!("{scheme} {}", token.access_token.expose()))
             .map_err(|_| ProviderError::new("the access token does not fit into a header"))?;
         authorization.set_sensitive(true);
-        let request = self
+        let mut request = self
             .client
             .get(url.clone())
             .header(header::ACCEPT, "application/json, application/jwt")
             .header(header::AUTHORIZATION, authorization);
+        if let Some(mut proof) = proof {
+            proof.set_sensitive(true);
+            request = request.header(DPOP, proof);
+        }
         self.exchange(ExchangeKind::UserInfo, request, max_bytes).await
     }
 
@@ -148,7 +168,7 @@ impl BackChannel {
         kind: ExchangeKind,
         url: &Url,
         form: String,
-        authorization: Option<HeaderValue>,
+        headers: FormHeaders,
         max_bytes: usize,
     ) -> Result<Answer, ProviderError> {
         let mut request = self
@@ -157,9 +177,12 @@ impl BackChannel {
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form);
-        if let Some(mut authorization) = authorization {
-            authorization.set_sensitive(true);
-            request = request.header(header::AUTHORIZATION, authorization);
+        let FormHeaders { authorization, proof } = headers;
+        for (name, value) in [(header::AUTHORIZATION, authorization), (DPOP, proof)] {
+            if let Some(mut value) = value {
+                value.set_sensitive(true);
+                request = request.header(name, value);
+            }
         }
         self.exchange(kind, request, max_bytes).await
     }

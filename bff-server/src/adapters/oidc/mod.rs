@@ -31,6 +31,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use ::http::HeaderValue;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use url::Url;
@@ -43,10 +44,14 @@ pub use jsonwebtoken::Algorithm;
 pub use providers::OidcProviders;
 pub use signing_key::{SigningAlgorithm, SigningKey, SigningKeyError};
 
-use self::{http::BackChannel, jwks::KeyCache};
+use self::{
+    http::{Answer, BackChannel, DPOP_NONCE},
+    jwks::KeyCache,
+};
 use crate::{
     domain::{
-        credential::{AccessToken, IdToken},
+        credential::IdToken,
+        dpop::{HeldToken, Nonce, ProofKey, ProvenRequest},
         id_token::SignedClaims,
         metadata::{ProviderMetadata, Transport},
         token_response::TokenResponse,
@@ -103,6 +108,8 @@ pub struct OidcProvider {
     http: BackChannel,
     metadata: RwLock<Result<Arc<ProviderMetadata>, ProviderError>>,
     keys: KeyCache,
+    /// The latest that it sent (RFC 9449 §8.2).
+    dpop_nonce: RwLock<Option<Nonce>>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -119,6 +126,7 @@ impl OidcProvider {
             http: BackChannel::new()?,
             metadata: RwLock::new(Err(ProviderError::new("its metadata has not been fetched yet"))),
             keys: KeyCache::default(),
+            dpop_nonce: RwLock::default(),
             clock,
             entropy,
         })
@@ -129,6 +137,31 @@ impl OidcProvider {
             .clients
             .get(name)
             .ok_or_else(|| ProviderError::new("the session's client is not configured any more"))
+    }
+
+    /// The `DPoP` header of a request to this provider (RFC 9449 §4.1).
+    fn proof(&self, key: &ProofKey, request: &ProvenRequest<'_>) -> Result<HeaderValue, ProviderError> {
+        let jti = self.entropy.random_256().map_err(|error| ProviderError::new(error.to_string()))?;
+        key.proof(request, jti, self.clock.now())
+            .and_then(|proof| HeaderValue::try_from(proof).ok())
+            .ok_or_else(|| ProviderError::new("the DPoP proof could not be made"))
+    }
+
+    fn latest_nonce(&self) -> Option<Nonce> {
+        self.dpop_nonce.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers the nonce of an answer, and whether it is another than the one that was sent.
+    fn learns_nonce(&self, answer: &Answer, sent: Option<&Nonce>) -> bool {
+        let Some(nonce) = answer.headers.get(DPOP_NONCE).and_then(|it| Nonce::parse(it.to_str().ok()?))
+        else {
+            return false;
+        };
+        let is_new = sent != Some(&nonce);
+        if is_new {
+            *self.dpop_nonce.write().unwrap_or_else(PoisonError::into_inner) = Some(nonce);
+        }
+        is_new
     }
 
     fn known_metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderError> {
@@ -162,9 +195,14 @@ impl AuthorizationServer for OidcProvider {
         authorization_endpoint::authorization_url(self, &metadata, client, parameters).await
     }
 
-    async fn redeem(&self, client: ClientName<'_>, grant: Grant<'_>) -> Result<TokenResponse, GrantError> {
+    async fn redeem(
+        &self,
+        client: ClientName<'_>,
+        grant: Grant<'_>,
+        proof_key: Option<&ProofKey>,
+    ) -> Result<TokenResponse, GrantError> {
         let metadata = self.known_metadata()?;
-        let tokens = token_endpoint::redeem(self, &metadata, client, &grant).await?;
+        let tokens = token_endpoint::redeem(self, &metadata, client, &grant, proof_key).await?;
         let assumed_lifetime = self.client(client)?.assumed_token_lifetime;
         Ok(TokenResponse { assumed_lifetime, ..tokens })
     }
@@ -197,10 +235,10 @@ impl AuthorizationServer for OidcProvider {
     async fn user_info(
         &self,
         client: ClientName<'_>,
-        access_token: &AccessToken,
+        token: HeldToken<'_>,
     ) -> Result<UserInfo, UserInfoError> {
         let metadata = self.known_metadata()?;
-        userinfo::fetch(self, &metadata, client, access_token).await
+        userinfo::fetch(self, &metadata, client, token).await
     }
 
     async fn revoke(&self, client: ClientName<'_>, token: RevocableToken) -> Result<(), ProviderError> {

@@ -9,7 +9,8 @@ use url::Url;
 use super::OidcProvider;
 use crate::{
     domain::{
-        credential::{AccessToken, IdToken},
+        credential::IdToken,
+        dpop::{HeldToken, ProofKey},
         id_token::SignedClaims,
         metadata::ProviderMetadata,
         token_response::TokenResponse,
@@ -68,8 +69,13 @@ impl AuthorizationServer for OidcProviders {
         self.of(client)?.authorization_url(client, parameters).await
     }
 
-    async fn redeem(&self, client: ClientName<'_>, grant: Grant<'_>) -> Result<TokenResponse, GrantError> {
-        self.of(client)?.redeem(client, grant).await
+    async fn redeem(
+        &self,
+        client: ClientName<'_>,
+        grant: Grant<'_>,
+        proof_key: Option<&ProofKey>,
+    ) -> Result<TokenResponse, GrantError> {
+        self.of(client)?.redeem(client, grant, proof_key).await
     }
 
     async fn verify(
@@ -84,9 +90,9 @@ impl AuthorizationServer for OidcProviders {
     async fn user_info(
         &self,
         client: ClientName<'_>,
-        access_token: &AccessToken,
+        token: HeldToken<'_>,
     ) -> Result<UserInfo, UserInfoError> {
-        self.of(client)?.user_info(client, access_token).await
+        self.of(client)?.user_info(client, token).await
     }
 
     async fn revoke(&self, client: ClientName<'_>, token: RevocableToken) -> Result<(), ProviderError> {

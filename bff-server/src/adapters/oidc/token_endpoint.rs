@@ -1,14 +1,19 @@
 //! Grants in, tokens out (RFC 6749 §4.1.3, §5, §6), and revocation (RFC 7009).
 
+use authtool_contract::TokenType;
 use http::StatusCode;
 use serde_json::Value;
 
 use super::{
     OidcProvider,
-    http::{Answer, ExchangeKind},
+    http::{Answer, ExchangeKind, FormHeaders},
 };
 use crate::{
-    domain::{metadata::ProviderMetadata, token_response::TokenResponse},
+    domain::{
+        dpop::{ProofKey, ProvenRequest},
+        metadata::ProviderMetadata,
+        token_response::{TokenResponse, UnusableReason, UnusableTokenResponse},
+    },
     ports::{ClientName, Grant, GrantError, ProviderError, RevocableToken},
 };
 
@@ -44,6 +49,7 @@ pub(super) async fn redeem(
     metadata: &ProviderMetadata,
     client: ClientName<'_>,
     grant: &Grant<'_>,
+    proof_key: Option<&ProofKey>,
 ) -> Result<TokenResponse, GrantError> {
     let parameters = match grant {
         Grant::AuthorizationCode { code, code_verifier, redirect_uri } => vec![
@@ -57,39 +63,69 @@ pub(super) async fn redeem(
         }
     };
     let client = provider.client(client)?;
-    let form = client.authentication.authenticate(
-        &client.client_id,
-        metadata,
-        &parameters,
-        provider.clock.now(),
-        &*provider.entropy,
-    )?;
     let kind = match grant {
         Grant::AuthorizationCode { .. } => ExchangeKind::Code,
         Grant::RefreshToken(_) => ExchangeKind::Refresh,
     };
-    let answer = provider
-        .http
-        .post_form(kind, &metadata.token_endpoint, form.body, form.authorization, MAX_TOKEN_ANSWER_BYTES)
-        .await?;
+    let mut has_tried = false;
+    let answer = loop {
+        // Both are made anew for each attempt: a server may refuse to see one twice.
+        let form = client.authentication.authenticate(
+            &client.client_id,
+            metadata,
+            &parameters,
+            provider.clock.now(),
+            &*provider.entropy,
+        )?;
+        let nonce = provider.latest_nonce();
+        let request = ProvenRequest {
+            method: "POST",
+            url: &metadata.token_endpoint,
+            nonce: nonce.as_ref(),
+            access_token: None,
+        };
+        let proof = proof_key.map(|key| provider.proof(key, &request)).transpose()?;
+        let headers = FormHeaders { authorization: form.authorization, proof };
+        let answer = provider
+            .http
+            .post_form(kind, &metadata.token_endpoint, form.body, headers, MAX_TOKEN_ANSWER_BYTES)
+            .await?;
+        let has_new_nonce = proof_key.is_some() && provider.learns_nonce(&answer, nonce.as_ref());
+        // The server says that it has not looked at the grant: even a code may be sent again. Once.
+        let wants_nonce = is_client_error(&answer) && known_error(&answer) == Some("use_dpop_nonce");
+        if has_tried || !wants_nonce || !has_new_nonce {
+            break answer;
+        }
+        has_tried = true;
+    };
     if answer.status != StatusCode::OK {
         return Err(refusal(&answer));
     }
-    match TokenResponse::parse(&answer.body) {
-        Ok(tokens) => Ok(tokens),
+    let token_type = if proof_key.is_some() { TokenType::DPoP } else { TokenType::Bearer };
+    let tokens = match TokenResponse::parse(&answer.body, token_type) {
+        Ok(tokens) => tokens,
         // Nothing is lost with it: there is no token in it at all.
         Err(unusable) if unusable.refresh_token.is_none() => {
-            Err(refusal_with_status_ok(&answer).unwrap_or(GrantError::Unusable(unusable)))
+            return Err(refusal_with_status_ok(&answer).unwrap_or(GrantError::Unusable(unusable)));
         }
-        Err(unusable) => Err(unusable.into()),
+        Err(unusable) => return Err(unusable.into()),
+    };
+    if proof_key.is_some_and(|key| !key.may_hold(&tokens.access_token)) {
+        let (reason, refresh_token) = (UnusableReason::OtherKey, tokens.refresh_token);
+        return Err(UnusableTokenResponse { reason, refresh_token }.into());
     }
+    Ok(tokens)
+}
+
+fn is_client_error(answer: &Answer) -> bool {
+    matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED)
 }
 
 /// Only `invalid_grant`, said in the form that RFC 6749 §5.2 gives it, is about the grant. A proxy's error
 /// page is not.
 fn refusal(answer: &Answer) -> GrantError {
     let error = known_error(answer);
-    let client_error = matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED);
+    let client_error = is_client_error(answer);
     if client_error && error == Some("invalid_grant") {
         return GrantError::Invalid;
     }
@@ -145,7 +181,7 @@ pub(super) async fn revoke(
             ExchangeKind::Revocation,
             endpoint,
             form.body,
-            form.authorization,
+            FormHeaders { authorization: form.authorization, proof: None },
             MAX_REVOCATION_ANSWER_BYTES,
         )
         .await?;

@@ -5,7 +5,8 @@ use http::{StatusCode, header};
 use super::{OidcProvider, http::Answer};
 use crate::{
     domain::{
-        credential::{AccessToken, IdToken},
+        credential::IdToken,
+        dpop::{HeldToken, ProvenRequest},
         metadata::ProviderMetadata,
     },
     ports::{AuthorizationServer as _, ClientName, ProviderError, TokenOrigin, UserInfo, UserInfoError},
@@ -17,12 +18,29 @@ pub(super) async fn fetch(
     provider: &OidcProvider,
     metadata: &ProviderMetadata,
     client: ClientName<'_>,
-    access_token: &AccessToken,
+    token: HeldToken<'_>,
 ) -> Result<UserInfo, UserInfoError> {
     let endpoint = metadata.userinfo_endpoint.as_ref().ok_or_else(|| {
         ProviderError::new("its metadata has no userinfo_endpoint; give it in client.endpoints.userinfo")
     })?;
-    let answer = provider.http.get_as(endpoint, access_token, MAX_USERINFO_BYTES).await?;
+    let mut has_tried = false;
+    let answer = loop {
+        let nonce = provider.latest_nonce();
+        let request = ProvenRequest {
+            method: "GET",
+            url: endpoint,
+            nonce: nonce.as_ref(),
+            access_token: Some(token.access_token),
+        };
+        let proof = token.proof_key.map(|key| provider.proof(key, &request)).transpose()?;
+        let answer = provider.http.get_as(endpoint, token, proof, MAX_USERINFO_BYTES).await?;
+        let has_new_nonce = token.proof_key.is_some() && provider.learns_nonce(&answer, nonce.as_ref());
+        // RFC 9449 §9: once more, with the nonce that it wants.
+        if has_tried || answer.status != StatusCode::UNAUTHORIZED || !has_new_nonce {
+            break answer;
+        }
+        has_tried = true;
+    };
     match answer.status {
         StatusCode::OK => {}
         // RFC 6750 §3.1: about the token, which is as fresh as it can be.

@@ -217,6 +217,7 @@ fn inline(section: ClientSection) -> ClientEntry {
         require_acr: section.require_acr,
         pushed_authorization_requests: section.pushed_authorization_requests,
         request_object_signing_algorithm: section.request_object_signing_algorithm,
+        dpop: section.dpop,
     }
 }
 
@@ -388,6 +389,7 @@ fn client(
         scope,
         extra,
         login_policy,
+        dpop: entry.dpop,
         requests,
         id_token_algorithms: algorithms.list.clone(),
         id_token_issuer,

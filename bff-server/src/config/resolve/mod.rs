@@ -52,6 +52,7 @@ pub(super) fn config(file: ConfigFile, problems: ConfigProblems) -> Result<Confi
     if file.session.is_none() {
         notes.missing("session", "set session.signingKey and session.encryptionKey there");
     }
+    let bound = file.client.as_ref().map(requests::bound).unwrap_or_default();
     let provider = file.client.map(|section| client::provider(section, &mut notes));
     let app = provider
         .as_ref()
@@ -63,6 +64,16 @@ pub(super) fn config(file: ConfigFile, problems: ConfigProblems) -> Result<Confi
         store = connections::session_store(section.authorization_flow_cache.take(), &connections, &mut notes);
         session::session(section, &mut notes)
     });
+    if session.as_ref().is_some_and(|it| it.mode == Mode::TokenExchange) {
+        for key in bound {
+            notes.problem(
+                &key,
+                "in the mode tokenExchange the browser calls APIs, and does not have the key that the tokens are bound \
+                 to",
+                "leave it out, or set session.mode.type to bff",
+            );
+        }
+    }
     let server = server::server(file.server, app, &mut notes);
     if server.public_token == PublicToken::Closed
         && session.as_ref().is_some_and(|session| session.mode == Mode::TokenExchange)

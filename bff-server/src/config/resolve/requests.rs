@@ -3,7 +3,7 @@
 use super::Notes;
 use crate::{
     adapters::oidc::{ClientCredentials, PushedRequests, RequestStyle, SigningAlgorithm},
-    config::file::ClientEntry,
+    config::file::{ClientEntry, ClientSection},
     domain::{
         login_options::{LoginParameter, LoginPolicy},
         scope,
@@ -52,6 +52,17 @@ pub(super) fn login_policy(
         );
     }
     LoginPolicy { parameters: allowed, from_anywhere, require_acr }
+}
+
+/// The keys by which clients ask for bound tokens (`dpop`).
+pub(super) fn bound(section: &ClientSection) -> Vec<String> {
+    match &section.clients {
+        None => section.dpop.then(|| "client.dpop".to_owned()).into_iter().collect(),
+        Some(list) => {
+            let bound = list.iter().enumerate().filter(|(_, entry)| entry.dpop);
+            bound.map(|(i, _)| format!("client.clients[{i}].dpop")).collect()
+        }
+    }
 }
 
 /// `pushedAuthorizationRequests` and `requestObjectSigningAlgorithm`.

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicUsize;
 
 use async_trait::async_trait;
+use authtool_contract::TokenType;
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -10,7 +11,8 @@ use super::*;
 use crate::{
     adapters::{SystemEntropy, embedded::EmbeddedStore},
     domain::{
-        credential::{AccessToken, IdToken, RefreshToken},
+        credential::{IdToken, RefreshToken},
+        dpop::{HeldToken, ProofKey},
         end_session::EndSessionParameters,
         expected_issuer::ExpectedIssuer,
         id_token::{Identity, SignedClaims},
@@ -41,6 +43,7 @@ fn clients() -> Arc<Clients> {
         id_token_issuer: ExpectedIssuer::Exactly("https://op.example".into()),
         further_audiences: Vec::new(),
         policy: LoginPolicy::default(),
+        dpop: false,
         post_logout_redirect_uri: None,
         logout_token_expiry: LogoutTokenExpiry::Required,
         user_info: UserInfoPolicy { usage: UserInfoUse::Never, subject_claim: "sub".into() },
@@ -95,13 +98,18 @@ impl AuthorizationServer for FakeServer {
         Err(ProviderError::new("not asked for in these tests"))
     }
 
-    async fn redeem(&self, _: &str, grant: Grant<'_>) -> Result<TokenResponse, GrantError> {
+    async fn redeem(
+        &self,
+        _: &str,
+        grant: Grant<'_>,
+        _: Option<&ProofKey>,
+    ) -> Result<TokenResponse, GrantError> {
         let Grant::RefreshToken(token) = grant else { panic!("these tests only refresh") };
         self.presented.lock().unwrap().push(token.expose().to_owned());
         self.refreshes.fetch_add(1, Ordering::SeqCst);
         self.gate.acquire().await.unwrap().forget();
         match (self.next.lock().unwrap())() {
-            Next::Tokens(body) => Ok(TokenResponse::parse(body.to_string().as_bytes())?),
+            Next::Tokens(body) => Ok(TokenResponse::parse(body.to_string().as_bytes(), TokenType::Bearer)?),
             Next::InvalidGrant => Err(GrantError::Invalid),
             Next::Unavailable => Err(GrantError::Unavailable(ProviderError::new("down"))),
         }
@@ -120,7 +128,7 @@ impl AuthorizationServer for FakeServer {
         Err(TokenVerificationError::UnknownKey)
     }
 
-    async fn user_info(&self, _: &str, _: &AccessToken) -> Result<UserInfo, UserInfoError> {
+    async fn user_info(&self, _: &str, _: HeldToken<'_>) -> Result<UserInfo, UserInfoError> {
         Err(ProviderError::new("not asked for in these tests").into())
     }
 
@@ -257,8 +265,9 @@ impl Stage {
             client: "app",
             nonce: "n".into(),
             claims: Map::new(),
+            proof_key: None,
         };
-        let tokens = TokenResponse::parse(tokens(0).to_string().as_bytes()).unwrap();
+        let tokens = TokenResponse::parse(tokens(0).to_string().as_bytes(), TokenType::Bearer).unwrap();
         let session = Session::begin(login, tokens, &lifetimes(), self.clock.now());
         let cookie = sessions.begin(&session, 0).await.unwrap();
         sessions.cookie().verify(cookie.as_bytes()).unwrap()
@@ -386,7 +395,7 @@ async fn sec_090_invalid_grant_for_a_token_that_was_replaced_meanwhile_does_not(
     let waiting = ask(&sessions, &key);
     until(|| stage.server.refreshes() == 1).await;
     let (record, session) = sessions.read(&key).await.unwrap();
-    let newer = TokenResponse::parse(tokens(7).to_string().as_bytes()).unwrap();
+    let newer = TokenResponse::parse(tokens(7).to_string().as_bytes(), TokenType::Bearer).unwrap();
     let newer = session.refreshed(newer, None, &lifetimes(), stage.clock.now());
     assert_eq!(
         sessions.write(&key, record.version, &session, &newer, &AtomicBool::new(false)).await.unwrap(),
