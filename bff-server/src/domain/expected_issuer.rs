@@ -62,8 +62,13 @@ impl ExpectedIssuer {
     pub fn admits(&self, issuer: &str) -> bool {
         match self {
             Self::Exactly(expected) => expected == issuer,
-            Self::OfTenant { .. } => self.tenant_in(issuer).is_some(),
+            Self::OfTenant { .. } => self.is_tenants(issuer),
         }
+    }
+
+    /// Whether this is the issuer of an allowed tenant.
+    pub fn is_tenants(&self, issuer: &str) -> bool {
+        self.tenant_in(issuer).is_some()
     }
 
     /// Whether an ID token with these claims is of this issuer. With tenants, its `tid` must be the one in its

@@ -249,7 +249,7 @@ impl Logins {
             return Err(FinishError::Spent);
         }
         let issuer_fits = match &response.issuer {
-            Some(issuer) => *issuer == flow.issuer,
+            Some(issuer) => *issuer == flow.issuer || client.id_token_issuer.is_tenants(issuer),
             None => !metadata.sends_issuer_in_response,
         };
         if !issuer_fits {
@@ -266,6 +266,11 @@ impl Logins {
             .unwrap_or_else(|_| self.return_urls.default_page().clone());
         let tokens = self.exchange(flow, client, &code).await?;
         let session = self.validate(flow, client, &code, tokens).await?;
+        // A tenant answers by a name of its own, which its ID token must then carry too (RFC 9207 §2.4).
+        if response.issuer.is_some_and(|it| it != flow.issuer && it != session.kept.issuer) {
+            self.sessions.revoke_soon(&session);
+            return Err(FinishError::Issuer);
+        }
         let mut replaced: Vec<_> = flow.previous_session.iter().cloned().chain(presented_session).collect();
         replaced.dedup();
         if let Err(error) = self.continues_its_user(flow, &session).await {

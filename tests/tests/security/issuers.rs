@@ -283,6 +283,37 @@ async fn sec_038_a_tenants_token_is_accepted_for_a_listed_tenant_and_no_other() 
 }
 
 #[tokio::test]
+async fn sec_021_and_038_a_tenant_that_names_itself_in_its_answer_is_the_one_of_its_token() {
+    let stage = many_tenants(json!([TENANT, OTHER_TENANT])).await;
+    let issuer = |tenant: &str| format!("{}/{tenant}/v2.0", stage.op.issuer());
+    let answers_as = |name: String| {
+        Lie::about(Endpoint::Authorization)
+            .parameters(move |parameters| parameters.push(("iss".to_owned(), name.clone())))
+            .once()
+    };
+    let token = || {
+        Lie::about(Endpoint::CodeExchange)
+            .claim("iss", json!(issuer(TENANT)))
+            .claim("tid", json!(TENANT))
+            .once()
+    };
+    for name in
+        [issuer("00000000-0000-0000-0000-000000000000"), issuer("common"), stage.op.issuer().to_owned()]
+    {
+        stage.op.lies(answers_as(name.clone()));
+        refused(&name, &stage.callback_answer().await.1);
+    }
+    assert_eq!(stage.op.count(Endpoint::CodeExchange), 0, "no code went anywhere");
+    stage.op.lies(answers_as(issuer(OTHER_TENANT)));
+    stage.op.lies(token());
+    refused("another allowed tenant", &stage.callback_answer().await.1);
+    stage.op.has_received(Endpoint::Revocation, 1).await;
+    stage.op.lies(answers_as(issuer(TENANT)));
+    stage.op.lies(token());
+    accepted("its own name", &stage.callback_answer().await.1);
+}
+
+#[tokio::test]
 async fn sec_038_all_tenants_are_welcome_only_where_that_is_said() {
     let stage = many_tenants(json!(["*"])).await;
     for tenant in [TENANT, OTHER_TENANT] {
