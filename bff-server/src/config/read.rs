@@ -89,7 +89,11 @@ pub(super) fn shape(mut value: Value, problems: &mut ConfigProblems) -> ConfigFi
         match outcome {
             Ok(file) => {
                 for key in unknown {
-                    let key = key.replace(".?", "");
+                    let mut key = key.replace(".?", "");
+                    // A name of no characters would be hard to see.
+                    if key.is_empty() || key.ends_with('.') {
+                        key.push_str("\"\"");
+                    }
                     let fix = match similar(&key) {
                         Some(known) => format!("did you mean `{known}`?"),
                         None => "remove it, or look for its right name and place in the reference".to_owned(),
@@ -317,6 +321,13 @@ mod tests {
             assert!(keys.contains(&key), "{key} is not in {found:#?}");
         }
         assert!(found.iter().any(|it| it.2 == "did you mean `issuer`?"), "{found:#?}");
+    }
+
+    #[test]
+    fn a_key_without_a_name_can_be_seen() {
+        let found = problems(json!({"": 7, "server": {"": 7}}));
+        let keys: Vec<&str> = found.iter().map(|it| it.0.as_str()).collect();
+        assert_eq!(keys, ["\"\"", "server.\"\""]);
     }
 
     #[test]
