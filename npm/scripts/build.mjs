@@ -217,7 +217,8 @@ async function bundle(entry, format, extension, { literal }) {
     bundle: true,
     format,
     target: 'es2022',
-    platform: 'neutral',
+    // For `require` with a hint of the exports' names, by which Node.js can also import the file.
+    platform: format === 'cjs' ? 'node' : 'neutral',
     charset: 'utf8',
     minify: true,
     write: false,

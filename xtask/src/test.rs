@@ -215,6 +215,14 @@ fn npm_package(context: &Context) -> Result<()> {
             .env("CHROMIUM", &browser.chromium);
         context.supervisor.run(&command, log)
     })?;
+    context.progress.step("Build apps with the packed package, and run them", |log| {
+        let mut command = Command::new("npm");
+        command
+            .args(["run", "test:bundlers"])
+            .current_dir(context.workspace.path("npm"))
+            .env("CHROMIUM", &browser.chromium);
+        context.supervisor.run(&command, log)
+    })?;
     let driver = browser::geckodriver(context)?;
     context.progress.step("Run the built package in Firefox", |log| {
         let mut command = Command::new("npm");

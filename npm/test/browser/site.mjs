@@ -33,7 +33,7 @@ export function json(response, status, body, headers = {}) {
 }
 
 /** What every page of an app runs under. */
-const SECURITY = { 'content-security-policy': "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self'; form-action 'self'" };
+const SECURITY = { 'content-security-policy': "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'" };
 
 /**
  * Listens on a free port of `localhost`. `site.session` decides what `/bff/session` answers, `site.login` what a login
