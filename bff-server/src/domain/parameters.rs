@@ -259,6 +259,37 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_registered_error_of_the_authorization_endpoint_has_a_page_of_its_kind() {
+        // IANA's "OAuth Extensions Error Registry", as far as it is about authorization responses.
+        let refused = AuthorizationError::RequestRefused;
+        let asks_for = AuthorizationError::InteractionRequired;
+        for (code, expected) in [
+            ("access_denied", AuthorizationError::AccessDenied),
+            ("server_error", AuthorizationError::TemporarilyUnavailable),
+            ("temporarily_unavailable", AuthorizationError::TemporarilyUnavailable),
+            ("login_required", asks_for(Interaction::Login)),
+            ("consent_required", asks_for(Interaction::Consent)),
+            ("account_selection_required", asks_for(Interaction::AccountSelection)),
+            ("interaction_required", asks_for(Interaction::Any)),
+            ("unmet_authentication_requirements", AuthorizationError::TooWeak),
+            ("invalid_request", refused),
+            ("unauthorized_client", refused),
+            ("unsupported_response_type", refused),
+            ("invalid_scope", refused),
+            ("invalid_target", refused),
+            ("invalid_authorization_details", refused),
+            ("invalid_dpop_proof", refused),
+            ("invalid_request_uri", refused),
+            ("invalid_request_object", refused),
+            ("request_not_supported", refused),
+            ("request_uri_not_supported", refused),
+            ("registration_not_supported", refused),
+        ] {
+            assert_eq!(AuthorizationError::from_code(code), expected, "{code}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn sec_186_no_query_makes_the_parser_panic(query in ".{0,300}") {
