@@ -26,10 +26,17 @@ pub struct Browser {
     open: Slot<Open>,
 }
 
-/// What exists between [`Host::open`] and [`Host::close`].
+/// What exists between [`Host::open`] and [`Host::close`], or the end of the manager.
 struct Open {
     window: Window,
     _callback: Callback,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        // Before the callback is gone: the window would go on calling it.
+        self.window.close();
+    }
 }
 
 impl Browser {
@@ -50,7 +57,7 @@ impl Host for Browser {
         let callback: Callback = Closure::wrap(Box::new(
             move |kind, status, expires_in, retry_after_ms, text: Option<String>, correlation_id| {
                 let answer = || Answer {
-                    head: (status > 0).then(|| Head { status, retry_after_ms, correlation_id }),
+                    head: (status > 0).then_some(Head { status, retry_after_ms, correlation_id }),
                     body: text.map(|text| Body { expires_in, text }),
                 };
                 // The numbers that `platform.js` knows.
@@ -75,7 +82,6 @@ impl Host for Browser {
     }
 
     fn close(&self) {
-        self.with(Window::close);
         self.open.clear();
     }
 }

@@ -1,5 +1,5 @@
-//! The ports of a real browser, under the real manager. `fetch` alone is replaced, and only for the session's
-//! address, so that a fault can be had at will.
+//! The ports of a real browser, under the real manager. `fetch` alone is replaced, and only for the addresses of the session
+//! and the token, so that a fault can be had at will.
 #![cfg(target_family = "wasm")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
@@ -22,7 +22,7 @@ let requests = [];
 function replace(respond) {
   requests = [];
   globalThis.fetch = (url, init) => {
-    if (!String(url).endsWith('/bff/session')) return real(url, init);
+    if (!/\/bff\/(session|token)$/.test(url)) return real(url, init);
     requests.push(init);
     return respond(init);
   };
@@ -57,6 +57,10 @@ export function dispatch(kind, persisted) {
   if (persisted) Object.defineProperty(event, 'persisted', { value: true });
   (kind === 'visibilitychange' ? document : window).dispatchEvent(event);
 }
+export function set_clock_back(ms) {
+  const real = Date.now;
+  Date.now = () => real() - ms;
+}
 export function post(channel, message) {
   const sender = new BroadcastChannel(channel);
   sender.postMessage(message);
@@ -72,6 +76,7 @@ extern "C" {
     fn sleep(ms: u32) -> js_sys::Promise;
     fn dispatch(kind: &str, persisted: bool);
     fn post(channel: &str, message: &JsValue);
+    fn set_clock_back(ms: f64);
 }
 
 const JSON: &str = r#"{"content-type":"application/json; charset=utf-8"}"#;
@@ -301,4 +306,103 @@ fn time_passes_and_chance_stays_below_one() {
     assert!(page.now_ms() > 1_700_000_000_000.0);
     assert!((0.0..1.0).contains(&page.unit()));
     assert!(!page.is_user_acting(), "nobody touches a headless browser");
+}
+
+const TOKEN: &str = r#"{"access_token":"t1","token_type":"Bearer","expires_in":60}"#;
+
+#[wasm_bindgen_test]
+async fn a_token_is_a_future_and_however_many_there_are_one_request() {
+    answer(200, JSON, SESSION);
+    let scene = Scene::started().await;
+    answer(200, JSON, TOKEN);
+    let tokens = [(); 20].map(|()| scene.manager.access_token(None));
+    for token in tokens {
+        assert_eq!(token.await.as_deref(), Ok("t1"));
+    }
+    assert_eq!(count(), 1);
+    assert_eq!(
+        request(),
+        concat!(
+            r#"{"credentials":"same-origin","cache":"no-store","redirect":"error","#,
+            r#""headers":{"accept":"application/json","x-authtool-csrf":"1"},"bounded":true}"#
+        )
+    );
+    assert_eq!(scene.manager.access_token(None).await.as_deref(), Ok("t1"));
+    assert_eq!(count(), 1, "from memory");
+
+    answer(401, "{}", "");
+    let refused = scene.manager.access_token(Some("t1")).await.unwrap_err();
+    assert_eq!(refused.kind, FailureKind::Unauthorized);
+    assert_eq!(scene.settled().await.status, Status::Unauthenticated);
+}
+
+#[wasm_bindgen_test]
+async fn what_is_no_token_is_none() {
+    for (body, kind) in [
+        ("{}", FailureKind::Protocol),
+        ("null", FailureKind::Protocol),
+        (r#"{"token_type":"Bearer","expires_in":60}"#, FailureKind::Protocol),
+        (r#"{"access_token":["t1"],"token_type":"Bearer","expires_in":60}"#, FailureKind::Protocol),
+        (r#"{"access_token":"t1","expires_in":60}"#, FailureKind::Protocol),
+        (r#"{"access_token":"t1","token_type":"Bearer","expires_in":"60"}"#, FailureKind::Protocol),
+    ] {
+        answer(200, JSON, SESSION);
+        let scene = Scene::started().await;
+        answer(200, JSON, body);
+        let failure = scene.manager.access_token(None).await.unwrap_err();
+        assert_eq!(failure.kind, kind, "{body}");
+    }
+}
+
+#[wasm_bindgen_test]
+fn a_clock_that_is_set_back_goes_on() {
+    let page = Browser::new("/bff");
+    let before = page.now_ms();
+    set_clock_back(3_600_000.0);
+    let after = page.now_ms();
+    assert!(after >= before && after - before < 60_000.0, "{before} {after}");
+    set_clock_back(-3_600_000.0);
+}
+
+/// The example of the crate's documentation, as it stands there.
+async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    use authtool_client::browser::origin;
+    use authtool_client::rules::base_url::{InvalidBaseUrl, normalise};
+
+    let base = normalise("/bff", &origin()).map_err(InvalidBaseUrl::advice)?;
+    let manager = Manager::new(Browser::new(&base), base, Settings::TOKEN_EXCHANGE);
+    let own = manager.clone();
+    manager.listen(move |state, notice| {
+        if notice == Notice::Changed && state.status == Status::Unauthenticated {
+            // At most twice in thirty seconds: see `Manager::leave`.
+            own.leave(Destination::Login, None, &LoginParameters::default()).ok();
+        }
+    });
+    manager.start();
+
+    let token = manager.access_token(None).await.map_err(|failure| format!("{failure:?}"))?;
+    assert_eq!(token, "t1");
+    manager.dispose();
+    Ok(())
+}
+
+#[wasm_bindgen_test]
+async fn the_example_of_the_documentation_works() {
+    answer(200, JSON, TOKEN);
+    example().await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn a_manager_that_is_dropped_lets_go_of_the_window() {
+    answer(200, JSON, SESSION);
+    let manager = Manager::new(Browser::new("/bff"), "/bff".into(), Settings::BFF);
+    manager.start();
+    drop(manager);
+    let asked = count();
+    // A callback that is gone would throw here.
+    dispatch("pageshow", true);
+    dispatch("online", false);
+    post("authtool:/bff", &"logout".into());
+    pause(100).await;
+    assert_eq!(count(), asked);
 }

@@ -40,7 +40,7 @@ pub fn bearer(credentials: &str) -> Option<&str> {
     let (scheme, value) = credentials.split_at_checked(SCHEME.len())?;
     let mut padding = false;
     let is_token = (1..=LONGEST).contains(&value.len())
-        && !value.starts_with("=")
+        && value.as_bytes().first() != Some(&b'=')
         && value.bytes().all(|byte| {
             padding |= byte == b'=';
             let is_character = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
