@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// See the [module](self).
+/// All authorization servers of the configuration, as one.
 pub struct OidcProviders {
     providers: Vec<Arc<OidcProvider>>,
     of_client: HashMap<String, Arc<OidcProvider>>,
