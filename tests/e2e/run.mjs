@@ -36,12 +36,18 @@ const DEMOS = [
 ];
 
 let current;
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => current?.kill(signal));
+let interrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    interrupted = true;
+    current?.kill(signal);
+  });
+}
 
 let code = 0;
 for (const { title, wants, options, mode } of DEMOS) {
   const files = (named.length > 0 ? named : allFiles).filter(wants);
-  if (files.length === 0) continue;
+  if (files.length === 0 || interrupted) continue;
   console.log(`\n${title}`);
   const running = process.env.AUTHTOOL_DEMO_URL;
   const demo = running === undefined && options !== undefined ? await startDemo(options) : { url: running, stop: async () => {} };
@@ -54,9 +60,8 @@ for (const { title, wants, options, mode } of DEMOS) {
     ['--test', '--test-concurrency=1', '--test-reporter=spec', '--test-timeout=120000', ...files],
     { cwd: here, stdio: 'inherit', env },
   );
-  const [status, signal] = await new Promise((resolve) => current.once('exit', (...how) => resolve(how)));
+  const status = await new Promise((resolve) => current.once('exit', resolve));
   await demo.stop();
   code ||= status ?? 1;
-  if (signal !== null) break;
 }
 process.exit(code);
