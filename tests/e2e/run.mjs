@@ -12,7 +12,9 @@ import { startDemo } from './demo.mjs';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const allFiles = (await readdir(here, { recursive: true })).filter((name) => /^[^/]*(\/[^/]*)?\.test\.mjs$/.test(name)).sort();
 const named = process.argv.slice(2);
-const inFolder = (folder) => (file) => file.startsWith(`${folder}/`) && !file.endsWith('/expiry.test.mjs');
+/** These need a demo of their own kind. */
+const PARTICULAR = ['react-vite/expiry.test.mjs', 'react-vite/tokens.test.mjs'];
+const inFolder = (folder) => (file) => file.startsWith(`${folder}/`) && !PARTICULAR.includes(file);
 
 /** What is started, and for which tests. */
 const DEMOS = [
@@ -20,7 +22,7 @@ const DEMOS = [
   { title: 'the React example', wants: inFolder('react-vite'), options: ['--example', 'react-vite'], mode: 'bff' },
   {
     title: 'the React example with a token of its own',
-    wants: inFolder('react-vite'),
+    wants: (file) => inFolder('react-vite')(file) || file === 'react-vite/tokens.test.mjs',
     options: ['--example', 'react-vite', '--mode', 'tokenExchange'],
     mode: 'tokenExchange',
   },
