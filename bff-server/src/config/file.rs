@@ -74,7 +74,8 @@ sections! {
         pub(super) name: Option<String>,
         /// The client id that the authorization server registered. Required.
         pub(super) client_id: Option<SecretSource>,
-        /// This server's public callback, `https://…{apiPrefix}/oauth/callback`, as registered. Required.
+        /// This server's public callback, `https://…{apiPrefix}/oauth/callback`, as registered. Of clients at different
+        /// issuers, each ends in a segment of its own, `…/oauth/callback/name`. Required.
         #[serde(rename = "redirect_uri")]
         pub(super) redirect_uri: Option<String>,
         /// How the client proves who it is. Required, unless the method is `none`.
@@ -118,7 +119,7 @@ sections! {
         pub(super) preferred_token_endpoint_signing_algorithm: Option<String>,
         /// Which of `prompt`, `login_hint`, `acr_values`, `max_age` and `ui_locales` the app may set with
         /// `/login?…`. What `extra` sets, a request cannot change; of two `max_age`, the smaller counts. Default:
-        /// all five.
+        /// all five; without `openid` in the scope, where nothing shows their effect, not `acr_values` and `max_age`.
         pub(super) login_parameters: Option<Vec<String>>,
         /// `app`: only navigations from the app's own pages may set them. `anywhere`: links of others may, too;
         /// `login_hint` then lets strangers choose which identity provider a user is sent to. Default: `app`.

@@ -37,8 +37,13 @@ use crate::{
         redis::RedisSettings,
     },
     domain::{
-        end_session::EndSessionParameters, expected_issuer::ExpectedIssuer, login_options::LoginPolicy,
-        metadata::Transport, session::Lifetimes, user_info::UserInfoPolicy,
+        end_session::EndSessionParameters,
+        expected_issuer::ExpectedIssuer,
+        login_options::LoginPolicy,
+        metadata::Transport,
+        scope,
+        session::Lifetimes,
+        user_info::{UserInfoPolicy, UserInfoUse},
     },
     seal::{KeyList, SharedSecrets},
 };
@@ -128,6 +133,14 @@ pub struct ClientConfig {
     pub user_info: UserInfoPolicy,
     /// `accessTokenExpirationSecs`.
     pub assumed_token_lifetime: Duration,
+}
+
+impl ClientConfig {
+    /// The claim that identifies its users, where anything does.
+    pub fn subject_claim(&self) -> Option<&str> {
+        let known = scope::contains_openid(&self.scope) || self.user_info.usage != UserInfoUse::Never;
+        known.then_some(self.user_info.subject_claim.as_str())
+    }
 }
 
 /// Sessions and their cookie.

@@ -84,14 +84,14 @@ impl ExpectedIssuer {
         }
     }
 
-    /// All issuers there can be, as far as they are known.
-    pub fn known(&self) -> Vec<String> {
+    /// All issuers there can be, if their number is finite.
+    pub fn known(&self) -> Option<Vec<String>> {
         match self {
-            Self::Exactly(issuer) => vec![issuer.clone()],
+            Self::Exactly(issuer) => Some(vec![issuer.clone()]),
             Self::OfTenant { before, after, tenants: AllowedTenants::Listed(tenants) } => {
-                tenants.iter().map(|tenant| format!("{before}{tenant}{after}")).collect()
+                Some(tenants.iter().map(|tenant| format!("{before}{tenant}{after}")).collect())
             }
-            Self::OfTenant { tenants: AllowedTenants::Any, .. } => Vec::new(),
+            Self::OfTenant { tenants: AllowedTenants::Any, .. } => None,
         }
     }
 
@@ -140,7 +140,7 @@ mod tests {
         let expected = ExpectedIssuer::of_tenant(TEMPLATE, listed).unwrap();
         let issuer = |tenant: &str| TEMPLATE.replace(TENANT_PLACEHOLDER, tenant);
         assert!(of(&expected, &issuer(OURS), &json!(OURS)));
-        assert_eq!(expected.known(), [issuer(OURS)]);
+        assert_eq!(expected.known().unwrap(), [issuer(OURS)]);
         for (iss, tid) in [
             (issuer(OTHER), json!(OTHER)),
             (issuer(OURS), json!(OTHER)),
@@ -165,7 +165,7 @@ mod tests {
         for odd in ["a/../b", "", "common", "*", TENANT_PLACEHOLDER, "11111111-2222-3333-4444-55555555555g"] {
             assert!(!of(&expected, &issuer(odd), &json!(odd)), "{odd}");
         }
-        assert_eq!(expected.known(), Vec::<String>::new());
+        assert_eq!(expected.known(), None);
         assert!(ExpectedIssuer::of_tenant("https://login.example", AllowedTenants::Any).is_none());
         assert!(ExpectedIssuer::of_tenant("{tenantid}{tenantid}", AllowedTenants::Any).is_none());
     }

@@ -35,6 +35,9 @@ pub struct FlowSecrets {
 }
 
 /// Everything that must still be true when the browser comes back.
+///
+/// A login may begin at one version of the server and end at another: the order of the members is what travels.
+/// What is added goes to the end, and is read as zeros (`None`, `false`) where it was not written.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct LoginFlow {
     secrets: FlowSecrets,
@@ -48,12 +51,12 @@ pub struct LoginFlow {
     pub return_to: String,
     /// The session this browser had when the flow began; a successful login retires it.
     pub previous_session: Option<SessionKey>,
-    /// What the answer must show.
-    pub demands: Demands,
-    /// What the tokens are to be bound to (RFC 9449).
-    pub proof_key: Option<ProofKey>,
     /// When the flow began.
     pub created_at: UnixSeconds,
+    /// What the tokens are to be bound to (RFC 9449).
+    pub proof_key: Option<ProofKey>,
+    /// What the answer must show.
+    pub demands: Demands,
 }
 
 /// What a flow is about.
@@ -95,9 +98,9 @@ impl LoginFlow {
             redirect_uri: purpose.redirect_uri,
             return_to: purpose.return_to.into(),
             previous_session: purpose.previous_session,
-            demands: purpose.demands,
-            proof_key: purpose.proof_key,
             created_at: now,
+            proof_key: purpose.proof_key,
+            demands: purpose.demands,
         }
     }
 

@@ -49,6 +49,11 @@ impl LoginParameter {
         Self::ALL.into_iter().find(|parameter| parameter.name() == name)
     }
 
+    /// Whether only an ID token shows that it was heeded.
+    pub const fn needs_id_token(self) -> bool {
+        matches!(self, Self::AcrValues | Self::MaxAge)
+    }
+
     const fn max_bytes(self) -> usize {
         match self {
             Self::Prompt => 64,
@@ -100,7 +105,8 @@ impl Default for LoginPolicy {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoginOptions(Vec<(LoginParameter, String)>);
 
-/// What the answer to a login must then show. Travels in the flow.
+/// What the answer to a login must then show. Travels in the flow, at whose end it stands: what is added goes to
+/// the end here, and is nothing at zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Demands {
     /// How long ago the user may have authenticated when the login began.

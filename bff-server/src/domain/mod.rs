@@ -12,6 +12,7 @@ pub mod login_options;
 pub mod logout_token;
 pub mod metadata;
 pub mod parameters;
+pub mod redirect_uri;
 pub mod return_url;
 pub mod scope;
 pub mod session;

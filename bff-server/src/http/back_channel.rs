@@ -136,6 +136,7 @@ fn failure(error: &ReportError, id: &CorrelationId) -> Response {
             tracing::warn!(reason, event = "back_channel_logout_refused", "a logout token was refused");
             problem_in_detail(ProblemCode::InvalidRequest, Some(&error.to_string()), id)
         }
+        ReportError::WhichIssuer => malformed(&error.to_string(), id),
         // Never 200: the provider must know that sessions may still be alive.
         ReportError::Trouble(trouble) => {
             tracing::error!(error = %trouble, event = "back_channel_logout_failed", "sessions could not be ended");

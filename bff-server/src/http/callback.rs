@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use authtool_contract::endpoint;
 use axum::{
     extract::{Request, State},
     response::Response,
@@ -22,13 +21,14 @@ use crate::{
     domain::{
         login_flow::{self, FlowMismatch, LoginFlow},
         parameters::{AuthorizationError, AuthorizationResponse, Interaction},
+        redirect_uri,
     },
     seal::Purpose,
     service::{login::FinishError, sessions::SessionError},
     telemetry,
 };
 
-/// [`endpoint::OAUTH_CALLBACK`] of one of several authorization servers.
+/// [`OAUTH_CALLBACK`](authtool_contract::endpoint::OAUTH_CALLBACK) of one of several authorization servers.
 pub(crate) const OF_ONE_SERVER: &str = "/oauth/callback/{server}";
 
 /// Finishes a login: the session cookie, and a redirect to where the app wanted to go.
@@ -104,13 +104,13 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, id: CorrelationId, req
 }
 
 /// Whether the answer came to the callback of the server that was asked, and not to another's (RFC 9700 §4.4.2).
-/// What stands before the callback in its path may be rewritten on the way here.
+/// A `redirect_uri` that says nothing about its server is one of a lone server: configuration sees to that.
 fn came_back_where_it_should(flow: &LoginFlow, path: &str) -> bool {
-    fn own(path: &str) -> Option<&str> {
-        path.split_once(endpoint::OAUTH_CALLBACK).map(|(_, own)| own.trim_matches('/'))
-    }
     let sent_to = Url::parse(&flow.redirect_uri);
-    sent_to.is_ok_and(|sent_to| own(sent_to.path()).is_none_or(|expected| own(path) == Some(expected)))
+    sent_to.is_ok_and(|sent_to| {
+        redirect_uri::own_segment(sent_to.path())
+            .is_none_or(|expected| redirect_uri::own_segment(path).as_ref() == Some(&expected))
+    })
 }
 
 fn onward(app: &App, path: &str, return_to: &Url) -> Option<Response> {

@@ -184,10 +184,7 @@ fn guarded_answer(policy: &CookiePolicy, mut response: Response, id: &Correlatio
     // browser and everything before us see is only a cookie.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-store"));
     headers.append(header::VARY, HeaderValue::from_static("Cookie"));
-    let ours = |value: &HeaderValue| {
-        let name = value.as_bytes().split(|byte| matches!(byte, b'=' | b';')).next().unwrap_or_default();
-        policy.is_ours(name.trim_ascii())
-    };
+    let ours = |value: &HeaderValue| policy.is_ours(name_that_comes_back(value.as_bytes()));
     if headers.get_all(header::SET_COOKIE).iter().any(ours) {
         let kept: Vec<_> =
             headers.get_all(header::SET_COOKIE).iter().filter(|value| !ours(value)).cloned().collect();
@@ -199,9 +196,35 @@ fn guarded_answer(policy: &CookiePolicy, mut response: Response, id: &Correlatio
     response
 }
 
+/// By which name a cookie that is set so may come back. One without a name comes back as its value alone
+/// (RFC 6265bis §5.7), in which the next `=` then ends a name.
+fn name_that_comes_back(set_cookie: &[u8]) -> &[u8] {
+    let nameless = |byte: &u8| *byte == b'=' || byte.is_ascii_whitespace();
+    let start = set_cookie.iter().position(|byte| !nameless(byte)).unwrap_or(set_cookie.len());
+    let rest = set_cookie.get(start..).unwrap_or_default();
+    rest.split(|byte| matches!(byte, b'=' | b';')).next().unwrap_or_default().trim_ascii()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sec_169_a_cookie_is_known_by_the_name_under_which_it_comes_back() {
+        for (set_cookie, name) in [
+            ("a=b; Path=/", "a"),
+            (" a = b", "a"),
+            ("=a=b", "a"),
+            (" = \t= a=b", "a"),
+            ("a", "a"),
+            ("a; Path=/", "a"),
+            ("", ""),
+            ("==", ""),
+            ("; a=b", ""),
+        ] {
+            assert_eq!(name_that_comes_back(set_cookie.as_bytes()), name.as_bytes(), "{set_cookie:?}");
+        }
+    }
 
     #[test]
     fn sec_155_sec_157_identity_headers_are_not_the_clients_to_send() {

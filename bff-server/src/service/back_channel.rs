@@ -18,6 +18,11 @@ pub enum ReportError {
     /// The token is not acceptable; the provider is told so.
     #[error("the logout token is refused: {0}")]
     Refused(String),
+    /// A user of any tenant is meant, and nobody knows them all.
+    #[error(
+        "users may come from any tenant (allowedTenants is [\"*\"]): name the `issuer` of this one's ID tokens"
+    )]
+    WhichIssuer,
     /// The provider, the store or we ourselves are in trouble: some sessions may still be there, and the
     /// provider should report again.
     #[error(transparent)]
@@ -75,8 +80,10 @@ impl BackChannelLogouts {
     /// Ends all sessions of a user: of the `subject` at this issuer, or, if none is named, at all that are known.
     /// Returns how many there were.
     pub async fn end_everywhere(&self, issuer: Option<&str>, subject: &str) -> Result<usize, ReportError> {
-        let issuers =
-            issuer.map_or_else(|| self.sessions.clients.known_issuers(), |issuer| vec![issuer.to_owned()]);
+        let issuers = match issuer {
+            Some(issuer) => vec![issuer.to_owned()],
+            None => self.sessions.clients.known_issuers().ok_or(ReportError::WhichIssuer)?,
+        };
         let mut ended = 0;
         for issuer in issuers {
             ended += self.end_all(&self.sessions.indexes.of_subject(&issuer, subject)).await?;

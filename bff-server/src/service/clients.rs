@@ -5,13 +5,9 @@
 
 use url::Url;
 
-use crate::{
-    domain::{
-        end_session::EndSessionParameters, expected_issuer::ExpectedIssuer, id_token::Audience,
-        login_options::LoginPolicy, logout_token::LogoutTokenExpiry, session::Kept,
-        user_info::UserInfoPolicy,
-    },
-    ports::ProviderError,
+use crate::domain::{
+    end_session::EndSessionParameters, expected_issuer::ExpectedIssuer, id_token::Audience,
+    login_options::LoginPolicy, logout_token::LogoutTokenExpiry, session::Kept, user_info::UserInfoPolicy,
 };
 
 /// One of the configured clients.
@@ -80,22 +76,15 @@ impl Clients {
         self.clients.iter().find(|client| client.issuer == issuer && client.client_id == client_id)
     }
 
-    /// The client that a session belongs to. A session from before its client was named has the `clientId`
-    /// where others have the name.
-    pub fn of_session(&self, session: &Kept) -> Result<&Client, ProviderError> {
-        let is_its_own = |client: &&Client| {
+    /// The client that a session belongs to, at the session's own issuer: whatever is called the same elsewhere
+    /// has nothing to do with its tokens. A session from before its client was named has the `clientId` where
+    /// others have the name.
+    pub fn of_session(&self, session: &Kept) -> Option<&Client> {
+        let mut at_its_issuer = self.clients.iter().filter(|client| {
             client.id_token_issuer.admits(&session.issuer) || client.issuer == session.issuer
-        };
-        let named = self.clients.iter().find(|client| client.name == session.client);
-        named
-            .filter(is_its_own)
-            .or_else(|| {
-                let by_id = |client: &&Client| client.client_id == session.client;
-                self.clients.iter().filter(by_id).find(is_its_own)
-            })
-            // The issuer may have been renamed, which is for the provider's next ID token to show.
-            .or(named)
-            .ok_or_else(|| ProviderError::new("the session's client is not configured any more"))
+        });
+        let named = at_its_issuer.clone().find(|client| client.name == session.client);
+        named.or_else(|| at_its_issuer.find(|client| client.client_id == session.client))
     }
 
     /// The clients whose tokens may carry this issuer.
@@ -103,24 +92,23 @@ impl Clients {
         self.clients.iter().filter(move |client| client.id_token_issuer.admits(issuer))
     }
 
-    /// The issuers that users of these clients may come from, each once.
-    pub fn known_issuers(&self) -> Vec<String> {
-        let issuers = self.clients.iter().flat_map(|client| {
-            let mut known = client.id_token_issuer.known();
-            known.push(client.issuer.clone());
-            known
-        });
-        let mut issuers: Vec<_> = issuers.collect();
+    /// The issuers that users of these clients may come from, each once. `None` where any tenant's may.
+    pub fn known_issuers(&self) -> Option<Vec<String>> {
+        let mut issuers = Vec::new();
+        for client in &self.clients {
+            issuers.extend(client.id_token_issuer.known()?);
+            issuers.push(client.issuer.clone());
+        }
         issuers.sort_unstable();
         issuers.dedup();
-        issuers
+        Some(issuers)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{time::UnixSeconds, user_info::UserInfoUse};
+    use crate::domain::{expected_issuer::AllowedTenants, time::UnixSeconds, user_info::UserInfoUse};
 
     fn client(name: &str, client_id: &str, issuer: &str) -> Client {
         Client {
@@ -160,12 +148,29 @@ mod tests {
     fn a_session_finds_its_client_by_name_and_an_older_one_by_client_id_and_issuer() {
         let clients =
             Clients::new(vec![client("a", "app", "https://a"), client("app", "app", "https://b")], 0);
-        let found =
-            |name, issuer| clients.of_session(&session(name, issuer)).map(|it| it.issuer.clone()).ok();
-        assert_eq!(found("a", "https://a").as_deref(), Some("https://a"));
-        assert_eq!(found("app", "https://b").as_deref(), Some("https://b"));
-        assert_eq!(found("app", "https://a").as_deref(), Some("https://a"), "from before it was named");
+        let found = |name, issuer| clients.of_session(&session(name, issuer)).map(|it| it.issuer.as_str());
+        assert_eq!(found("a", "https://a"), Some("https://a"));
+        assert_eq!(found("app", "https://b"), Some("https://b"));
+        assert_eq!(found("app", "https://a"), Some("https://a"), "from before it was named");
         assert_eq!(found("gone", "https://a"), None);
+    }
+
+    #[test]
+    fn sec_049_a_session_belongs_to_no_client_at_another_issuer() {
+        let found = |clients: Vec<Client>, issuer| {
+            Clients::new(clients, 0).of_session(&session("app", issuer)).map(|it| it.issuer.clone())
+        };
+        assert_eq!(found(vec![client("app", "app", "https://new")], "https://old"), None, "it has moved");
+        let (ours, theirs) = ("11111111-2222-3333-4444-555555555555", "99999999-2222-3333-4444-555555555555");
+        let of_tenants = |tenants: &str| {
+            let listed = AllowedTenants::Listed(vec![tenants.to_owned()]);
+            let mut client = client("app", "app", "https://login/{tenantid}");
+            client.id_token_issuer = ExpectedIssuer::of_tenant("https://login/{tenantid}", listed).unwrap();
+            vec![client]
+        };
+        let issuer = format!("https://login/{ours}");
+        assert!(found(of_tenants(ours), &issuer).is_some());
+        assert_eq!(found(of_tenants(theirs), &issuer), None, "its tenant is not allowed any more");
     }
 
     #[test]

@@ -299,8 +299,11 @@ impl Logins {
         };
         match self.sessions.read(previous).await {
             Ok((_, before)) => {
-                let user = |session: &Session| (session.kept.issuer.clone(), session.kept.subject.clone());
-                if user(&before) == user(session) { Ok(()) } else { Err(FinishError::OtherUser) }
+                // Where nobody knows who they are, two users are not the same one.
+                let user =
+                    |session: &Session| Some((session.kept.issuer.clone(), session.kept.subject.clone()?));
+                let same = user(session).is_some_and(|now| user(&before) == Some(now));
+                if same { Ok(()) } else { Err(FinishError::OtherUser) }
             }
             // It has ended meanwhile: there is nobody whose place could be taken.
             Err(SessionError::NoSession) => Ok(()),

@@ -81,7 +81,7 @@ impl Logouts {
         return_to: &Url,
     ) -> Result<Option<Ended>, SessionError> {
         // The session is gone already; a provider that cannot be reached does not change that.
-        let Ok(client) = self.sessions.clients.of_session(&session.kept) else { return Ok(None) };
+        let Some(client) = self.sessions.clients.of_session(&session.kept) else { return Ok(None) };
         let Ok(metadata) = self.sessions.server.metadata(&client.name).await else { return Ok(None) };
         let Some(endpoint) = &metadata.end_session_endpoint else { return Ok(None) };
         let flow = if client.post_logout_redirect_uri.is_some() && client.end_session.carry_state() {

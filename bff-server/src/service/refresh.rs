@@ -240,7 +240,13 @@ impl Sessions {
             Freshness::Stale | Freshness::Expired => {}
         }
         let Some(refresh_token) = &session.kept.refresh_token else { return Err(SessionError::NoSession) };
-        let client = self.clients.of_session(&session.kept)?;
+        let Some(client) = self.clients.of_session(&session.kept) else {
+            self.take_out(key, EndReason::NoClient).await?;
+            tracing::warn!(session = %key, event = "session_ended", reason = "no_client",
+                client = session.kept.client, issuer = session.kept.issuer,
+                "no client is configured any more that this session's tokens belong to; the session has ended");
+            return Err(SessionError::NoSession);
+        };
         match self
             .server
             .redeem(&client.name, Grant::RefreshToken(refresh_token), session.live.proof_key.as_ref())

@@ -357,12 +357,14 @@ impl Sessions {
 
     /// Revokes a session's tokens in the background (RFC 7009): whoever logs out does not wait for it.
     pub(super) fn revoke_soon(&self, session: &Session) {
-        let client = match self.clients.of_session(&session.kept) {
-            Ok(client) => client,
-            Err(error) => {
-                tracing::warn!(%error, event = "revocation_failed", "a token could not be revoked");
-                return;
-            }
+        let Some(client) = self.clients.of_session(&session.kept) else {
+            tracing::warn!(
+                event = "revocation_failed",
+                client = session.kept.client,
+                issuer = session.kept.issuer,
+                "a token could not be revoked: its client is not configured any more"
+            );
+            return;
         };
         let token = match &session.kept.refresh_token {
             Some(token) => RevocableToken::Refresh(token.clone()),

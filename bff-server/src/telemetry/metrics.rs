@@ -62,6 +62,8 @@ pub(crate) enum EndReason {
     InvalidGrant,
     /// A refresh brought an ID token of somebody else.
     ForeignIdToken,
+    /// The client, or the tenant, that it belongs to is not configured any more.
+    NoClient,
     /// The user has too many.
     TooMany,
 }
@@ -71,6 +73,7 @@ pub(crate) fn session_ended(reason: EndReason) {
         EndReason::Logout => "logout",
         EndReason::InvalidGrant => "invalid_grant",
         EndReason::ForeignIdToken => "foreign_id_token",
+        EndReason::NoClient => "no_client",
         EndReason::TooMany => "too_many_sessions",
     };
     counter!(SESSIONS_ENDED, "reason" => reason).increment(1);

@@ -232,6 +232,54 @@ async fn sec_060_a_session_outlives_the_naming_of_its_client() {
     .await;
 }
 
+#[tokio::test]
+async fn sec_049_a_session_whose_client_has_moved_or_gone_ends_and_its_tokens_go_nowhere() {
+    let old = HostileOp::start().await;
+    old.issues_access_tokens_for(1);
+    let mut config = ServerConfig::new(old.issuer());
+    let file = config.folder().join("sessions.redb");
+    config.set("/connections/sessions/config", json!({"path": file}));
+    let mut stage = Stage { server: Server::start(config).await, op: old };
+    let (one, another) = (stage.logged_in().await, stage.logged_in().await);
+    let refreshes = stage.op.count(Endpoint::Refresh);
+    // The same client, by name and id, at another provider.
+    let new = HostileOp::start().await;
+    stage.server.config.set("/client/issuer", json!(new.issuer()));
+    stage.server.restart().await;
+    wait::until("the session has ended", async || (stage.token(&one).await.status == 401).then_some(()))
+        .await;
+    assert_eq!(stage.session(&one).await.status, 401, "for the app too");
+    let answer = stage.log_out(&another).await;
+    assert!(!answer.header("location").contains("id_token_hint"), "{answer:?}");
+    assert!(stage.server.log().text().contains("no_client"), "the operator is told why");
+    assert_eq!(stage.op.count(Endpoint::Refresh), refreshes);
+    for endpoint in [Endpoint::Refresh, Endpoint::Revocation] {
+        assert_eq!(new.count(endpoint), 0, "{endpoint:?}: a token of the old provider");
+    }
+}
+
+#[tokio::test]
+async fn sec_049_where_any_tenant_may_log_in_an_operator_names_the_users_issuer() {
+    let stage = many_tenants(json!(["*"])).await;
+    let issuer = format!("{}/{TENANT}/v2.0", stage.op.issuer());
+    stage.op.lies(
+        Lie::about(Endpoint::CodeExchange).claim("iss", json!(issuer)).claim("tid", json!(TENANT)).once(),
+    );
+    let browser = stage.logged_in().await;
+    let end = async |form: String| {
+        raw::request("POST", &stage.server.internal, "/-/sessions/end")
+            .body("application/x-www-form-urlencoded", form)
+            .send()
+            .await
+    };
+    let unnamed = end("subject=ada".to_owned()).await;
+    assert_eq!(unnamed.status, 400, "{unnamed:?}");
+    assert!(unnamed.json()["detail"].as_str().unwrap().contains("issuer"), "{unnamed:?}");
+    assert_eq!(stage.session(&browser).await.status, 200);
+    assert_eq!(end(format!("subject=ada&issuer={issuer}")).await.json()["ended"], 1);
+    assert_eq!(stage.session(&browser).await.status, 401);
+}
+
 /// A stage at a provider that writes a template for its issuer, as Entra ID does for many tenants.
 async fn many_tenants(allowed: Value) -> Stage {
     let op = HostileOp::start().await;

@@ -137,6 +137,7 @@ async fn sec_169_an_api_cannot_set_our_cookies() {
     upstream.answers_with("set-cookie", "__Host-session_id=planted; Secure; Path=/");
     upstream.answers_with("set-cookie", "theme=dark; Path=/");
     upstream.answers_with("set-cookie", " __Host-session_id =planted; Secure; Path=/");
+    upstream.answers_with("set-cookie", "=__Host-session_id=planted; Secure; Path=/");
     let before = browser.cookie(SESSION);
     let answer = browser.fetch(stage.app(), stage.app().join("/api/").unwrap()).go().await;
     assert_eq!(answer.status, 200, "{answer:?}");

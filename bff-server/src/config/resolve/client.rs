@@ -22,7 +22,7 @@ use crate::{
     domain::{
         authorization_request::PROTOCOL_PARAMETERS,
         end_session::{EndSessionParameters, EndSessionValue},
-        scope,
+        redirect_uri, scope,
         token_response::{ASSUMED_LIFETIME_SECS, lenient_seconds},
         user_info::{UserInfoPolicy, UserInfoUse},
     },
@@ -117,11 +117,31 @@ fn refuse_confusion(key: &str, other: &ClientConfig, client: &ClientConfig, note
         );
     }
     // RFC 9700 §4.4.2: otherwise one server can pass another's code off as its own.
-    if other.issuer != client.issuer && other.redirect_uri == client.redirect_uri {
+    if other.issuer != client.issuer
+        && redirect_uri::are_alike(other.redirect_uri.path(), client.redirect_uri.path())
+    {
         notes.problem(
             &format!("{key}.redirect_uri"),
-            "a client at another issuer has the same, so nobody can tell whose answer comes back to it",
-            "add a segment of its own, such as …/oauth/callback/name, and register that at the provider",
+            format!(
+                "nobody can tell whose answer comes back to it: {:?}, at another issuer, has one that differs in \
+                 nothing that counts, which is the path after /oauth/callback",
+                other.name
+            ),
+            "end each in a segment of its own, such as …/oauth/callback/name, and register that at the provider",
+        );
+    }
+    // One `sub` may be another's login name: an index of the issuer's users would mix them up.
+    if other.issuer == client.issuer
+        && let (Some(theirs), Some(ours)) = (other.subject_claim(), client.subject_claim())
+        && theirs != ours
+    {
+        notes.problem(
+            &format!("{key}.scope"),
+            format!(
+                "its users are identified by `{ours}`, and those of {:?} at the same issuer by `{theirs}`",
+                other.name
+            ),
+            "ask for `openid` in both or in neither, and give both the same userinfoSubjectClaim",
         );
     }
 }

@@ -17,9 +17,15 @@ pub(super) fn login_policy(
     notes: &mut Notes,
 ) -> LoginPolicy {
     let parameters = entry.login_parameters.as_deref();
+    let openid = scope::contains_openid(entry.scope.as_deref().unwrap_or_default());
     let mut allowed = Vec::new();
     for (i, name) in parameters.unwrap_or_default().iter().enumerate() {
         match LoginParameter::from_name(name) {
+            Some(parameter) if parameter.needs_id_token() && !openid => notes.problem(
+                &format!("{}[{i}]", at("loginParameters")),
+                format!("without `openid` in the scope there is no ID token, and nothing that shows {name}"),
+                "add openid to the scope, or remove this",
+            ),
             Some(parameter) => allowed.push(parameter),
             None => notes.problem(
                 &format!("{}[{i}]", at("loginParameters")),
@@ -30,6 +36,15 @@ pub(super) fn login_policy(
     }
     if parameters.is_none() {
         allowed = LoginParameter::ALL.to_vec();
+        allowed.retain(|parameter| openid || !parameter.needs_id_token());
+    }
+    let max_age = LoginParameter::MaxAge.name();
+    if !openid && entry.extra.contains_key(max_age) {
+        notes.problem(
+            &format!("{}.{max_age}", at("extra")),
+            "without `openid` in the scope there is no ID token, and nothing that says when the user logged in",
+            "add openid to the scope, or remove this",
+        );
     }
     let from_anywhere = match entry.login_parameters_from.as_deref() {
         None | Some("app") => false,
@@ -44,7 +59,7 @@ pub(super) fn login_policy(
         }
     };
     let require_acr = entry.require_acr;
-    if require_acr && !scope::contains_openid(entry.scope.as_deref().unwrap_or_default()) {
+    if require_acr && !openid {
         notes.problem(
             &at("requireAcr"),
             "without `openid` in the scope there is no ID token, and nothing that says how the user logged in",

@@ -154,7 +154,7 @@ fn sec_038_a_tenant_placeholder_needs_the_tenants_it_may_stand_for() {
     };
     let config = entra(json!([TENANT.to_uppercase()])).unwrap();
     let expected = &config.provider.clients[0].id_token_issuer;
-    assert_eq!(expected.known(), [format!("https://login.example/{TENANT}/v2.0")]);
+    assert_eq!(expected.known().unwrap(), [format!("https://login.example/{TENANT}/v2.0")]);
     assert!(entra(json!(["*"])).is_ok());
     for (tenants, key) in [
         (json!(null), "client.allowedTenants"),
@@ -228,9 +228,61 @@ fn sec_005_clients_that_could_be_taken_for_each_other_are_refused() {
     refused(both(at(a, json!(null), "/a"), at(b, json!(null), "/b")), "client.clients[1].name");
     refused(both(at(a, json!("a"), "/a"), at(b, json!("a"), "/b")), "client.clients[1].name");
     refused(both(at(a, json!("a"), "/a"), at(a, json!("b"), "/b")), "client.clients[1].clientId");
-    refused(both(at(a, json!("a"), ""), at(b, json!("b"), "")), "client.clients[1].redirect_uri");
+    for (one, other) in
+        [("", ""), ("?idp=a", "?idp=b"), ("", "/"), ("/a", "/%61"), ("-a", "-b"), ("-a", "/b")]
+    {
+        let alike = both(at(a, json!("a"), one), at(b, json!("b"), other));
+        refused(alike, "client.clients[1].redirect_uri");
+    }
+    let mut elsewhere = at(b, json!("b"), "/a");
+    merge(&mut elsewhere, json!({"redirect_uri": "https://other.example/x/oauth/callback/a"}));
+    refused(both(at(a, json!("a"), "/a"), elsewhere), "client.clients[1].redirect_uri");
+    assert!(both(at(a, json!("a"), ""), at(b, json!("b"), "/b")).is_ok());
     refused(both(at(a, json!(""), "/a"), at(b, json!("b"), "/b")), "client.clients[0].name");
     let mut differently = at(a, json!("b"), "/b");
     merge(&mut differently, json!({"clientId": "other", "allowInsecureHttp": true}));
     refused(both(at(a, json!("a"), "/a"), differently), "client.clients[1].issuer");
+}
+
+#[test]
+fn sec_049_users_of_one_issuer_are_identified_in_one_way() {
+    let issuer = json!({"issuer": "https://a.example"});
+    let of = |name: &str, changes: Value| {
+        let mut client = client(json!({"name": name, "clientId": name}));
+        merge(&mut client, changes);
+        client
+    };
+    let by_id = json!({"scope": "user", "userinfo": "always", "userinfoSubjectClaim": "id"});
+    let by_login = json!({"scope": "user", "userinfo": "always", "userinfoSubjectClaim": "login"});
+    let both = |one: &Value, other: &Value| {
+        several(issuer.clone(), json!([of("a", one.clone()), of("b", other.clone())]))
+    };
+    refused(both(&json!({}), &by_id), "client.clients[1].scope");
+    refused(both(&by_id, &by_login), "client.clients[1].scope");
+    assert!(both(&by_id, &by_id).is_ok());
+    assert!(both(&json!({}), &json!({"scope": "api"})).is_ok(), "nobody is identified there");
+    let mut elsewhere = by_id.clone();
+    merge(
+        &mut elsewhere,
+        json!({"issuer": "https://b.example", "redirect_uri": "https://app.example/oauth/callback/b"}),
+    );
+    assert!(both(&json!({}), &elsewhere).is_ok());
+}
+
+#[test]
+fn sec_016_what_only_an_id_token_shows_is_not_asked_for_without_one() {
+    let base = json!({"scope": "user"});
+    let with = |changes: Value| {
+        let mut all = base.clone();
+        merge(&mut all, changes);
+        inline(all)
+    };
+    let names = |config: &Config| -> Vec<_> {
+        config.provider.clients[0].login_policy.parameters.iter().map(|it| it.name()).collect()
+    };
+    assert_eq!(names(&with(json!({})).unwrap()), ["prompt", "login_hint", "ui_locales"]);
+    assert_eq!(names(&inline(json!({})).unwrap()).len(), 5);
+    refused(with(json!({"loginParameters": ["prompt", "max_age"]})), "client.loginParameters[1]");
+    refused(with(json!({"extra": {"max_age": 60}})), "client.extra.max_age");
+    assert!(inline(json!({"extra": {"max_age": 60}})).is_ok());
 }
