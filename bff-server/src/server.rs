@@ -34,6 +34,7 @@ use crate::{
     },
     config::{ClientConfig, Config, IssuerConfig, StoreConfig},
     domain::{
+        expected_issuer::ExpectedIssuer,
         logout_token::LogoutTokenExpiry,
         return_url::ReturnUrls,
         scope,
@@ -327,6 +328,7 @@ pub(crate) fn provider_settings(config: &Config, issuer: &IssuerConfig) -> Provi
                     client_id: client.client_id.clone(),
                     authentication: client.authentication.clone(),
                     id_token_algorithms: client.id_token_algorithms.clone(),
+                    many_tenants: matches!(client.id_token_issuer, ExpectedIssuer::OfTenant { .. }),
                     requests: client.requests,
                     assumed_token_lifetime: client.assumed_token_lifetime.as_secs(),
                 };

@@ -102,9 +102,9 @@ sections! {
         /// `{client_id}`, `{id_token_hint}`, `{post_logout_redirect_uri}`, `{state}`, or text. Default: these four,
         /// under their own names.
         pub(super) end_session_parameters: Option<BTreeMap<String, String>>,
-        /// Whether a login also asks the userinfo endpoint: `never`, `whenMissing` (the ID token lacks one of
-        /// `session.userClaims`) or `always`. Without `openid` in the scope, it is what says who logs in. Default:
-        /// `never`.
+        /// Whether a login, and a refresh that brings a new ID token, also asks the userinfo endpoint: `never`,
+        /// `whenMissing` (the ID token lacks one of `session.userClaims`) or `always`. Without `openid` in the scope, it
+        /// is what says who logs in. Default: `never`.
         pub(super) userinfo: Option<String>,
         /// Without `openid` in the scope: the claim of the userinfo answer that identifies a user for good, such as
         /// GitHub's `id`. Default: `sub`.
@@ -308,7 +308,8 @@ pub(super) struct SessionSection {
     pub(super) refresh_token_expiration_payload_field: Option<String>,
     /// Seconds before its expiry at which an access token is refreshed. Default: 7.
     pub(super) session_jitter_secs: Option<u64>,
-    /// The ID token's claims that `/session` shows. Default: `["email"]`.
+    /// The ID token's claims that `/session` shows. Above 16 KiB in all, the largest are left out. Default:
+    /// `["email"]`.
     pub(super) user_claims: Option<Vec<String>>,
     /// The page for logins that fail; it gets `error` and `correlation_id`. Default: a built-in page.
     pub(super) error_redirects: Option<String>,

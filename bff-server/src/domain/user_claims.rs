@@ -7,10 +7,45 @@ pub fn select(claims: &Map<String, Value>, names: &[String]) -> Map<String, Valu
     names.iter().filter_map(|name| claims.get(name).map(|value| (name.clone(), value.clone()))).collect()
 }
 
+/// Every request opens the record that they are in, and `/session` answers them.
+const MAX_BYTES: usize = 16 * 1024;
+
+/// Takes the largest away until the rest is no burden, and gives the names of those.
+pub fn drop_excess(claims: &mut Map<String, Value>) -> Vec<String> {
+    let mut sizes: Vec<_> = claims
+        .iter()
+        .map(|(name, value)| (name.len() + value.to_string().len() + "\"\":,".len(), name.clone()))
+        .collect();
+    sizes.sort_unstable();
+    let mut total: usize = sizes.iter().map(|(size, _)| size).sum();
+    let mut dropped = Vec::new();
+    while total > MAX_BYTES
+        && let Some((size, name)) = sizes.pop()
+    {
+        total -= size;
+        claims.remove(&name);
+        dropped.push(name);
+    }
+    dropped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn sec_064_what_would_be_a_burden_to_every_request_is_left_out() {
+        let of = |bytes: usize| Value::String("x".repeat(bytes));
+        let claims = json!({"sub": "ada", "groups": of(9000), "photo": of(70_000), "name": of(7000)});
+        let mut claims = claims.as_object().unwrap().clone();
+        assert_eq!(drop_excess(&mut claims), ["photo"]);
+        assert_eq!(drop_excess(&mut claims), [""; 0]);
+        assert_eq!(claims.keys().map(String::as_str).collect::<Vec<_>>(), ["groups", "name", "sub"]);
+        claims.insert("roles".to_owned(), of(8000));
+        assert_eq!(drop_excess(&mut claims), ["groups"]);
+        assert!(Value::Object(claims).to_string().len() <= MAX_BYTES);
+    }
 
     #[test]
     fn sec_064_only_the_selected_claims_are_kept() {

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     domain::{
+        dpop::HeldToken,
         scope,
         session::{Freshness, Session},
         session_id::SessionKey,
@@ -46,8 +47,8 @@ const WAIT_FOR_OTHERS: Duration = Duration::from_secs(15);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How long what a provider has just rotated is offered to a store that does not answer: queueing (5 s), the
-/// exchange (10 s) and fetching keys (5 s) come before it within the lease.
-const STORE_PATIENCE: Duration = Duration::from_secs(22);
+/// exchange (10 s), fetching keys (5 s) and asking `UserInfo` (3 s) come before it within the lease.
+const STORE_PATIENCE: Duration = Duration::from_secs(20);
 const LONGEST_STORE_PAUSE: Duration = Duration::from_secs(2);
 
 /// After a failed refresh the session's next one waits: two seconds, doubling up to this.
@@ -323,7 +324,14 @@ impl Sessions {
                         &tokens.access_token,
                         now,
                     ) {
-                        Ok(_) => Ok(Some(self.refreshed_claims(client, session, &signed.claims))),
+                        Ok(_) => {
+                            let token = HeldToken {
+                                access_token: &tokens.access_token,
+                                proof_key: session.live.proof_key.as_ref(),
+                            };
+                            let claims = &signed.claims;
+                            Ok(Some(self.refreshed_claims(client, session, &login, claims, token).await))
+                        }
                         Err(refusal) if refusal.is_contradiction() => Err(refusal.to_string()),
                         Err(refusal) => Ok(without_new_id_token(key, &mut tokens, &refusal)),
                     }

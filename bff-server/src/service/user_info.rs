@@ -1,5 +1,7 @@
 //! Who has logged in, and with which claims, as far as `UserInfo` has a say in it.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use super::{clients::Client, sessions::Sessions};
@@ -11,8 +13,11 @@ use crate::{
         user_claims,
         user_info::{self, UserInfoUse},
     },
-    ports::{UserInfo, UserInfoError},
+    ports::{ProviderError, UserInfo, UserInfoError},
 };
+
+/// New tokens wait for it under the refresh's lease, not yet stored.
+const PATIENCE_AT_REFRESH: Duration = Duration::from_secs(3);
 
 /// The selected claims of a user.
 type Claims = Map<String, Value>;
@@ -33,12 +38,12 @@ impl Sessions {
             UserInfoUse::Always => true,
         };
         if !ask {
-            return Ok(of_id_token);
+            return Ok(bounded(of_id_token));
         }
         let claims = self.ask(client, token).await?;
         user_info::check_subject(&claims, &identity.subject)
             .map_err(|refusal| UserInfoError::Refused(refusal.to_string()))?;
-        Ok(user_info::joined(user_claims::select(&claims, &self.user_claims), of_id_token))
+        Ok(bounded(user_info::joined(user_claims::select(&claims, &self.user_claims), of_id_token)))
     }
 
     /// Who has logged in where no ID token says so. Without `UserInfo`, nobody knows.
@@ -57,20 +62,36 @@ impl Sessions {
         claims.insert("sub".to_owned(), subject.as_str().into());
         let identity =
             Identity { issuer: client.issuer.clone(), subject, provider_session: None, auth_time: None };
-        Ok((Some(identity), user_claims::select(&claims, &self.user_claims)))
+        Ok((Some(identity), bounded(user_claims::select(&claims, &self.user_claims))))
     }
 
-    /// The claims of a session after a refresh that brought a new ID token: what `UserInfo` said at the login is
-    /// not forgotten over it.
-    pub(super) fn refreshed_claims(&self, client: &Client, session: &Session, id_token: &Claims) -> Claims {
+    /// The claims of a session after a refresh that brought a new ID token. `UserInfo` is asked again, since what it
+    /// said at the login may be true no longer. While it cannot answer, that stays; where it answers something that
+    /// is not to be believed, it goes.
+    pub(super) async fn refreshed_claims(
+        &self,
+        client: &Client,
+        session: &Session,
+        login: &Identity,
+        id_token: &Claims,
+        token: HeldToken<'_>,
+    ) -> Claims {
+        let claims = self.claims_of(client, login, id_token, token);
+        let trouble: UserInfoError = match tokio::time::timeout(PATIENCE_AT_REFRESH, claims).await {
+            Ok(Ok(claims)) => return claims,
+            Ok(Err(error)) => error,
+            Err(_) => ProviderError::new("its userinfo endpoint did not answer in time").into(),
+        };
+        tracing::warn!(error = %trouble, event = "userinfo_failed",
+            "a refreshed session's claims could not be completed");
         let of_id_token = user_claims::select(id_token, &self.user_claims);
-        match client.user_info.usage {
-            UserInfoUse::Never => of_id_token,
-            UserInfoUse::WhenMissing | UserInfoUse::Always => {
+        bounded(match trouble {
+            UserInfoError::Refused(_) => of_id_token,
+            UserInfoError::Unavailable(_) => {
                 let known = serde_json::from_str(&session.live.claims_json).unwrap_or_default();
                 user_info::joined(known, of_id_token)
             }
-        }
+        })
     }
 
     async fn ask(&self, client: &Client, token: HeldToken<'_>) -> Result<Claims, UserInfoError> {
@@ -81,4 +102,16 @@ impl Sessions {
                 .map_err(|refusal| UserInfoError::Refused(refusal.to_string())),
         }
     }
+}
+
+/// Without what no session should carry around.
+fn bounded(mut claims: Claims) -> Claims {
+    for claim in user_claims::drop_excess(&mut claims) {
+        tracing::warn!(
+            claim,
+            event = "claim_dropped",
+            "a claim of session.userClaims is too large for a session, and left out"
+        );
+    }
+    claims
 }

@@ -282,7 +282,10 @@ async fn sec_049_where_any_tenant_may_log_in_an_operator_names_the_users_issuer(
 
 /// A stage at a provider that writes a template for its issuer, as Entra ID does for many tenants.
 async fn many_tenants(allowed: Value) -> Stage {
-    let op = HostileOp::start().await;
+    many_tenants_at(HostileOp::start().await, allowed).await
+}
+
+async fn many_tenants_at(op: HostileOp, allowed: Value) -> Stage {
     let template = format!("{}/{{tenantid}}/v2.0", op.issuer());
     op.lies(Lie::about(Endpoint::Discovery).member("issuer", json!(template)).json(|document| {
         document["authorization_response_iss_parameter_supported"] = json!(false);
@@ -359,6 +362,26 @@ async fn sec_021_and_038_a_tenant_that_names_itself_in_its_answer_is_the_one_of_
     stage.op.lies(answers_as(issuer(TENANT)));
     stage.op.lies(token());
     accepted("its own name", &stage.callback_answer().await.1);
+}
+
+#[tokio::test]
+async fn sec_047_one_tenants_key_signs_no_other_tenants_token() {
+    for (whose, is_accepted) in [("{tenantid}", true), (TENANT, true), (OTHER_TENANT, false)] {
+        let op = HostileOp::start().await;
+        let issuer = |tenant: &str| json!(format!("{}/{tenant}/v2.0", op.issuer()));
+        let of_key = issuer(whose);
+        op.lies(Lie::about(Endpoint::Jwks).json(move |document| {
+            for key in document["keys"].as_array_mut().unwrap() {
+                key["issuer"] = of_key.clone();
+            }
+        }));
+        let token =
+            Lie::about(Endpoint::CodeExchange).claim("iss", issuer(TENANT)).claim("tid", json!(TENANT));
+        op.lies(token);
+        let stage = many_tenants_at(op, json!(["*"])).await;
+        let (_, answer) = stage.callback_answer().await;
+        if is_accepted { accepted(whose, &answer) } else { refused(whose, &answer) }
+    }
 }
 
 #[tokio::test]

@@ -70,6 +70,17 @@ async fn sec_007_configuration_says_which_parameters_count_and_from_where() {
 }
 
 #[tokio::test]
+async fn sec_016_what_only_an_id_token_shows_is_not_asked_for_where_there_is_none() {
+    let stage = Stage::with(|config| {
+        config.set("/client/scope", json!("api"));
+    })
+    .await;
+    let request = authorization_request(&login_from(&stage, stage.app().as_str(), ALL).await);
+    let sent: Vec<_> = NAMES.into_iter().filter(|name| !values(&request, name).is_empty()).collect();
+    assert_eq!(sent, ["prompt", "login_hint", "ui_locales"], "{request}");
+}
+
+#[tokio::test]
 async fn sec_007_a_malformed_parameter_begins_no_login() {
     let stage = Stage::new().await;
     for query in [

@@ -192,6 +192,54 @@ async fn sec_098_a_refreshed_id_token_does_not_forget_what_user_info_said() {
 }
 
 #[tokio::test]
+async fn sec_101_what_user_info_says_no_longer_is_forgotten_at_the_next_refresh() {
+    let stage = Stage::with(|config| {
+        config.set("/client/userinfo", json!("always")).set("/session/sessionJitterSecs", json!(0));
+    })
+    .await;
+    stage.op.issues_access_tokens_for(1);
+    let nameless = |token: &mut IdTokenDraft| token.without("name");
+    let (browser, session) =
+        session_of_a_login(&stage, Lie::about(Endpoint::CodeExchange).id_token(nameless)).await;
+    assert_eq!(session.json()["name"], "Ada Lovelace");
+    let refreshed_to = async |email: &'static str| {
+        stage.op.lies(Lie::about(Endpoint::Refresh).id_token(move |token| {
+            token.without("name");
+            token.claims["email"] = json!(email);
+        }));
+        wait::until("the session is refreshed", async || {
+            stage.token(&browser).await;
+            let session = stage.session(&browser).await.json();
+            (session["email"] == email).then(|| session["name"].clone())
+        })
+        .await
+    };
+    stage.op.lies(about().status(503));
+    assert_eq!(refreshed_to("a@example.com").await, "Ada Lovelace", "nobody says otherwise");
+    stage.op.tells_the_truth();
+    stage.op.lies(about().without("name"));
+    assert_eq!(refreshed_to("b@example.com").await, Value::Null, "it is her name no longer");
+    stage.op.tells_the_truth();
+    assert_eq!(refreshed_to("c@example.com").await, "Ada Lovelace");
+    stage.op.lies(about().member("sub", json!("eve")).member("name", json!("Eve")));
+    assert_eq!(refreshed_to("d@example.com").await, Value::Null, "somebody else's is not believed");
+}
+
+#[tokio::test]
+async fn sec_064_a_claim_that_would_burden_every_request_is_left_out() {
+    let stage = Stage::with(|config| {
+        config.set("/client/userinfo", json!("always"));
+        config.set("/session/userClaims", json!(["email", "photo"]));
+    })
+    .await;
+    let huge = "x".repeat(100_000);
+    let (_, session) = session_of_a_login(&stage, about().member("photo", json!(huge))).await;
+    assert_eq!(session.json()["email"], "ada@example.com", "{session:?}");
+    assert_eq!(session.json()["photo"], Value::Null, "{session:?}");
+    assert!(stage.server.log().text().contains("claim_dropped"), "and the log names it");
+}
+
+#[tokio::test]
 async fn sec_049_a_provider_without_id_tokens_says_who_a_user_is() {
     let stage = plain_oauth(|_| {}).await;
     let browser = stage.logged_in().await;

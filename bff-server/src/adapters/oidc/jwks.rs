@@ -11,12 +11,15 @@ use jsonwebtoken::{
     Algorithm, DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 use url::Url;
 
 use super::{http::BackChannel, jws::Header};
-use crate::ports::{ProviderError, TokenOrigin, TokenVerificationError};
+use crate::{
+    domain::expected_issuer::{AllowedTenants, ExpectedIssuer},
+    ports::{ProviderError, TokenOrigin, TokenVerificationError},
+};
 
 const MAX_JWKS_BYTES: usize = 512 * 1024;
 const MAX_KEYS: usize = 100;
@@ -37,7 +40,23 @@ struct Key {
     id: Option<String>,
     algorithm: Option<String>,
     kind: KeyKind,
-    key: DecodingKey,
+    found: FoundKey,
+}
+
+/// A key that fits a token's header.
+#[derive(Clone)]
+pub(super) struct FoundKey {
+    pub(super) key: DecodingKey,
+    issuer: Option<ExpectedIssuer>,
+}
+
+impl FoundKey {
+    /// Whether it is a key of the issuer that these claims name. Entra ID has the keys of all tenants in one document,
+    /// and says in each whose it is: any tenant's (a template), or one's alone. Other providers do not say.
+    pub(super) fn is_of_their_issuer(&self, claims: &Map<String, Value>) -> bool {
+        let issuer = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
+        self.issuer.as_ref().is_none_or(|it| it.admits(issuer))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -102,7 +121,7 @@ impl KeyCache {
         origin: TokenOrigin,
         jwks_uri: &Url,
         http: &BackChannel,
-    ) -> Result<DecodingKey, TokenVerificationError> {
+    ) -> Result<FoundKey, TokenVerificationError> {
         let seen = self.current();
         if let Some(found) = seen.as_ref().and_then(|keys| keys.find(header).transpose()) {
             return found.map_err(TokenVerificationError::Refused);
@@ -153,7 +172,7 @@ impl KeySet {
     }
 
     /// `Ok(None)`: no key fits. `Err`: several do, and guessing is not an option.
-    pub(super) fn find(&self, header: &Header) -> Result<Option<DecodingKey>, String> {
+    pub(super) fn find(&self, header: &Header) -> Result<Option<FoundKey>, String> {
         let kind = KeyKind::for_algorithm(header.algorithm);
         let mut fitting = self.0.iter().filter(|key| {
             Some(key.kind) == kind
@@ -162,7 +181,7 @@ impl KeySet {
         });
         match (fitting.next(), fitting.next()) {
             (None, _) => Ok(None),
-            (Some(key), None) => Ok(Some(key.key.clone())),
+            (Some(key), None) => Ok(Some(key.found.clone())),
             (Some(_), Some(_)) => Err(match header.key_id {
                 Some(_) => "several keys of the provider have its key id".to_owned(),
                 None => "it names no key, and several of the provider's keys fit".to_owned(),
@@ -184,9 +203,12 @@ impl Key {
         }
         let text = |name| value.get(name).and_then(Value::as_str).map(str::to_owned);
         let (id, algorithm) = (text("kid"), text("alg"));
+        let issuer = text("issuer").map(|it| {
+            ExpectedIssuer::of_tenant(&it, AllowedTenants::Any).unwrap_or(ExpectedIssuer::Exactly(it))
+        });
         // Only what the key itself is: odd values in other members do not cost us the key.
         let members = ["kty", "n", "e", "crv", "x", "y"];
-        let bare: serde_json::Map<_, _> =
+        let bare: Map<_, _> =
             members.iter().filter_map(|name| Some(((*name).to_owned(), value.get(*name)?.clone()))).collect();
         let jwk: Jwk = serde_json::from_value(Value::Object(bare)).ok()?;
         let kind = match &jwk.algorithm {
@@ -210,7 +232,8 @@ impl Key {
             }
             _ => return None,
         };
-        Some(Self { id, algorithm, kind, key: DecodingKey::from_jwk(&jwk).ok()? })
+        let found = FoundKey { key: DecodingKey::from_jwk(&jwk).ok()?, issuer };
+        Some(Self { id, algorithm, kind, found })
     }
 }
 
@@ -253,6 +276,21 @@ mod tests {
         ] {
             assert!(!usable(&bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn sec_047_a_key_of_one_tenant_vouches_for_no_other() {
+        const OURS: &str = "https://login.example/11111111-2222-3333-4444-555555555555/v2.0";
+        const OTHER: &str = "https://login.example/99999999-2222-3333-4444-555555555555/v2.0";
+        let vouches = |member: Value, issuer: &str| {
+            let key = Key::parse(&rsa(json!({"issuer": member}))).unwrap();
+            key.found.is_of_their_issuer(json!({"iss": issuer}).as_object().unwrap())
+        };
+        let any = json!("https://login.example/{tenantid}/v2.0");
+        assert!(vouches(any.clone(), OURS) && vouches(any.clone(), OTHER));
+        assert!(vouches(json!(OURS), OURS) && !vouches(json!(OURS), OTHER));
+        assert!(!vouches(any, "https://login.example/v2.0"));
+        assert!(vouches(json!(null), OTHER), "a key that says nothing is as good as its document");
     }
 
     #[test]

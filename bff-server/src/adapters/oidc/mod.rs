@@ -96,6 +96,8 @@ pub struct RegisteredClient {
     pub authentication: ClientAuthentication,
     /// The `alg`s accepted for its ID tokens. Configured, never taken from the provider.
     pub id_token_algorithms: Vec<Algorithm>,
+    /// Whether tokens of several tenants may be its own, so that keys must be their tenant's.
+    pub many_tenants: bool,
     /// How its authorization requests travel.
     pub requests: RequestStyle,
     /// How long its access tokens last where nothing says so, in seconds.
@@ -229,7 +231,13 @@ impl AuthorizationServer for OidcProvider {
         let jwks_uri =
             metadata.jwks_uri.as_ref().ok_or_else(|| ProviderError::new("its metadata has no jwks_uri"))?;
         let key = self.keys.find(&header, origin, jwks_uri, &self.http).await?;
-        jws::verify(token, &header, &key)
+        let signed = jws::verify(token, &header, &key.key)?;
+        if client.many_tenants && !key.is_of_their_issuer(&signed.claims) {
+            return Err(TokenVerificationError::Refused(
+                "its key is that of another tenant (the key's `issuer` is not its `iss`)".into(),
+            ));
+        }
+        Ok(signed)
     }
 
     async fn user_info(
