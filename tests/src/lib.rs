@@ -46,6 +46,7 @@ pub mod redis;
 mod replicas;
 mod server;
 mod stage;
+pub mod streaming_upstream;
 mod upstream;
 pub mod wait;
 

@@ -29,7 +29,24 @@ impl Behind {
         behind
     }
 
+    /// Other APIs in place of the one that remembers, each as in `--api`.
+    pub(crate) async fn with_apis(routes: &[&str]) -> Self {
+        let mut arguments = vec!["--opaque-tokens"];
+        for route in routes {
+            arguments.extend(["--api", route]);
+        }
+        Self::start(|_| {}, &arguments, Upstream::start().await).await
+    }
+
     pub(crate) async fn with(configure: impl FnOnce(&mut ServerConfig), arguments: &[&str]) -> Self {
+        let api = Upstream::start().await;
+        let route = format!("/api={}", api.origin);
+        let mut all = vec!["--api", route.as_str()];
+        all.extend(arguments);
+        Self::start(configure, &all, api).await
+    }
+
+    async fn start(configure: impl FnOnce(&mut ServerConfig), arguments: &[&str], api: Upstream) -> Self {
         let port = Envoy::port();
         let app = format!("http://localhost:{port}");
         let stage = Stage::with(|config| {
@@ -38,11 +55,8 @@ impl Behind {
             configure(config);
         })
         .await;
-        let api = Upstream::start().await;
-        let route = format!("/api={}", api.origin);
-        let mut all = vec!["--api", route.as_str()];
-        all.extend(arguments);
-        let bootstrap = tokio::task::block_in_place(|| Envoy::bootstrap(&stage.server.config, port, &all));
+        let bootstrap =
+            tokio::task::block_in_place(|| Envoy::bootstrap(&stage.server.config, port, arguments));
         let envoy = Envoy::start(&bootstrap, port).await;
         Self { envoy, stage, api }
     }

@@ -13,4 +13,5 @@ mod configuration;
 mod exchange;
 mod provenance;
 mod replicas;
+mod streams;
 mod tokens;
