@@ -54,6 +54,10 @@ pub const READY: &str = "/-/ready";
 /// On the internal listener: metrics in the text format of Prometheus. Not below `apiPrefix`.
 pub const METRICS: &str = "/-/metrics";
 
+/// On the internal listener: may this request go on, and with which token. For gateways that ask about each request
+/// (nginx `auth_request`, Traefik `ForwardAuth`, Caddy `forward_auth`). Not below `apiPrefix`.
+pub const FORWARD_AUTH: &str = "/-/forward-auth";
+
 /// On the internal listener: ends all sessions of a user. Not below `apiPrefix`.
 pub const END_SESSIONS: &str = "/-/sessions/end";
 

@@ -38,6 +38,7 @@ mod glewlwyd;
 pub mod hostile;
 pub mod load;
 mod log;
+pub mod nginx;
 pub mod ports;
 mod process;
 mod provider;

@@ -12,6 +12,7 @@ mod envoy;
 mod fuzz;
 mod glewlwyd;
 mod http;
+mod nginx;
 mod node;
 mod ports;
 mod process;

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::process::{Interrupted, interrupted_exit_code};
 use crate::progress::{duration, note};
-use crate::{Context, browser, envoy, fuzz, glewlwyd, node, redis, rust_tools};
+use crate::{Context, browser, envoy, fuzz, glewlwyd, nginx, node, redis, rust_tools};
 
 /// What `cargo xtask test` runs.
 #[derive(Args)]
@@ -160,6 +160,7 @@ fn rust(context: &Context) -> Result<()> {
     node::check()?;
     redis::ensure_installed(context)?;
     envoy::ensure_installed(context)?;
+    nginx::ensure_installed(context)?;
     glewlwyd::ensure_installed(context)?;
     node::install(context, "tests/provider")?;
     cargo(context, "Build the tests and the server", &["build", "--workspace", "--all-targets"])?;

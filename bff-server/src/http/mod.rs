@@ -9,6 +9,7 @@ mod caller;
 mod client_keys;
 pub(crate) mod cookies;
 mod correlation;
+pub(crate) mod forward_auth;
 pub(crate) mod guard;
 mod headers;
 mod health;
@@ -247,6 +248,7 @@ pub(crate) fn internal_router(app: &Arc<App>, config: &ServerConfig) -> Router {
             endpoint::END_SESSIONS,
             refuse_others(on(MethodFilter::POST, back_channel::end_sessions), "POST"),
         )
+        .route(endpoint::FORWARD_AUTH, get(on(MethodFilter::GET, forward_auth::forward_auth)))
         .route(endpoint::TOKEN, token())
         .route(&format!("{}/", endpoint::TOKEN), token());
     if !config.api_prefix.is_empty() {

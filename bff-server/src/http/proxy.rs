@@ -149,7 +149,7 @@ fn has_dot_segments(path: &str) -> bool {
 }
 
 /// Leaves the app's cookies and takes ours out.
-fn strip_own_cookies(policy: &CookiePolicy, headers: &mut HeaderMap) {
+pub(super) fn strip_own_cookies(policy: &CookiePolicy, headers: &mut HeaderMap) {
     if !headers.contains_key(header::COOKIE) {
         return;
     }

@@ -1,4 +1,4 @@
-//! The gateway: a real Envoy with the Lua exchange, in front of a real server (security.md §14).
+//! The gateway: a real Envoy with the Lua exchange, or a real nginx, in front of a real server (security.md §14).
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -11,6 +11,7 @@
 mod behind;
 mod configuration;
 mod exchange;
+mod forward_auth;
 mod provenance;
 mod replicas;
 mod streams;

@@ -1,0 +1,71 @@
+//! A real nginx in front of a real server, with the recipe of `gateway/nginx`.
+
+use crate::{Process, raw, wait};
+use std::path::PathBuf;
+use tempfile::TempDir;
+use url::Url;
+
+/// A running nginx. It stops with the drop, and its log is printed when the test fails.
+pub struct Nginx {
+    /// The origin of its listener, as browsers see it.
+    pub public: Url,
+    process: Process,
+    _folder: TempDir,
+}
+
+impl Nginx {
+    /// Starts it with the recipe, its addresses replaced by these, and waits until it answers.
+    pub async fn start(port: u16, server: &Url, internal: &Url, api: &str) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let at = |url: &Url| format!("127.0.0.1:{}", url.port().expect("a port"));
+        let recipe = std::fs::read_to_string(recipe()).expect("the recipe is there");
+        let mut site = recipe;
+        for (what, by) in [
+            ("127.0.0.1:3000", at(server)),
+            ("127.0.0.1:3001", at(internal)),
+            ("127.0.0.1:4000", api.trim_start_matches("http://").to_owned()),
+            ("listen 8080", format!("listen 127.0.0.1:{port}")),
+            ("app.example.com", "localhost".to_owned()),
+        ] {
+            assert!(site.contains(what), "the recipe has no {what}");
+            site = site.replace(what, &by);
+        }
+        let at = folder.path().display();
+        let file = format!(
+            "daemon off;\nworker_processes 1;\nuser root;\npid {at}/pid;\nerror_log stderr warn;\nevents {{}}\nhttp {{\n\
+             access_log off;\nclient_body_temp_path {at}/body;\nproxy_temp_path {at}/proxy;\n\
+             fastcgi_temp_path {at}/fastcgi;\nuwsgi_temp_path {at}/uwsgi;\nscgi_temp_path {at}/scgi;\n{site}\n}}\n"
+        );
+        // Only root may choose a user, and only root has to.
+        let is_root =
+            std::fs::metadata("/proc/self").is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) == 0);
+        let file = if is_root { file } else { file.replace("user root;\n", "") };
+        let path = folder.path().join("nginx.conf");
+        std::fs::write(&path, file).expect("a fresh folder is writable");
+        let process = Process::start("nginx", binary(), |command| {
+            command.arg("-p").arg(folder.path()).arg("-c").arg(&path).args(["-e", "stderr"]);
+        });
+        let public = Url::parse(&format!("http://localhost:{port}/")).expect("a URL");
+        let mut nginx = Self { public, process, _folder: folder };
+        wait::until("nginx answers", async || {
+            if let Some(status) = nginx.process.ended() {
+                panic!("nginx ended with {status}");
+            }
+            raw::get(&nginx.public, "/bff/session").try_send().await.ok()
+        })
+        .await;
+        nginx
+    }
+}
+
+fn recipe() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../gateway/nginx/authtool.conf")
+}
+
+fn binary() -> PathBuf {
+    ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/sbin/nginx"]
+        .into_iter()
+        .map(PathBuf::from)
+        .find(|it| it.is_file())
+        .expect("nginx is installed: apt-get install nginx (cargo xtask test does it)")
+}
