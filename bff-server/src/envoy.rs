@@ -5,7 +5,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::{
@@ -17,10 +17,12 @@ use crate::{
 };
 
 /// Headers that only the gateway itself may set, removed where no filter of ours looks at a request.
-const NEVER_FROM_CLIENTS: [&str; 3] = ["authorization", "x-authtool-gateway", "x-jwt-payload"];
+const NEVER_FROM_CLIENTS: [&str; 5] =
+    ["authorization", "traceparent", "tracestate", "x-authtool-gateway", "x-jwt-payload"];
 const PUBLIC_CLUSTER: &str = "authtool_bff";
 const INTERNAL_CLUSTER: &str = "authtool_bff_internal";
-const JWKS_CLUSTER: &str = "provider_jwks";
+/// Where the Lua module finds what the server asks for as `server.gatewayCredential`.
+pub const CREDENTIAL_VARIABLE: &str = "AUTHTOOL_GATEWAY_CREDENTIAL";
 /// Debian's, and so the official image's.
 const SYSTEM_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -59,8 +61,8 @@ pub struct Gateway {
     pub apis: Vec<Api>,
     /// Another server that shows the app's pages; without one, authtool's.
     pub app: Option<Endpoint>,
-    /// How access tokens are checked; `None` where they are opaque, and each API asks the provider about them.
-    pub jwt: Option<Jwt>,
+    /// How access tokens are checked, by issuer; none where they are opaque, and each API asks the provider about them.
+    pub jwt: Vec<Jwt>,
     /// A policy service (`ext_authz` over gRPC, such as OPA's) that is asked after the token was checked.
     pub policy: Option<Endpoint>,
     /// The folder of `token-exchange.lua`, where Envoy runs.
@@ -80,9 +82,9 @@ pub struct Jwt {
     pub audiences: Vec<String>,
 }
 
-/// Where the keys of the default client's provider are, by its metadata as it is now.
-pub async fn provider_keys(config: &Config) -> Result<Url, ProviderError> {
-    let client = config.provider.clients.get(config.provider.default_client);
+/// Where the keys of a provider are, by its metadata as it is now.
+pub async fn provider_keys(config: &Config, issuer: &str) -> Result<Url, ProviderError> {
+    let client = config.provider.clients.iter().find(|client| client.issuer == issuer);
     let issuer =
         config.provider.issuers.iter().find(|it| client.is_some_and(|client| client.issuer == it.issuer));
     let issuer = issuer.ok_or_else(|| ProviderError::new("no provider is configured"))?;
@@ -284,7 +286,7 @@ fn unfiltered(gateway: &Gateway) -> Value {
     let disabled = json!({"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true, "config": {}});
     let mut filters = json!({"envoy.filters.http.lua": disabled});
     if let Some(object) = filters.as_object_mut() {
-        if gateway.jwt.is_some() {
+        if !gateway.jwt.is_empty() {
             object.insert("envoy.filters.http.jwt_authn".into(), disabled.clone());
         }
         if gateway.policy.is_some() {
@@ -303,8 +305,8 @@ fn filters(config: &Config, gateway: &Gateway) -> Vec<Value> {
             "default_source_code": {"inline_string": lua(config, gateway)},
         },
     })];
-    if let Some(jwt) = &gateway.jwt {
-        filters.push(jwt_authn(jwt, &gateway.apis));
+    if !gateway.jwt.is_empty() {
+        filters.push(jwt_authn(&gateway.jwt, &gateway.apis));
     }
     if gateway.policy.is_some() {
         filters.push(json!({
@@ -337,6 +339,7 @@ fn lua(config: &Config, gateway: &Gateway) -> String {
          \x20 require_session = true,\n\
          \x20 protected_prefixes = {{ {prefixes} }},\n\
          \x20 allowed_origins = {{ {origin} }},\n\
+         {credential}\
          }}\n\
          function envoy_on_request(handle) token_exchange.on_request(handle, config) end\n\
          function envoy_on_response(handle) token_exchange.on_response(handle, config) end\n",
@@ -344,6 +347,11 @@ fn lua(config: &Config, gateway: &Gateway) -> String {
         endpoint = lua_string(&format!("{}{}", config.server.api_prefix, authtool_contract::endpoint::TOKEN)),
         cookie = lua_string(&session_cookie_name(&config.session.cookie)),
         prefixes = list(gateway.apis.iter().map(|api| api.prefix.clone()).collect()),
+        credential = if config.server.gateway_credential.is_some() {
+            format!("  gateway_credential = os.getenv(\"{CREDENTIAL_VARIABLE}\"),\n")
+        } else {
+            String::new()
+        },
         origin = lua_string(&config.server.app.origin().ascii_serialization()),
     )
 }
@@ -358,16 +366,17 @@ fn lua_string(text: &str) -> String {
     format!("\"{escaped}\"")
 }
 
-fn jwt_authn(jwt: &Jwt, apis: &[Api]) -> Value {
-    json!({
-        "name": "envoy.filters.http.jwt_authn",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
-            "providers": {"authtool": {
+fn jwt_authn(issuers: &[Jwt], apis: &[Api]) -> Value {
+    let name = |index: usize| format!("issuer_{index}");
+    let providers: Map<String, Value> = issuers
+        .iter()
+        .enumerate()
+        .map(|(i, jwt)| {
+            let provider = json!({
                 "issuer": jwt.issuer,
                 "audiences": jwt.audiences,
                 "remote_jwks": {
-                    "http_uri": {"uri": jwt.jwks_uri.as_str(), "cluster": JWKS_CLUSTER, "timeout": "5s"},
+                    "http_uri": {"uri": jwt.jwks_uri.as_str(), "cluster": jwks_cluster(i), "timeout": "5s"},
                     "cache_duration": "300s",
                     "async_fetch": {"fast_listener": true},
                 },
@@ -376,10 +385,24 @@ fn jwt_authn(jwt: &Jwt, apis: &[Api]) -> Value {
                 "forward": true,
                 "require_expiration": true,
                 "clock_skew_seconds": 10,
-            }},
+            });
+            (name(i), provider)
+        })
+        .collect();
+    let any: Vec<Value> = (0..issuers.len()).map(|i| json!({"provider_name": name(i)})).collect();
+    let requires = if let [only] = any.as_slice() {
+        only.clone()
+    } else {
+        json!({"requires_any": {"requirements": any}})
+    };
+    json!({
+        "name": "envoy.filters.http.jwt_authn",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
+            "providers": providers,
             "rules": apis.iter().map(|api| json!({
                 "match": {"path_separated_prefix": api.prefix},
-                "requires": {"provider_name": "authtool"},
+                "requires": requires,
             })).collect::<Vec<_>>(),
         },
     })
@@ -397,12 +420,12 @@ fn clusters(gateway: &Gateway) -> Vec<Value> {
     if let Some(app) = &gateway.app {
         clusters.push(cluster("app", std::slice::from_ref(app), None, None));
     }
-    if let Some(jwt) = &gateway.jwt {
+    for (i, jwt) in gateway.jwt.iter().enumerate() {
         let host = jwt.jwks_uri.host_str().unwrap_or_default();
         let endpoint =
             Endpoint { host: host.to_owned(), port: jwt.jwks_uri.port_or_known_default().unwrap_or(443) };
         let tls = (jwt.jwks_uri.scheme() == "https").then_some(host);
-        clusters.push(cluster(JWKS_CLUSTER, std::slice::from_ref(&endpoint), tls, None));
+        clusters.push(cluster(&jwks_cluster(i), std::slice::from_ref(&endpoint), tls, None));
     }
     if let Some(policy) = &gateway.policy {
         let mut cluster = cluster("policy", std::slice::from_ref(policy), None, None);
@@ -418,6 +441,10 @@ fn clusters(gateway: &Gateway) -> Vec<Value> {
         clusters.push(cluster);
     }
     clusters
+}
+
+fn jwks_cluster(index: usize) -> String {
+    format!("provider_jwks_{index}")
 }
 
 fn api_cluster(index: usize) -> String {

@@ -17,6 +17,8 @@
 --   protected_prefixes  list of path prefixes, such as { "/api" }: only there the cookie is exchanged. Default: everywhere
 --   allowed_origins     list of origins whose pages may call the APIs. Default: the origin that the request is for
 --   strip_headers       list of further headers that a client may not send, such as { "x-jwt-payload", "x-user" }
+--   forward_trace       true: traceparent and tracestate go along to authtool-bff. Only where this Envoy begins traces
+--                       itself, or trusts whoever sends to it: they are the client's otherwise
 --   gateway_credential  what authtool-bff asks for as server.gatewayCredential
 --   timeout_ms          how long the exchange may take. Default: 15000, as long as a refresh may take
 --
@@ -31,11 +33,15 @@ local CREDENTIAL_HEADER = "x-authtool-gateway"
 
 -- What no client may send: identities and credentials are ours to add.
 local NEVER_FROM_CLIENTS = {
-  "authorization", "proxy-authorization", "remote-user", "x-remote-user", "x-jwt-payload", CREDENTIAL_HEADER,
-  "x-forwarded-user", "x-forwarded-email", "x-forwarded-groups", "x-forwarded-preferred-username",
-  "x-forwarded-access-token", "x-auth-request-user", "x-auth-request-email", "x-auth-request-groups",
-  "x-auth-request-preferred-username", "x-auth-request-access-token",
+  "authorization", "proxy-authorization", "dpop", "remote-user", "x-remote-user", "x-jwt-payload",
+  -- Some servers answer what these say instead of what was asked for, behind the back of every check on the way.
+  "forwarded", "x-original-uri", "x-original-url", "x-rewrite-url",
+  "x-http-method", "x-http-method-override", "x-method-override",
+  "x-real-ip", "x-client-ip", "true-client-ip",
 }
+local NEVER_FROM_CLIENTS_WITH_PREFIX = { "x-auth-request-", "x-authtool-", "x-forwarded-" }
+-- The first is our client's proof that it is the app; the others Envoy has set itself.
+local EXCEPT = { [CSRF_HEADER] = true, ["x-forwarded-for"] = true, ["x-forwarded-proto"] = true }
 
 -- The cookies of logins and logouts under way, besides the session's; see bff-server/src/http/cookies.rs.
 local OWN_COOKIES = { "authtool_login_", "authtool_logout", "authtool_return" }
@@ -179,8 +185,9 @@ local function ask(handle, config, session)
     ["x-envoy-retry-on"] = "connect-failure,refused-stream,reset",
     ["x-envoy-max-retries"] = "3",
   }
-  for _, name in ipairs({ "x-request-id", "traceparent", "tracestate" }) do
-    request[name] = only(headers, name)
+  request["x-request-id"] = only(headers, "x-request-id")
+  if config.forward_trace then
+    request["traceparent"], request["tracestate"] = only(headers, "traceparent"), only(headers, "tracestate")
   end
   if config.gateway_credential then request[CREDENTIAL_HEADER] = config.gateway_credential end
   return handle:httpCall(config.token_service_cluster, request, "", config.timeout_ms or DEFAULT_TIMEOUT_MS)
@@ -212,10 +219,21 @@ local function without_session(handle, config)
   end
 end
 
-local function exchange(handle, config)
-  local headers = handle:headers()
+local function strip(headers, config)
   for _, name in ipairs(NEVER_FROM_CLIENTS) do headers:remove(name) end
   for _, name in ipairs(config.strip_headers or {}) do headers:remove(name) end
+  local refused = {}
+  for name in pairs(headers) do
+    for _, prefix in ipairs(NEVER_FROM_CLIENTS_WITH_PREFIX) do
+      if starts_with(name, prefix) and not EXCEPT[name] then refused[#refused + 1] = name end
+    end
+  end
+  for _, name in ipairs(refused) do headers:remove(name) end
+end
+
+local function exchange(handle, config)
+  local headers = handle:headers()
+  strip(headers, config)
   local session, count = take_cookies(headers, config)
   if not is_protected(headers:get(":path") or "", config) then return end
   if count == 0 then return without_session(handle, config) end
@@ -255,7 +273,14 @@ function token_exchange.on_response(handle, config)
   local kept, dropped = {}, false
   for i = 0, headers:getNumValues("set-cookie") - 1 do
     local line = headers:getAtIndex("set-cookie", i)
-    local name = trim(line:sub(1, (line:find("[=;]") or #line + 1) - 1))
+    local pair = line:sub(1, (line:find(";", 1, true) or #line + 1) - 1)
+    local equals = pair:find("=", 1, true) or #pair + 1
+    local name = trim(pair:sub(1, equals - 1))
+    -- A cookie without a name is sent back as its value alone, which can look like one of ours.
+    if name == "" then
+      pair = trim(pair:sub(equals + 1))
+      name = trim(pair:sub(1, (pair:find("=", 1, true) or #pair + 1) - 1))
+    end
     if is_own_cookie(name, config) then dropped = true else kept[#kept + 1] = line end
   end
   if dropped then

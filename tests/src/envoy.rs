@@ -19,10 +19,16 @@ pub struct Envoy {
 impl Envoy {
     /// Starts it with a configuration that the server's binary made, and waits until it answers.
     pub async fn start(bootstrap: &str, port: u16) -> Self {
+        Self::with(bootstrap, port, &[]).await
+    }
+
+    /// [`start`](Self::start) with variables in its environment.
+    pub async fn with(bootstrap: &str, port: u16, environment: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let file = folder.path().join("envoy.yaml");
         std::fs::write(&file, bootstrap).expect("a fresh folder is writable");
         let process = Process::start("Envoy", binary(), |command| {
+            command.envs(environment.iter().copied());
             command.arg("-c").arg(&file).args([
                 "--concurrency",
                 "1",

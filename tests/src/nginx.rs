@@ -31,15 +31,12 @@ impl Nginx {
             site = site.replace(what, &by);
         }
         let at = folder.path().display();
+        // One process alone: a worker would outlive its master when that is killed.
         let file = format!(
-            "daemon off;\nworker_processes 1;\nuser root;\npid {at}/pid;\nerror_log stderr warn;\nevents {{}}\nhttp {{\n\
+            "daemon off;\nmaster_process off;\npid {at}/pid;\nerror_log stderr warn;\nevents {{}}\nhttp {{\n\
              access_log off;\nclient_body_temp_path {at}/body;\nproxy_temp_path {at}/proxy;\n\
              fastcgi_temp_path {at}/fastcgi;\nuwsgi_temp_path {at}/uwsgi;\nscgi_temp_path {at}/scgi;\n{site}\n}}\n"
         );
-        // Only root may choose a user, and only root has to.
-        let is_root =
-            std::fs::metadata("/proc/self").is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) == 0);
-        let file = if is_root { file } else { file.replace("user root;\n", "") };
         let path = folder.path().join("nginx.conf");
         std::fs::write(&path, file).expect("a fresh folder is writable");
         let process = Process::start("nginx", binary(), |command| {

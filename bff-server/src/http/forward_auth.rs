@@ -3,24 +3,27 @@
 //!
 //! | answer | what the gateway does |
 //! |---|---|
-//! | 200 | sets `Authorization` and `Cookie` of the request to those of the answer; `Cookie` no longer has ours |
+//! | 200 | sets `Authorization`, `Cookie` and `DPoP` of the request to those of the answer; `Cookie` no longer has ours |
 //! | 401, 403 | gives the answer to the client |
 //! | 503 | gives it too: nothing is known of the session, and nothing may go on |
 
 use std::sync::Arc;
 
-use authtool_contract::ProblemCode;
+use authtool_contract::{ProblemCode, TokenType};
 use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts};
 
 use super::{
     App,
     answer::{problem, problem_in_detail, session_problem},
-    caller,
+    api_proof, caller,
     correlation::CorrelationId,
     guard::Provenance,
     proxy::strip_own_cookies,
 };
+use crate::service::sessions::UsableToken;
+
+const DPOP: &str = "dpop";
 
 /// How gateways name the method of the request that they ask about: nginx as its configuration says, Traefik and Caddy
 /// by themselves.
@@ -44,10 +47,20 @@ pub(crate) async fn forward_auth(State(app): State<Arc<App>>, id: CorrelationId,
         Ok(key) => key,
         Err(refusal) => return refusal,
     };
-    match app.sessions.access_token(&key).await {
-        Ok(token) => allowed(&app, headers, token.access_token.expose())
+    let token = match app.sessions.access_token(&key).await {
+        Ok(token) => token,
+        Err(error) => return session_problem(&error, &id),
+    };
+    let proof = match api_proof::as_described(&app, &token, headers) {
+        Ok(None) if token.token_type() == TokenType::DPoP => Err(
+            "the token is bound to a key: describe the API's request with x-authtool-dpop-method and -url",
+        ),
+        described => described,
+    };
+    match proof {
+        Ok(proof) => allowed(&app, headers, &token, proof.as_deref())
             .unwrap_or_else(|| problem(ProblemCode::Internal, &id)),
-        Err(error) => session_problem(&error, &id),
+        Err(detail) => problem_in_detail(ProblemCode::InvalidRequest, Some(detail), &id),
     }
 }
 
@@ -57,9 +70,10 @@ fn original_method(headers: &HeaderMap) -> Option<Method> {
     values.next().is_none().then_some(method)
 }
 
-fn allowed(app: &App, request: &HeaderMap, token: &str) -> Option<Response> {
-    let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
-    bearer.set_sensitive(true);
+fn allowed(app: &App, request: &HeaderMap, token: &UsableToken, proof: Option<&str>) -> Option<Response> {
+    let (scheme, token) = (token.token_type().as_str(), token.access_token.expose());
+    let mut authorization = HeaderValue::try_from(format!("{scheme} {token}")).ok()?;
+    authorization.set_sensitive(true);
     let mut cookies = HeaderMap::new();
     for cookie in request.get_all(header::COOKIE) {
         cookies.append(header::COOKIE, cookie.clone());
@@ -69,7 +83,10 @@ fn allowed(app: &App, request: &HeaderMap, token: &str) -> Option<Response> {
     let set = |response: &mut Response, name: HeaderName, value: HeaderValue| {
         response.headers_mut().insert(name, value);
     };
-    set(&mut response, header::AUTHORIZATION, bearer);
+    set(&mut response, header::AUTHORIZATION, authorization);
+    if let Some(proof) = proof {
+        set(&mut response, HeaderName::from_static(DPOP), HeaderValue::try_from(proof).ok()?);
+    }
     if let Some(cookie) = cookies.remove(header::COOKIE) {
         set(&mut response, header::COOKIE, cookie);
     }

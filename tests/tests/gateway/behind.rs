@@ -57,7 +57,9 @@ impl Behind {
         .await;
         let bootstrap =
             tokio::task::block_in_place(|| Envoy::bootstrap(&stage.server.config, port, arguments));
-        let envoy = Envoy::start(&bootstrap, port).await;
+        let credential =
+            stage.server.config.get("/server/gatewayCredential").as_str().unwrap_or_default().to_owned();
+        let envoy = Envoy::with(&bootstrap, port, &[("AUTHTOOL_GATEWAY_CREDENTIAL", &credential)]).await;
         Self { envoy, stage, api }
     }
 

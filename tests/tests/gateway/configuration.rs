@@ -83,3 +83,28 @@ fn what_the_gateway_must_know_is_asked_for() {
     let said = refusal(&config, &["--opaque-tokens", "--bff", "bff"]);
     assert!(said.contains("HOST:PORT"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_issuer_is_known_to_the_gateway_and_a_template_is_none() {
+    let (first, second) = (HostileOp::start().await, HostileOp::start().await);
+    let mut config = ServerConfig::new(first.issuer());
+    config.set("/server/proxy", json!([{"prefix": "/api", "upstream": "http://127.0.0.1:4000"}]));
+    let client = |name: &str, issuer: &str| {
+        json!({
+            "name": name, "issuer": issuer, "clientId": "x", "credentials": {"secret": "s"}, "scope": "openid",
+            "redirect_uri": format!("{}/bff/oauth/callback/{name}", config.app()),
+        })
+    };
+    let clients = json!([client("one", first.issuer()), client("two", second.issuer())]);
+    config.set("/client", json!({"issuer": first.issuer(), "clients": clients}));
+    let bootstrap = tokio::task::block_in_place(|| {
+        Envoy::bootstrap(&config, Envoy::port(), &["--audience", "https://api.example"])
+    });
+    assert!(bootstrap.contains("requires_any") && bootstrap.contains(second.issuer()), "{bootstrap}");
+    let (good, said) = tokio::task::block_in_place(|| Envoy::validate(&bootstrap));
+    assert!(good, "{said}\n{bootstrap}");
+    let output = tokio::task::block_in_place(|| {
+        config.run(&["envoy", "--audience", "x", "--issuer", "https://login.example/{tenantid}"])
+    });
+    assert!(!output.status.success(), "one --issuer for several");
+}

@@ -36,6 +36,14 @@ async fn sec_155_what_a_client_says_about_itself_never_arrives() {
         ("x-auth-request-user", "root"),
         ("remote-user", "root"),
         ("x-authtool-gateway", "guessed"),
+        ("x-authtool-anything", "x"),
+        ("dpop", "x"),
+        ("x-original-url", "/api/admin"),
+        ("x-rewrite-url", "/api/admin"),
+        ("x-http-method-override", "DELETE"),
+        ("x-forwarded-host", "evil.example"),
+        ("forwarded", "host=evil.example"),
+        ("true-client-ip", "127.0.0.1"),
     ];
     let send = |path: &'static str, cookie: Option<&str>| {
         let mut request = raw::get(&behind.envoy.public, path).as_same_origin_fetch();
@@ -242,6 +250,7 @@ async fn sec_169_an_api_neither_plants_nor_clears_our_cookies() {
     behind.api.answers_with("set-cookie", "__Host-session_id=planted; Secure; Path=/");
     behind.api.answers_with("set-cookie", "theme=dark; Path=/");
     behind.api.answers_with("set-cookie", "__Host-authtool_login_x=planted; Secure; Path=/");
+    behind.api.answers_with("set-cookie", "=__Host-session_id=nameless; Secure; Path=/");
     behind.api.answers_with("clear-site-data", "\"*\"");
     let answer = behind.call(&browser, "/api/x").await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -266,4 +275,21 @@ async fn the_catch_all_route_of_the_original_leaks_no_token() {
     }
     let fresh = Browser::new();
     assert_eq!(behind.call(&fresh, "/bff/session").await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sec_067_a_gateway_that_must_prove_itself_does() {
+    let credential = "g".repeat(40);
+    let behind = Behind::with(
+        |config| {
+            config.set("/server/gatewayCredential", json!(credential));
+        },
+        &["--opaque-tokens"],
+    )
+    .await;
+    let cookie = behind.cookie().await;
+    assert_eq!(behind.call_with(&cookie, "/api/x").await.status, 200);
+    assert_eq!(behind.api.last().header("x-authtool-gateway"), "", "it goes no further");
+    let direct = raw::get(&behind.stage.server.internal, "/bff/token").header("cookie", &cookie).send().await;
+    assert_eq!(direct.status, 403, "{direct:?}");
 }

@@ -31,7 +31,15 @@ async fn a_gateway_learns_whether_a_request_may_go_on_and_with_what() {
         ("no method", 400, raw::get(&stage.server.internal, FORWARD_AUTH).header("cookie", &cookie)),
         ("two methods", 400, ask("GET").header("x-forwarded-method", "POST")),
         ("no method at all", 400, ask("GE T")),
-        ("another site", 403, ask("GET").header("sec-fetch-site", "cross-site")),
+        (
+            "another site",
+            403,
+            raw::get(&stage.server.internal, FORWARD_AUTH)
+                .header("x-original-method", "GET")
+                .header("sec-fetch-site", "cross-site")
+                .header("sec-fetch-mode", "cors")
+                .header("cookie", &cookie),
+        ),
         (
             "no proof",
             403,

@@ -66,11 +66,20 @@ pub(crate) fn print(config: &Config, options: Options) -> Outcome {
         &mut out,
         "# Made by `authtool-bff envoy`. Start it with `envoy -c`; token-exchange.lua belongs beside it.",
     );
+    if config.server.gateway_credential.is_some() {
+        let variable = envoy::CREDENTIAL_VARIABLE;
+        say(&mut out, &format!("# Envoy needs server.gatewayCredential in its environment, as {variable}."));
+    }
     say(&mut out, serde_saphyr::to_string(&bootstrap)?.trim_end());
     Ok(())
 }
 
 fn gateway(config: &Config, options: Options) -> Fallible<Gateway> {
+    if config.provider.clients.iter().any(|client| client.dpop) {
+        return Err("client.dpop binds tokens to a key, and Envoy cannot make the proofs that APIs then ask for; see \
+                    docs/dpop.md"
+            .into());
+    }
     let own = |address: SocketAddr| {
         let ip = if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() };
         Endpoint { host: ip.to_string(), port: address.port() }
@@ -98,9 +107,9 @@ fn gateway(config: &Config, options: Options) -> Fallible<Gateway> {
         apis,
         app: options.app.as_deref().map(endpoint).transpose()?,
         jwt: if options.opaque_tokens {
-            None
+            Vec::new()
         } else {
-            Some(jwt(config, options.issuer, options.audience, options.jwks_uri)?)
+            jwt(config, options.issuer, &options.audience, options.jwks_uri)?
         },
         policy: options.policy.as_deref().map(endpoint).transpose()?,
         lua_folder: options.lua_folder,
@@ -108,28 +117,44 @@ fn gateway(config: &Config, options: Options) -> Fallible<Gateway> {
     })
 }
 
+/// How the tokens of each issuer are checked.
 fn jwt(
     config: &Config,
     issuer: Option<String>,
-    audiences: Vec<String>,
+    audiences: &[String],
     jwks_uri: Option<Url>,
-) -> Fallible<Jwt> {
+) -> Fallible<Vec<Jwt>> {
     if audiences.is_empty() {
         return Err("Envoy must know which audience (`aud`) your APIs' access tokens are for, or any token of the \
                     provider would do: --audience https://api.example.com. If they are no JWTs: --opaque-tokens"
             .into());
     }
-    let jwks_uri = match jwks_uri {
-        Some(url) => url,
-        None => tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?
-            .block_on(envoy::provider_keys(config))
-            .map_err(|error| format!("{error}; without it, give --jwks-uri"))?,
-    };
-    let issuer =
-        issuer.or_else(|| Some(config.provider.clients.get(config.provider.default_client)?.issuer.clone()));
-    Ok(Jwt { jwks_uri, issuer: issuer.unwrap_or_default(), audiences })
+    let issuers = &config.provider.issuers;
+    if issuers.len() > 1 && (issuer.is_some() || jwks_uri.is_some()) {
+        return Err(
+            "--issuer and --jwks-uri are for one issuer, but the configuration has several; leave them out"
+                .into(),
+        );
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut all = Vec::new();
+    for known in issuers {
+        let issuer = issuer.clone().unwrap_or_else(|| known.issuer.clone());
+        if issuer.contains('{') {
+            return Err(format!(
+                "{issuer} stands for many issuers; name the one of your APIs' tokens by --issuer"
+            )
+            .into());
+        }
+        let jwks_uri = match &jwks_uri {
+            Some(url) => url.clone(),
+            None => runtime
+                .block_on(envoy::provider_keys(config, &known.issuer))
+                .map_err(|error| format!("{error}; without it, give --jwks-uri"))?,
+        };
+        all.push(Jwt { jwks_uri, issuer, audiences: audiences.to_vec() });
+    }
+    Ok(all)
 }
 
 fn endpoint(text: &str) -> Fallible<Endpoint> {
