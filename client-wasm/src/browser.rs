@@ -20,6 +20,16 @@ pub fn origin() -> String {
     platform::origin()
 }
 
+/// Where the page is, from its path on: path, query and fragment.
+pub fn here() -> String {
+    platform::here()
+}
+
+/// Milliseconds since the epoch, by a clock that never goes back.
+pub fn now_ms() -> f64 {
+    platform::now()
+}
+
 /// The window that this code runs in.
 pub struct Browser {
     name: String,

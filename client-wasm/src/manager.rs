@@ -139,6 +139,19 @@ impl<H: Host + 'static> Manager<H> {
         }))
     }
 
+    /// [`start`](Self::start), with what is known already: by the server that rendered the page, say.
+    pub fn resume(&self, known: State) {
+        if self.0.life.get() == Life::New {
+            let is_somebody = known.session.is_some();
+            self.0.state.set(known);
+            self.check();
+            // It may be the first page after a login.
+            if is_somebody {
+                self.0.host.tell(News::Login);
+            }
+        }
+    }
+
     /// Looks for the session for the first time, and from now on keeps looking when there is reason to.
     /// Calling it again does nothing.
     pub fn start(&self) {

@@ -8,7 +8,7 @@ use authtool_client::ports::{
 };
 use authtool_client::rules::answer::{Answer, Body, Head};
 use authtool_client::rules::login_parameters::LoginParameters;
-use authtool_client::rules::state::{FailureKind, Occurrence, Status};
+use authtool_client::rules::state::{FailureKind, Occurrence, State, Status};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -256,6 +256,20 @@ fn nothing_happens_before_the_start_and_starting_twice_asks_once() {
     let deeds = [Deed::Asked("/bff/session".into()), Deed::Watched];
     assert_eq!(scene.world.deeds(), deeds, "nothing else comes before the request");
     assert_eq!(scene.status(), Status::Initialising);
+}
+
+#[test]
+fn a_manager_that_resumes_begins_with_what_is_known_and_asks_all_the_same() {
+    let known = Scene::logged_in().manager.state().as_ref().clone();
+    let scene = Scene::new();
+    scene.manager.resume(known);
+    assert_eq!(scene.status(), Status::Authenticated);
+    let deeds = [Deed::Asked("/bff/session".into()), Deed::Watched, Deed::Told(News::Login)];
+    assert_eq!(scene.world.deeds(), deeds);
+    scene.world.answer_session();
+    assert_eq!(scene.notices.take(), [Notice::Settled], "the same session is no news");
+    scene.manager.resume(State::INITIAL);
+    assert_eq!(scene.status(), Status::Authenticated, "it has begun already");
 }
 
 #[test]

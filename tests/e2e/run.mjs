@@ -33,6 +33,13 @@ const DEMOS = [
     options: ['--example', 'react-vite', '--idle-timeout', '75'],
     mode: 'bff',
   },
+  ...[['leptos-csr', 'bff'], ['leptos-csr', 'tokenExchange'], ['leptos-ssr', 'bff']].map(([app, mode]) => ({
+    title: `the example ${app} in mode ${mode}`,
+    wants: inFolder('leptos'),
+    options: ['--example', app, '--mode', mode],
+    mode,
+    app,
+  })),
   // It builds the app that it starts a demo of.
   { title: 'an app made from the README', wants: inFolder('fresh-app') },
 ];
@@ -47,13 +54,13 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 }
 
 let code = 0;
-for (const { title, wants, options, mode } of DEMOS) {
+for (const { title, wants, options, mode, app } of DEMOS) {
   const files = (named.length > 0 ? named : allFiles).filter(wants);
   if (files.length === 0 || interrupted) continue;
   console.log(`\n${title}`);
   const running = process.env.AUTHTOOL_DEMO_URL;
   const demo = running === undefined && options !== undefined ? await startDemo(options) : { url: running, stop: async () => {} };
-  const env = { ...process.env, AUTHTOOL_DEMO_URL: demo.url, AUTHTOOL_DEMO_MODE: mode };
+  const env = { ...process.env, AUTHTOOL_DEMO_URL: demo.url, AUTHTOOL_DEMO_MODE: mode, AUTHTOOL_DEMO_APP: app };
   for (const name of Object.keys(env)) if (env[name] === undefined) delete env[name];
   current = spawn(
     process.execPath,

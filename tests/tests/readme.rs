@@ -11,8 +11,13 @@ const END: &str = "<!-- end of the table -->";
 fn the_readme_lists_the_tests_of_every_requirement() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = folder.join("..");
-    let folders =
-        [&folder.join("tests"), &folder.join("e2e"), &root.join("client-wasm/tests"), &root.join("npm/test")];
+    let folders = [
+        &folder.join("tests"),
+        &folder.join("e2e"),
+        &root.join("client-wasm/tests"),
+        &root.join("client-leptos/tests"),
+        &root.join("npm/test"),
+    ];
     let table = catalogue::table(&catalogue::coverage(&folders.map(std::path::PathBuf::as_path)));
     let path = folder.join("README.md");
     let readme = std::fs::read_to_string(&path).unwrap();

@@ -57,6 +57,10 @@ enum Example {
     Vanilla,
     /// React, with routes, both modes and a dialog before the session ends
     ReactVite,
+    /// Leptos, rendered in the browser, in both modes
+    LeptosCsr,
+    /// Leptos, rendered by a server of its own with authtool mounted in it
+    LeptosSsr,
 }
 
 impl Example {
@@ -65,6 +69,16 @@ impl Example {
         match self {
             Self::Vanilla => "vanilla",
             Self::ReactVite => "react-vite",
+            Self::LeptosCsr => "leptos-csr",
+            Self::LeptosSsr => "leptos-ssr",
+        }
+    }
+
+    /// The package, and the binary, that serves it.
+    fn server(self) -> &'static str {
+        match self {
+            Self::LeptosSsr => "authtool-example-leptos-ssr",
+            _ => "authtool-bff",
         }
     }
 
@@ -74,6 +88,9 @@ impl Example {
             (Self::Vanilla, _) => "examples/vanilla/dist",
             (Self::ReactVite, Mode::Bff) => "examples/react-vite/dist/bff",
             (Self::ReactVite, Mode::TokenExchange) => "examples/react-vite/dist/token-exchange",
+            (Self::LeptosCsr, Mode::Bff) => "examples/leptos-csr/dist/bff",
+            (Self::LeptosCsr, Mode::TokenExchange) => "examples/leptos-csr/dist/token-exchange",
+            (Self::LeptosSsr, _) => "examples/leptos-ssr/dist",
         }
     }
 }
@@ -131,17 +148,26 @@ pub(super) struct Variant<'a> {
     root: &'a Path,
     mode: Mode,
     idle_timeout: Option<u64>,
+    /// The server renders pages, so it must see the session on the first one.
+    renders: bool,
 }
 
 /// Builds and installs everything that runs.
 fn build(context: &Context, options: &Options) -> Result<()> {
     node::install(context, "tests/provider")?;
-    if options.root.is_none() {
-        node::build_client(context)?;
-        node::build_example(context, options.example.name())?;
+    match options.example {
+        _ if options.root.is_some() => {}
+        Example::LeptosCsr | Example::LeptosSsr => {
+            node::build_leptos_example(context, options.example.name())?;
+        }
+        Example::Vanilla | Example::ReactVite => {
+            node::build_client(context)?;
+            node::build_example(context, options.example.name())?;
+        }
     }
+    let package = options.example.server();
     context.progress.step("Build the server", |log| {
-        context.supervisor.run(&context.workspace.cargo(&["build", "--package", "authtool-bff"]), log)
+        context.supervisor.run(&context.workspace.cargo(&["build", "--package", package]), log)
     })
 }
 
@@ -189,7 +215,12 @@ fn start(context: &Context, options: &Options, ports: Ports, services: &mut Serv
         Some(root) => std::path::absolute(root)?,
         None => context.workspace.path(options.example.root(options.mode)),
     };
-    let variant = Variant { root: &root, mode: options.mode, idle_timeout: options.idle_timeout };
+    let variant = Variant {
+        root: &root,
+        mode: options.mode,
+        idle_timeout: options.idle_timeout,
+        renders: options.example == Example::LeptosSsr,
+    };
     let config = config::write(&folder, ports, &variant)?;
     let issuer = config::issuer(ports);
 
@@ -211,13 +242,21 @@ fn start(context: &Context, options: &Options, ports: Ports, services: &mut Serv
 
     // First the provider: the server reads its metadata when it starts.
     services.await_answer(PROVIDER, ports.provider, "/.well-known/openid-configuration", 200)?;
-    let mut server = Command::new(context.workspace.target("debug/authtool-bff"));
-    server.arg("--config").arg(&config.path).current_dir(context.workspace.path("."));
+    let mut server = Command::new(context.workspace.target("debug").join(options.example.server()));
+    server.current_dir(context.workspace.path("."));
+    if variant.renders {
+        let api = format!("http://127.0.0.1:{}", ports.api);
+        server.arg(&config.path).arg(format!("127.0.0.1:{}", ports.app)).arg(api);
+    } else {
+        server.arg("--config").arg(&config.path);
+    }
     services.start(SERVER, &server)?;
 
     // 401: it is there, and wants a token.
     services.await_answer(API, ports.api, "/api/", 401)?;
-    services.await_answer(SERVER, ports.internal, "/-/ready", 200)?;
+    if !variant.renders {
+        services.await_answer(SERVER, ports.internal, "/-/ready", 200)?;
+    }
     services.await_answer(SERVER, ports.app, "/", 200)
 }
 

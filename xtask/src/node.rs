@@ -89,6 +89,38 @@ pub(crate) fn build_example(context: &Context, name: &str) -> Result<()> {
     )
 }
 
+/// Builds a Leptos example's browser half into its `dist`, unless it is up to date.
+pub(crate) fn build_leptos_example(context: &Context, name: &str) -> Result<()> {
+    let folder = format!("examples/{name}");
+    let sources = [
+        &folder,
+        "client-leptos",
+        "client-wasm",
+        "contract",
+        "examples/vanilla/src/style.css",
+        "Cargo.toml",
+        "Cargo.lock",
+        "rust-toolchain.toml",
+    ];
+    let mut command = leptos_script(context, "build.mjs")?;
+    command.arg(name);
+    let dist = context.workspace.path(&folder).join("dist");
+    build_with(context, &folder, &sources, &dist, &format!("Build {folder}"), &command)
+}
+
+/// A script of `client-leptos`, with the tools that it needs.
+pub(crate) fn leptos_script(context: &Context, script: &str) -> Result<Command> {
+    rust_tools::wasm_target(context)?;
+    let wasm_bindgen = rust_tools::wasm_bindgen(context)?;
+    // For `wasm-opt`.
+    install(context, "npm")?;
+    let mut command = Command::new("node");
+    command
+        .arg(context.workspace.path("client-leptos/scripts").join(script))
+        .env("WASM_BINDGEN", &wasm_bindgen.bindgen);
+    Ok(command)
+}
+
 fn build(
     context: &Context,
     name: &str,
@@ -97,16 +129,25 @@ fn build(
     wasm_bindgen: &WasmBindgen,
     title: &str,
 ) -> Result<()> {
+    let mut command = Command::new("npm");
+    command.args(["run", "build"]).current_dir(folder).env("WASM_BINDGEN", &wasm_bindgen.bindgen);
+    build_with(context, name, sources, &folder.join("dist"), title, &command)
+}
+
+fn build_with(
+    context: &Context,
+    name: &str,
+    sources: &[&str],
+    dist: &Path,
+    title: &str,
+    command: &Command,
+) -> Result<()> {
     let stamp = context.workspace.logs().join(format!("{}.built", name.replace('/', "-")));
     let sources: Vec<_> = sources.iter().map(|source| context.workspace.path(source)).collect();
-    if Fingerprint::of(stamp.clone(), &sources)?.is_current() && folder.join("dist").is_dir() {
+    if Fingerprint::of(stamp.clone(), &sources)?.is_current() && dist.is_dir() {
         return Ok(());
     }
-    context.progress.step(title, |log| {
-        let mut command = Command::new("npm");
-        command.args(["run", "build"]).current_dir(folder).env("WASM_BINDGEN", &wasm_bindgen.bindgen);
-        context.supervisor.run(&command, log)
-    })?;
+    context.progress.step(title, |log| context.supervisor.run(command, log))?;
     // Looked at again: a build may touch its own sources, a lock file for instance.
     Fingerprint::of(stamp, &sources)?.remember()
 }

@@ -184,16 +184,32 @@ fn browser_client(context: &Context) -> Result<()> {
     for (name, variable, driver) in
         [("Chromium", "CHROMEDRIVER", chromium), ("Firefox", "GECKODRIVER", firefox)]
     {
-        context.progress.step(&format!("Run the browser client's tests in {name}"), |log| {
-            let mut command =
-                context.workspace.cargo(&["test", "--package", "authtool-client", "--target", TARGET]);
-            // The runner takes the first driver that is named.
-            command.env_remove("CHROMEDRIVER").env_remove("GECKODRIVER");
-            command
-                .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &tools.test_runner)
-                .env(variable, driver);
-            context.supervisor.run(&command, log)
-        })?;
+        // One package at a time: the features of one are not the other's.
+        for (what, package) in [
+            ("browser client's tests", "authtool-client"),
+            ("tests of the Leptos bindings", "authtool-leptos"),
+        ] {
+            context.progress.step(&format!("Run the {what} in {name}"), |log| {
+                let mut command =
+                    context.workspace.cargo(&["test", "--package", package, "--target", TARGET, "--tests"]);
+                // The runner takes the first driver that is named.
+                command.env_remove("CHROMEDRIVER").env_remove("GECKODRIVER");
+                command
+                    .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &tools.test_runner)
+                    .env(variable, &driver);
+                context.supervisor.run(&command, log)
+            })?;
+        }
+    }
+    // What is compiled for the browser alone, and clippy's own step does not see.
+    for (package, what) in [
+        ("authtool-leptos", &["--features", "csr", "--all-targets"][..]),
+        ("authtool-example-leptos-csr", &[]),
+        ("authtool-example-leptos-ssr", &["--lib"]),
+    ] {
+        let arguments =
+            [&["clippy", "--target", TARGET, "--package", package], what, &["--", "-D", "warnings"]].concat();
+        cargo(context, &format!("Run clippy on {package} for the browser"), &arguments)?;
     }
     Ok(())
 }
@@ -239,7 +255,13 @@ fn examples(context: &Context) -> Result<()> {
     node::check()?;
     node::build_client(context)?;
     node::build_example(context, "vanilla")?;
-    node::build_example(context, "react-vite")
+    node::build_example(context, "react-vite")?;
+    node::build_leptos_example(context, "leptos-csr")?;
+    node::build_leptos_example(context, "leptos-ssr")?;
+    let size = node::leptos_script(context, "size.mjs")?;
+    context
+        .progress
+        .step("Measure what authtool adds to a Leptos app", |log| context.supervisor.run(&size, log))
 }
 
 fn journey(context: &Context) -> Result<()> {

@@ -67,6 +67,7 @@ pub(super) fn write(folder: &Path, ports: Ports, variant: &Variant<'_>) -> Resul
         },
         "session": {
             "mode": { "type": mode, "sessionIdHardening": "host" },
+            "sameSiteReturn": variant.renders,
             "signingKey": random_key()?,
             "encryptionKey": random_key()?,
             "authorizationFlowCache": { "connectionName": "sessions" },

@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![allow(clippy::must_use_candidate, reason = "components are called by `view!`")]
+
+mod authtool;
+mod components;
+mod initial;
+mod login_options;
+mod options;
+mod provide;
+#[cfg(feature = "ssr")]
+pub mod server;
+mod use_user;
+mod way_back;
+
+pub use authtool::{Authtool, use_authtool};
+pub use authtool_client::rules::login_parameters::LoginParameters;
+pub use authtool_client::rules::state::{Failure, FailureKind, Occurrence, Session, Status};
+pub use components::*;
+pub use login_options::LoginOptions;
+pub use options::AuthtoolOptions;
+pub use provide::provide_authtool;
+pub use use_user::use_user;
+
+#[cfg(not(any(feature = "csr", feature = "hydrate", feature = "ssr")))]
+compile_error!(
+    "authtool-leptos needs one of its features, the same that the app gives to leptos: \"csr\" for an app that the \
+     browser renders, \"hydrate\" (in the browser) and \"ssr\" (on the server) for one that the server renders"
+);
