@@ -246,6 +246,7 @@ impl Authtool {
 }
 
 /// Where the page is, where no route says so.
+#[cfg_attr(target_family = "wasm", allow(clippy::unnecessary_wraps, reason = "the server does not know"))]
 fn here() -> Option<String> {
     #[cfg(target_family = "wasm")]
     return Some(authtool_client::browser::here());
