@@ -21,7 +21,7 @@ const LINT: [&str; 12] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sec_154_163_164_172_and_173_the_bootstrap_is_valid_and_hardened() {
+async fn sec_142_and_154_and_163_and_164_and_172_and_173_the_bootstrap_is_valid_and_hardened() {
     let op = HostileOp::start().await;
     let mut config = ServerConfig::new(op.issuer());
     config.set("/server/proxy", json!([{"prefix": "/api", "upstream": "https://orders.example"}]));
@@ -107,4 +107,19 @@ async fn every_issuer_is_known_to_the_gateway_and_a_template_is_none() {
         config.run(&["envoy", "--audience", "x", "--issuer", "https://login.example/{tenantid}"])
     });
     assert!(!output.status.success(), "one --issuer for several");
+}
+
+#[test]
+fn sec_174_the_lua_module_runs_nothing_that_a_client_sends() {
+    let module =
+        std::fs::read_to_string(authtool_tests::envoy::lua_folder().join("token-exchange.lua")).unwrap();
+    for word in ["loadstring", "load(", "dofile", "require(", "gsub", "setfenv", "os.execute", "io."] {
+        // The head shows how the module itself is required.
+        let code = module.lines().filter(|line| !line.trim_start().starts_with("--"));
+        assert!(code.clone().all(|line| !line.contains(word)), "{word}");
+    }
+    // Patterns are made of literals alone, and only looked for in what authtool-bff answers.
+    let patterns: Vec<_> =
+        module.lines().filter(|line| line.contains(":match(") || line.contains(":gmatch(")).collect();
+    assert!(patterns.iter().all(|line| line.contains("body:match('")), "{patterns:#?}");
 }

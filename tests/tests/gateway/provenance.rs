@@ -89,7 +89,7 @@ async fn sec_170_a_websocket_of_another_origin_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sec_164_to_166_no_spelling_of_a_path_gets_around_the_exchange() {
+async fn sec_164_and_165_and_166_no_spelling_of_a_path_gets_around_the_exchange() {
     let behind = Behind::envoy().await;
     let before = behind.arrived();
     for path in [

@@ -294,3 +294,19 @@ async fn sec_085_a_stranger_is_sent_no_deletion() {
     let answer = stage.log_out(&stranger).await;
     assert!(answer.set_cookie(SESSION).is_none(), "{answer:?}");
 }
+
+#[tokio::test]
+async fn sec_087_the_newer_prefix_is_a_matter_of_configuration() {
+    const NAME: &str = "__Host-Http-session_id";
+    let stage = Stage::with(|config| {
+        config.set("/session/mode/sessionIdHardening", json!("hostHttp"));
+    })
+    .await;
+    let browser = Browser::new();
+    stage.log_in(&browser).await;
+    let value = browser.cookie(NAME).expect("the cookie has the newer name");
+    assert!(browser.cookie(SESSION).is_none());
+    assert_eq!(stage.session(&browser).await.status, 200);
+    // The old name is nobody's.
+    assert_eq!(stage.session_for(&value).await.status, 401);
+}

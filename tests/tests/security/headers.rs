@@ -154,3 +154,20 @@ async fn sec_152_redirects_never_repeat_a_method() {
     let page = browser.open(stage.bff("/oidc/logout/callback")).first_hop().go().await;
     assert!(matches!(page.status().as_u16(), 302 | 303), "{page:?}");
 }
+
+#[tokio::test]
+async fn sec_153_the_app_is_served_under_a_strict_policy_that_allows_webassembly() {
+    let stage = Stage::new().await;
+    let page = Browser::new().open(stage.app()).go().await;
+    let policy = page.answer.header("content-security-policy").to_owned();
+    assert!(
+        policy.contains("default-src 'none'") && policy.contains("script-src 'self' 'wasm-unsafe-eval';"),
+        "{policy}"
+    );
+    for never in ["'unsafe-inline'", "'unsafe-eval'", "*", "http:", "https:"] {
+        assert!(!policy.contains(never), "{never}: {policy}");
+    }
+    for directive in ["frame-ancestors 'none'", "base-uri 'none'", "connect-src 'self'"] {
+        assert!(policy.contains(directive), "{directive}: {policy}");
+    }
+}

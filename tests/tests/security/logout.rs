@@ -205,3 +205,14 @@ async fn sec_113_a_provider_without_logout_is_not_asked() {
     assert_eq!(stage.op.count(Endpoint::EndSession), 0);
     assert!(values(&page.url, "state").is_empty());
 }
+
+#[tokio::test]
+async fn sec_150_a_logout_has_the_browser_forget_what_it_cached() {
+    let stage = Stage::new().await;
+    let browser = stage.logged_in().await;
+    let answer = stage.log_out(&browser).await;
+    assert_eq!(answer.header("clear-site-data"), "\"cache\"", "{answer:?}");
+    // Not for whoever was not logged in (SEC-85).
+    let answer = stage.log_out(&Browser::new()).await;
+    assert_eq!(answer.header("clear-site-data"), "", "{answer:?}");
+}

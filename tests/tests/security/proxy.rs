@@ -231,3 +231,18 @@ async fn sec_170_a_websocket_needs_our_own_origin() {
     }
     assert_eq!(upstream.arrived().len(), before, "{:?}", upstream.arrived());
 }
+
+#[tokio::test]
+async fn sec_121_the_clients_own_header_is_proof_where_a_browser_says_nothing() {
+    let upstream = Upstream::start().await;
+    let stage = Stage::with(|config| {
+        config.set("/server/proxy", json!([{"prefix": "/api", "upstream": upstream.origin}]));
+    })
+    .await;
+    let cookie = format!("{SESSION}={}", stage.logged_in().await.cookie(SESSION).unwrap());
+    let post = || raw::request("POST", &stage.server.public, "/api/x").header("cookie", &cookie);
+    assert_eq!(post().send().await.status, 403, "a change without any proof");
+    assert_eq!(post().header("x-authtool-csrf", "2").send().await.status, 403);
+    assert!(upstream.arrived().is_empty());
+    assert_eq!(post().header("x-authtool-csrf", "1").send().await.status, 200);
+}

@@ -457,3 +457,59 @@ async fn sec_104_client_secret_post_is_used_when_it_is_preferred() {
     assert!(exchange.headers.get("authorization").is_none(), "{exchange:?}");
     assert_eq!(exchange.form_value("client_secret").as_deref(), Some(CLIENT_SECRET));
 }
+
+#[tokio::test]
+async fn sec_102_a_token_that_nobody_asks_for_is_not_refreshed() {
+    let stage = Stage::new().await;
+    stage.op.issues_access_tokens_for(1);
+    let browser = stage.logged_in().await;
+    // Until it has expired, by the provider's clock, and the session was looked at since.
+    let expired = std::time::Instant::now() + Duration::from_secs(2);
+    wait::until("the access token has expired", async || (std::time::Instant::now() > expired).then_some(()))
+        .await;
+    assert_eq!(stage.session(&browser).await.status, 200);
+    assert_eq!(stage.op.count(Endpoint::Refresh), 0, "asking who is logged in needs no token");
+    assert_eq!(stage.token(&browser).await.status, 200);
+    assert_eq!(stage.op.count(Endpoint::Refresh), 1);
+}
+
+#[tokio::test]
+async fn sec_190_a_provider_that_hangs_holds_up_nobody_else() {
+    let stage = Stage::with(|config| {
+        config.set("/session/sessionJitterSecs", json!(0));
+    })
+    .await;
+    stage.op.issues_access_tokens_for(1);
+    let mut waiting = Vec::new();
+    for _ in 0..60 {
+        waiting.push(stage.logged_in().await.cookie(SESSION).unwrap());
+    }
+    stage.op.issues_access_tokens_for(3600);
+    let other = stage.logged_in().await;
+    let gate = Gate::closed();
+    stage.op.lies(Lie::about(Endpoint::Refresh).held_by(&gate));
+    let expired = std::time::Instant::now() + Duration::from_secs(1);
+    wait::until("the access tokens have expired", async || {
+        (std::time::Instant::now() > expired).then_some(())
+    })
+    .await;
+    let asked = join_all(waiting.iter().map(|cookie| stage.token_for(cookie)));
+    let meanwhile = async {
+        stage.op.has_received(Endpoint::Refresh, 40).await;
+        let began = std::time::Instant::now();
+        for _ in 0..20 {
+            assert_eq!(stage.token(&other).await.status, 200);
+            assert_eq!(stage.session(&other).await.status, 200);
+        }
+        let took = began.elapsed();
+        assert!(stage.op.pending() <= 48, "{} exchanges at once", stage.op.pending());
+        gate.open();
+        took
+    };
+    let (answers, took) = tokio::join!(asked, meanwhile);
+    assert!(took < Duration::from_secs(5), "forty answers took {took:?}");
+    for answer in answers {
+        // In time, or honestly not.
+        assert!(matches!(answer.status.as_u16(), 200 | 503), "{answer:?}");
+    }
+}

@@ -215,7 +215,7 @@ async fn sec_088_a_lease_that_cannot_be_given_back_is_given_back_later() {
 }
 
 #[tokio::test]
-async fn sec_081_a_forged_cookie_does_not_reach_redis() {
+async fn sec_081_and_189_a_forged_cookie_does_not_reach_redis() {
     let (redis, replicas, user) = one_user().await;
     let before = redis.info("total_commands_processed").await;
     for place in 0..user.cookie.len() {
