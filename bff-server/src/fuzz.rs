@@ -20,6 +20,7 @@ use crate::{
     config::{Config, CookieSettings, Hardening, SameSite},
     domain::{
         credential::{AccessToken, AuthorizationCode, IdToken, MAX_TOKEN_BYTES},
+        dpop::Nonce,
         expected_issuer::ExpectedIssuer,
         id_token::{Audience, Expected, Identity, SignatureHash, SignedClaims},
         login_flow::LoginFlow,
@@ -52,6 +53,7 @@ pub const TARGETS: &[Target] = &[
     ("authorization_response", authorization_response),
     ("configuration", configuration),
     ("cookies", cookies),
+    ("dpop_nonce", dpop_nonce),
     ("headers", headers),
     ("id_token", id_token),
     ("id_token_claims", id_token_claims),
@@ -59,6 +61,7 @@ pub const TARGETS: &[Target] = &[
     ("login_request", login_request),
     ("logout_token", logout_token),
     ("metadata", metadata),
+    ("pushed_request", pushed_request),
     ("record", record),
     ("return_url", return_url),
     ("token_response", token_response),
@@ -100,6 +103,20 @@ pub fn authorization_response(data: &[u8]) {
     if let AuthorizationOutcome::Code(code) = response.outcome {
         assert!(code.expose().bytes().all(|byte| (0x20..=0x7e).contains(&byte)), "RFC 6749 appendix A.11");
     }
+}
+
+/// A `DPoP-Nonce` header: what is accepted goes into the next proof.
+pub fn dpop_nonce(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let accepted = Nonce::parse(text).is_some();
+    // RFC 9449 §8.1: visible ASCII but quotes and backslashes.
+    let visible = text.bytes().all(|byte| (0x21..=0x7e).contains(&byte) && byte != b'"' && byte != b'\\');
+    assert!(!accepted || (visible && !text.is_empty()), "{text:?}");
+}
+
+/// The answer to a pushed authorization request.
+pub fn pushed_request(data: &[u8]) {
+    oidc::fuzz::pushed_request(data);
 }
 
 /// A configuration file: its first byte chooses the format.

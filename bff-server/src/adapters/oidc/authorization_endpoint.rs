@@ -181,7 +181,7 @@ async fn push(
     }
 }
 
-fn request_uri(body: &[u8]) -> Option<String> {
+pub(super) fn request_uri(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let uri = body.get("request_uri")?.as_str()?;
     let fits =

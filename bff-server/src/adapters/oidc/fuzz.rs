@@ -3,6 +3,7 @@
 use jsonwebtoken::Algorithm;
 
 use super::{
+    authorization_endpoint,
     jwks::KeySet,
     jws::{self, Header},
 };
@@ -58,4 +59,11 @@ pub(crate) fn token(token: &IdToken) {
 fn encoded(text: &str) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text)
+}
+
+/// The answer to a pushed authorization request.
+pub(crate) fn pushed_request(data: &[u8]) {
+    if let Some(uri) = authorization_endpoint::request_uri(data) {
+        assert!(uri.len() <= 2048 && uri.bytes().all(|byte| byte.is_ascii_graphic()), "{uri:?}");
+    }
 }
