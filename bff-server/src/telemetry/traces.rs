@@ -3,7 +3,7 @@
 //!
 //! Spans are made through the `tracing` facade in any case. Here they get their place in a trace, if the process has
 //! an OpenTelemetry layer: the binary installs [`Exporter::layer`], an app that mounts us may have one of its own.
-//! Without one, nothing here costs anything.
+//! Until somebody [wants](want) traces, nothing here is done.
 
 use std::{
     sync::{
@@ -122,8 +122,8 @@ pub fn settings_of_the_environment() -> Option<TraceSettings> {
     })
 }
 
-/// For an app that mounts us and has an OpenTelemetry layer of its own: gives requests' spans the fields by which such a
-/// layer knows their name and kind.
+/// For an app that mounts us and has an OpenTelemetry layer of its own: gives requests' spans their place in a trace, and
+/// the fields by which such a layer knows their name and kind. [`Exporter::layer`] calls it by itself.
 pub fn want() {
     WANTED.store(true, Ordering::Relaxed);
 }
@@ -142,6 +142,9 @@ pub(crate) fn name(request: &Request) -> Option<String> {
 /// Places a request's span in its trace, which is the caller's if the caller is trusted, and notes the trace's id for
 /// the log.
 pub(crate) fn begin(span: &Span, request: &Request, trusted: bool) {
+    if !are_wanted() {
+        return;
+    }
     if trusted {
         let parent = PROPAGATOR.extract_with_context(&Context::new(), &Reading(request.headers()));
         // Without a layer there is nothing that could have a parent.
@@ -164,6 +167,9 @@ pub(crate) fn call(name: &'static str) -> Span {
 
 /// Notes how a request was answered.
 pub(crate) fn answered(span: &Span, status: StatusCode) {
+    if !are_wanted() {
+        return;
+    }
     span.set_attribute("http.response.status_code", i64::from(status.as_u16()));
     if status.is_server_error() {
         span.set_status(Status::error(status.as_str().to_owned()));
@@ -173,6 +179,9 @@ pub(crate) fn answered(span: &Span, status: StatusCode) {
 /// Tells the next server which span its work belongs to. Whatever the headers say about it already is replaced,
 /// if we have a trace of our own.
 pub(crate) fn propagate(span: &Span, headers: &mut HeaderMap) {
+    if !are_wanted() {
+        return;
+    }
     let context = span.context();
     if context.span().span_context().is_valid() {
         PROPAGATOR.inject_context(&context, &mut Writing(headers));
