@@ -5,6 +5,7 @@
 // A command-line tool talks on its standard streams.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod book;
 mod browser;
 mod debian;
 mod demo;

@@ -16,6 +16,9 @@ const CARGO_DENY: &str = "0.20.2";
 /// Drives Firefox; any recent version speaks the same protocol.
 const GECKODRIVER: &str = "0.37.0";
 
+/// Makes the documentation site.
+const MDBOOK: &str = "0.5.4";
+
 /// What `wasm-bindgen-cli` installs.
 pub(crate) struct WasmBindgen {
     /// Makes JavaScript glue for a WebAssembly module.
@@ -53,7 +56,7 @@ pub(crate) fn wasm_target(context: &Context) -> Result<()> {
 /// refuses the module.
 pub(crate) fn wasm_bindgen(context: &Context) -> Result<WasmBindgen> {
     let version = context.workspace.locked_version("wasm-bindgen")?;
-    let folder = install(context, "wasm-bindgen-cli", &version, "wasm-bindgen")?;
+    let folder = install(context, "wasm-bindgen-cli", &version, "wasm-bindgen", &[])?;
     Ok(WasmBindgen {
         bindgen: folder.join("wasm-bindgen"),
         test_runner: folder.join("wasm-bindgen-test-runner"),
@@ -62,32 +65,51 @@ pub(crate) fn wasm_bindgen(context: &Context) -> Result<WasmBindgen> {
 
 /// `cargo-deny`.
 pub(crate) fn cargo_deny(context: &Context) -> Result<PathBuf> {
-    Ok(install(context, "cargo-deny", CARGO_DENY, "cargo-deny")?.join("cargo-deny"))
+    Ok(install(context, "cargo-deny", CARGO_DENY, "cargo-deny", &[])?.join("cargo-deny"))
 }
 
 /// `geckodriver`.
 pub(crate) fn geckodriver(context: &Context) -> Result<PathBuf> {
-    Ok(install(context, "geckodriver", GECKODRIVER, "geckodriver")?.join("geckodriver"))
+    Ok(install(context, "geckodriver", GECKODRIVER, "geckodriver", &[])?.join("geckodriver"))
+}
+
+/// `mdbook`, with its search and without its web server; not optimised, since compiling it is what takes the time.
+pub(crate) fn mdbook(context: &Context) -> Result<PathBuf> {
+    let options = ["--no-default-features", "--features", "search", "--debug"];
+    Ok(install(context, "mdbook", MDBOOK, "mdbook", &options)?.join("mdbook"))
 }
 
 /// The folder with the binaries of `package`, installed if it was not.
-fn install(context: &Context, package: &str, version: &str, binary: &str) -> Result<PathBuf> {
+fn install(
+    context: &Context,
+    package: &str,
+    version: &str,
+    binary: &str,
+    options: &[&str],
+) -> Result<PathBuf> {
     let root = cache()?.join(format!("{package}-{version}"));
     let binaries = root.join("bin");
     if binaries.join(binary).is_file() {
         return Ok(binaries);
     }
     context.progress.step(&format!("Install {package} {version}"), |log| {
-        run_install(context, package, version, &root, log)
+        run_install(context, package, version, &root, options, log)
     })?;
     Ok(binaries)
 }
 
-fn run_install(context: &Context, package: &str, version: &str, root: &Path, log: &File) -> Result<()> {
+fn run_install(
+    context: &Context,
+    package: &str,
+    version: &str,
+    root: &Path,
+    options: &[&str],
+    log: &File,
+) -> Result<()> {
     // Not `--locked`: a package's lock file may name a version that a registry mirror has not got yet.
     let mut command = context.workspace.cargo(&["install", package, "--version", version, "--root"]);
     // A shared target folder would hold the tool's artefacts among ours.
-    command.arg(root).env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
+    command.arg(root).args(options).env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
     context.supervisor.run(&command, log).with_context(|| {
         format!("cannot install {package}; is the network there? (crates.io must be reachable)")
     })

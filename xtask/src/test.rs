@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::process::{Interrupted, interrupted_exit_code};
 use crate::progress::{duration, note};
-use crate::{Context, browser, envoy, fuzz, glewlwyd, nginx, node, redis, rust_tools};
+use crate::{Context, book, browser, envoy, fuzz, glewlwyd, nginx, node, redis, rust_tools};
 
 /// What `cargo xtask test` runs.
 #[derive(Args)]
@@ -34,7 +34,7 @@ enum Step {
     Rust,
     /// Every fuzz target finds nothing for a few seconds
     Fuzz,
-    /// The documentation builds
+    /// The documentation builds, and its links lead somewhere
     Doc,
     /// The browser client's tests in Chromium and Firefox
     Wasm,
@@ -168,11 +168,12 @@ fn rust(context: &Context) -> Result<()> {
 }
 
 fn documentation(context: &Context) -> Result<()> {
-    context.progress.step("Build the documentation", |log| {
+    context.progress.step("Build the crates' documentation", |log| {
         let mut command = context.workspace.cargo(&["doc", "--workspace", "--no-deps"]);
         command.env("RUSTDOCFLAGS", "-D warnings");
         context.supervisor.run(&command, log)
-    })
+    })?;
+    book::build(context)
 }
 
 fn browser_client(context: &Context) -> Result<()> {
