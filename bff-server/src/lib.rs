@@ -28,7 +28,7 @@
 //! | [`envoy`] | a gateway's configuration that fits the server's |
 //! | [`telemetry`] | what is counted |
 //! | [`config`] | the configuration file, checked |
-//! | `online_check` | whether the parts that a configuration names are there |
+//! | [`doctor`] | whether the parts that a configuration names are there, and fit together |
 //! | `server` | putting it together, and listening |
 
 // A slice out of bounds is a test that fails.
@@ -36,13 +36,13 @@
 
 pub mod adapters;
 pub mod config;
+pub mod doctor;
 pub mod domain;
 pub mod envoy;
 pub mod extract;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;
 mod http;
-mod online_check;
 pub mod ports;
 pub mod seal;
 mod server;
@@ -50,5 +50,4 @@ pub mod service;
 pub mod telemetry;
 
 pub use config::Config;
-pub use online_check::{Finding, examine};
 pub use server::{Bff, StartError, router, serve};

@@ -173,6 +173,15 @@ impl ServerConfig {
         replica
     }
 
+    /// The same file once more, for a command that runs beside the server.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let mut copy = self.replica();
+        copy.json = self.json.clone();
+        (copy.public_port, copy.internal_port) = (self.public_port, self.internal_port);
+        copy
+    }
+
     /// What must not appear in a log.
     fn secrets(&self) -> Vec<String> {
         ["/session/signingKey", "/session/encryptionKey"]

@@ -428,6 +428,18 @@ impl Config {
     }
 }
 
+/// The keys of secrets that stand in a file themselves, rather than where to find them.
+pub(crate) fn inline_secrets(path: &Path) -> Vec<String> {
+    let value = Format::of(path)
+        .zip(std::fs::read_to_string(path).ok())
+        .and_then(|(format, text)| format.parse(&text).ok());
+    let mut found = Vec::new();
+    if let Some(value) = value {
+        secret::inline(&value, "", &mut found);
+    }
+    found
+}
+
 /// The process's environment. A variable that is not UTF-8 cannot be one of ours.
 fn variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()

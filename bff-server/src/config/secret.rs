@@ -95,6 +95,44 @@ impl SecretSource {
     }
 }
 
+/// The members of the file that hold what nobody else should know. `clientId` may be a Secret, but is none.
+const SECRETS: &[&str] = &[
+    "secret",
+    "privateKey",
+    "signingKey",
+    "encryptionKey",
+    "password",
+    "gatewayCredential",
+    "operatorCredential",
+];
+
+/// Notes where a file holds secrets as text.
+pub(super) fn inline(value: &Value, at: &str, found: &mut Vec<String>) {
+    let below = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                let is_text = match member {
+                    Value::String(_) => true,
+                    Value::Array(items) => items.iter().any(Value::is_string),
+                    _ => false,
+                };
+                if SECRETS.contains(&name.as_str()) && is_text {
+                    found.push(below(name));
+                } else {
+                    inline(member, &below(name), found);
+                }
+            }
+        }
+        Value::Array(items) => {
+            for (i, item) in items.iter().enumerate() {
+                inline(item, &format!("{at}[{i}]"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
 fn trimmed(raw: &[u8]) -> &[u8] {
     let raw = raw.strip_suffix(b"\n").unwrap_or(raw);
     raw.strip_suffix(b"\r").unwrap_or(raw)
@@ -282,6 +320,18 @@ mod tests {
             b"first"
         );
         assert_eq!(resolve(json!("")), Err(SecretError::Empty));
+    }
+
+    #[test]
+    fn secrets_that_stand_in_the_file_itself_are_found_by_their_keys() {
+        let elsewhere = json!({"type": "file", "path": "/run/secrets/x"});
+        let mut found = Vec::new();
+        let file = json!({
+            "client": {"clients": [{"credentials": {"secret": "s"}}, {"credentials": {"privateKey": elsewhere}}]},
+            "session": {"signingKey": ["a", elsewhere], "encryptionKey": elsewhere},
+        });
+        inline(&file, "", &mut found);
+        assert_eq!(found, ["client.clients[0].credentials.secret", "session.signingKey"]);
     }
 
     #[test]

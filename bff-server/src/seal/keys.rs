@@ -44,6 +44,34 @@ impl KeyMaterial {
         Ok(Self(bytes))
     }
 
+    /// The most randomness that it can hold, in bits, judged by how its bytes are spread: a sentence or a pattern has
+    /// less than its length suggests. Text of base64 or hex counts by its characters.
+    pub fn bits_at_most(&self) -> u32 {
+        let mut counts = [0_u32; 256];
+        for byte in self.0.iter() {
+            if let Some(count) = counts.get_mut(usize::from(*byte)) {
+                *count += 1;
+            }
+        }
+        let length = f64::from(u32::try_from(self.0.len()).unwrap_or(u32::MAX));
+        let bits_a_byte: f64 = counts
+            .iter()
+            .filter(|count| **count > 0)
+            .map(|count| f64::from(*count) / length)
+            .map(|share| -share * share.log2())
+            .sum();
+        // Neighbours in the alphabet, such as 0123456789abcdef, are spread well and still no randomness.
+        let steps = self.0.windows(2).filter(|pair| matches!(pair, [a, b] if a.abs_diff(*b) <= 1)).count();
+        let order = f64::from(u32::try_from(steps).unwrap_or(u32::MAX)) / length;
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 0 and 8 bits a byte"
+        )]
+        let bits = (bits_a_byte * length * (1.0 - order)) as u32;
+        bits
+    }
+
     /// The key for one use.
     pub fn derive(&self, usage: &str) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(self.expand(usage))
@@ -124,6 +152,21 @@ mod tests {
             assert_eq!(KeyMaterial::new(placeholder.to_vec()).unwrap_err(), WeakKey::Placeholder);
         }
         assert!(KeyMaterial::new((0..32).collect()).is_ok());
+    }
+
+    #[test]
+    fn a_sentence_and_a_sequence_have_less_randomness_than_their_length_suggests() {
+        let bits = |bytes: &[u8]| KeyMaterial::new(bytes.to_vec()).unwrap().bits_at_most();
+        assert!(bits(&(0..32).collect::<Vec<u8>>()) < 16);
+        assert!(bits(b"0123456789abcdefghijklmnopqrstuv") < 16);
+        assert!(bits(b"please do not use this as a key!") < 128);
+        for seed in 0..50_u8 {
+            let random = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &[seed]);
+            assert!(bits(random.as_ref()) >= 128, "{seed}: {}", bits(random.as_ref()));
+            let digits = random.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+            let hex: String = digits.filter_map(|it| char::from_digit(it.into(), 16)).collect();
+            assert!(bits(hex.as_bytes()) >= 128, "{hex}: {}", bits(hex.as_bytes()));
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod development;
+mod doctor;
+mod health;
 mod log;
 mod online_check;
 mod traces;

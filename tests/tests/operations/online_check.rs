@@ -23,9 +23,7 @@ async fn what_is_there_is_said_to_be_there() {
     config.set("/connections/sessions", redis.connection());
     let (good, said) = check(config).await;
     assert!(good, "{said}");
-    for part in
-        ["store Redis: answers, and takes writes", "metadata and keys can be used", "takes its credentials"]
-    {
+    for part in [": answers, and takes writes", "metadata and keys can be used", "takes its credentials"] {
         assert!(said.contains(part), "{part}: {said}");
     }
 }

@@ -110,7 +110,7 @@ impl ClientAuthentication {
     }
 
     /// The method for this provider.
-    fn method(&self, metadata: &ProviderMetadata) -> AuthenticationMethod {
+    pub(super) fn method(&self, metadata: &ProviderMetadata) -> AuthenticationMethod {
         if let Some(preferred) = self.preferred {
             return preferred;
         }

@@ -46,15 +46,14 @@ impl OidcProvider {
 
     /// Fetches metadata and keys once.
     pub async fn fetch(&self) -> Result<(), ProviderError> {
-        let fetched = self.fetch_metadata().await;
-        match self.remember(fetched)?.jwks_uri.as_ref() {
-            Some(jwks_uri) => self.keys.refresh(jwks_uri, &self.http).await,
+        match self.discover().await?.jwks_uri.as_ref() {
+            Some(jwks_uri) => self.fetch_keys(jwks_uri).await,
             None => Ok(()),
         }
     }
 
     /// Good metadata replaces what is known; a failure replaces only another failure.
-    fn remember(
+    pub(super) fn remember(
         &self,
         fetched: Result<ProviderMetadata, ProviderError>,
     ) -> Result<Arc<ProviderMetadata>, ProviderError> {
@@ -72,7 +71,7 @@ impl OidcProvider {
         fetched
     }
 
-    async fn fetch_metadata(&self) -> Result<ProviderMetadata, ProviderError> {
+    pub(super) async fn fetch_metadata(&self) -> Result<ProviderMetadata, ProviderError> {
         let settings = &self.settings;
         let (from, metadata) = match &settings.metadata {
             MetadataSource::Configuration => {

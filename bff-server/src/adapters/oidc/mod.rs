@@ -3,6 +3,7 @@
 //! | module | concern |
 //! |---|---|
 //! | `http` | one HTTP client with limits on everything |
+//! | `inspect` | what only a diagnosis asks |
 //! | `discovery` | metadata, kept fresh in the background |
 //! | `jwks` | the provider's keys, and how often they may be fetched |
 //! | `jws` | signatures of ID tokens |
@@ -19,6 +20,7 @@ mod discovery;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
 mod http;
+mod inspect;
 mod jwks;
 mod jws;
 mod providers;
@@ -40,6 +42,7 @@ pub use authorization_endpoint::{PushedRequests, RequestStyle};
 pub use client_authentication::{
     AuthenticationMethod, ClientAuthentication, ClientCredentials, MIN_HMAC_SECRET_BYTES, is_symmetric,
 };
+pub(crate) use inspect::Page;
 pub use jsonwebtoken::Algorithm;
 pub use providers::OidcProviders;
 pub use signing_key::{SigningAlgorithm, SigningKey, SigningKeyError};

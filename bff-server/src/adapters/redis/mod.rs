@@ -11,6 +11,7 @@
 //! Each key has a time to live from the command that creates it. No operation touches more than one key,
 //! so all of them are atomic on a Cluster too.
 
+mod inspect;
 mod link;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Script, ServerErrorKind, Value, cmd};
 
+pub(crate) use self::inspect::ServerInfo;
 use self::link::{Connection, Link};
 pub use self::link::{Credentials, Endpoint, Protocol, RedisSettings, Tls, Topology};
 use crate::{
@@ -89,6 +91,7 @@ return redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')
 pub struct RedisStore {
     link: Link,
     namespace: String,
+    protocol: Protocol,
     replace: Script,
     take: Script,
     release: Script,
@@ -99,10 +102,11 @@ pub struct RedisStore {
 impl RedisStore {
     /// Connects on first use: a Redis that is down at start does not keep the server down.
     pub fn new(settings: RedisSettings) -> Result<Self, StoreError> {
-        let namespace = settings.namespace.clone();
+        let (namespace, protocol) = (settings.namespace.clone(), settings.protocol);
         Ok(Self {
             link: Link::new(settings).map_err(described)?,
             namespace,
+            protocol,
             replace: Script::new(REPLACE),
             take: Script::new(TAKE),
             release: Script::new(RELEASE),

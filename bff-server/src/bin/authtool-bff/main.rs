@@ -1,7 +1,9 @@
 //! The `authtool-bff` binary.
 
 mod dev;
+mod doctor;
 mod envoy;
+mod health;
 mod logging;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -40,6 +42,10 @@ enum Command {
         #[arg(long)]
         online: bool,
     },
+    /// Walk the whole chain, from the file to the provider, and say what is wrong and what to do.
+    Doctor(doctor::Options),
+    /// Ask a running server on this machine whether it is well; for a container's health check.
+    Health(health::Options),
     /// Print a configuration for Envoy that fits this one.
     Envoy(envoy::Options),
     /// Print the JSON Schema of the configuration file.
@@ -54,6 +60,8 @@ fn main() -> ExitCode {
         None | Some(Command::Serve) => Config::load(&arguments.config).map_err(Into::into).and_then(serve),
         Some(Command::Dev(options)) => dev::config(options).and_then(serve),
         Some(Command::Check { online }) => check(&arguments.config, online),
+        Some(Command::Doctor(options)) => doctor::run(&arguments.config, &options),
+        Some(Command::Health(options)) => health::ask(&arguments.config, &options),
         Some(Command::Envoy(options)) => Config::load(&arguments.config)
             .map_err(Into::into)
             .and_then(|config| envoy::print(&config, options)),
@@ -109,22 +117,30 @@ fn check(path: &std::path::Path, online: bool) -> Outcome {
     if online { check_online(&config) } else { Ok(()) }
 }
 
-/// Asks every part, and says of each what came of it.
+/// Asks every part that no login can do without, and says of each what came of it.
 fn check_online(config: &Config) -> Outcome {
+    use authtool_bff::doctor::{Area, Verdict};
     let mut out = std::io::stdout();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let findings = runtime.block_on(authtool_bff::examine(config));
+    let findings = runtime.block_on(authtool_bff::doctor::essentials(config));
+    let failed = |verdict| verdict == Verdict::Bad;
     for finding in &findings {
-        let (result, what) = match &finding.outcome {
-            Ok(what) => ("ok", what),
-            Err(what) => ("FAILED", what),
+        let result = if failed(finding.verdict) { "FAILED" } else { "ok" };
+        let area = match finding.area {
+            Area::Store => "store",
+            Area::Client => "client",
+            _ => "provider",
         };
-        say(&mut out, &format!("  {result:<10} {}: {what}", finding.part));
+        let part = finding.part.as_deref().unwrap_or_default();
+        say(&mut out, &format!("  {result:<10} {area} {part}: {}", finding.what));
     }
-    match findings.iter().filter(|finding| finding.outcome.is_err()).count() {
+    match findings.iter().filter(|finding| failed(finding.verdict)).count() {
         0 => Ok(()),
-        1 => Err("one part cannot be used as it is configured".into()),
-        failed => Err(format!("{failed} parts cannot be used as they are configured").into()),
+        1 => Err("one part cannot be used as it is configured; `authtool-bff doctor` says more".into()),
+        failed => Err(format!(
+            "{failed} parts cannot be used as they are configured; `authtool-bff doctor` says more"
+        )
+        .into()),
     }
 }
 
