@@ -19,6 +19,7 @@ mod ports;
 mod process;
 mod progress;
 mod redis;
+mod rust_tests;
 mod rust_tools;
 mod test;
 mod workspace;

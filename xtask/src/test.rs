@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::process::{Interrupted, interrupted_exit_code};
 use crate::progress::{duration, note};
-use crate::{Context, book, browser, envoy, fuzz, glewlwyd, nginx, node, redis, rust_tools};
+use crate::{Context, book, browser, fuzz, node, rust_tests, rust_tools};
 
 /// What `cargo xtask test` runs.
 #[derive(Args)]
@@ -73,7 +73,7 @@ impl Step {
                 &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
             ),
             Self::Deny => dependencies(context),
-            Self::Rust => rust(context),
+            Self::Rust => rust_tests::run(context),
             Self::Fuzz => fuzz::fuzz(context, &[], FUZZ_SECONDS),
             Self::Doc => documentation(context),
             Self::Wasm => browser_client(context),
@@ -153,18 +153,6 @@ fn dependencies(context: &Context) -> Result<()> {
         command.current_dir(context.workspace.path("."));
         context.supervisor.run(&command, log)
     })
-}
-
-fn rust(context: &Context) -> Result<()> {
-    // The integration tests start one provider with node, another, and Redis.
-    node::check()?;
-    redis::ensure_installed(context)?;
-    envoy::ensure_installed(context)?;
-    nginx::ensure_installed(context)?;
-    glewlwyd::ensure_installed(context)?;
-    node::install(context, "tests/provider")?;
-    cargo(context, "Build the tests and the server", &["build", "--workspace", "--all-targets"])?;
-    cargo(context, "Run the Rust tests", &["test", "--workspace", "--no-fail-fast"])
 }
 
 fn documentation(context: &Context) -> Result<()> {
