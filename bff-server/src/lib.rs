@@ -50,4 +50,12 @@ pub mod service;
 pub mod telemetry;
 
 pub use config::Config;
+pub use http::{ErrorPage, error_pages};
 pub use server::{Bff, StartError, router, serve};
+
+/// The pages of the documentation whose Rust belongs to this crate, compiled as documentation tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../docs/guides/axum.md")]
+    struct Axum;
+}

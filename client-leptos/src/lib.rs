@@ -27,3 +27,12 @@ compile_error!(
     "authtool-leptos needs one of its features, the same that the app gives to leptos: \"csr\" for an app that the \
      browser renders, \"hydrate\" (in the browser) and \"ssr\" (on the server) for one that the server renders"
 );
+
+/// The pages of the documentation whose Rust belongs to this crate, compiled as documentation tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../docs/guides/leptos-csr.md")]
+    struct InTheBrowser;
+    #[doc = include_str!("../../docs/guides/leptos-ssr.md")]
+    struct ByAServer;
+}

@@ -5,6 +5,7 @@
 /// Clients branch on this and on the status, never on the title.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ProblemCode {
     /// 401: there is no session, or no longer. The only code that means "log in".
     NoSession,
@@ -109,6 +110,7 @@ impl ProblemCode {
 /// ```
 #[cfg(feature = "serde")]
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// `urn:authtool:problem:{code}`.
     pub r#type: String,

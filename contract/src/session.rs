@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 /// { "email": "ada@example.com", "name": "Ada", "session": { "expires_in": 604799 } }
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionAnswer {
     /// How long the session lasts.
     pub session: SessionTiming,
@@ -21,6 +22,7 @@ pub struct SessionAnswer {
 
 /// How long a session lasts, seen from the moment of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionTiming {
     /// Seconds until the session ends if nothing extends it.
     pub expires_in: u64,

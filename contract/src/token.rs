@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// `Debug` does not print the token.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenAnswer {
     /// The access token (RFC 6750 §2.1 syntax).
     pub access_token: String,
@@ -33,6 +34,7 @@ impl core::fmt::Debug for TokenAnswer {
 
 /// The `token_type` of RFC 6749 §7.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum TokenType {
     /// RFC 6750: whoever has it may use it.
     Bearer,

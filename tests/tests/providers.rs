@@ -37,7 +37,7 @@ fn recipes() -> Vec<Recipe> {
     for entry in std::fs::read_dir(workspace().join("docs/providers")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        if name == "README" {
+        if name == "index" {
             continue;
         }
         let page = std::fs::read_to_string(&path).unwrap();
@@ -78,7 +78,7 @@ impl Recipe {
 
 #[test]
 fn every_recipe_is_a_configuration_that_loads() {
-    let index = std::fs::read_to_string(workspace().join("docs/providers/README.md")).unwrap();
+    let index = std::fs::read_to_string(workspace().join("docs/providers/index.md")).unwrap();
     for recipe in recipes() {
         assert_eq!(recipe.loaded().warnings, Vec::<String>::new(), "{}", recipe.name);
         assert!(index.contains(&format!("({}.md)", recipe.name)), "the index lacks {}", recipe.name);

@@ -94,3 +94,38 @@ fn start() -> anyhow::Result<Context> {
     let progress = Progress::new(workspace.logs())?;
     Ok(Context { workspace, supervisor, progress })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What people copy from the pages is a command that there is, with options that it takes.
+    #[test]
+    fn every_task_in_the_documentation_is_one_of_ours() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let mut folders = vec![root.to_owned()];
+        let mut seen = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                if path.is_dir() {
+                    let is_ours = !["target", "node_modules", "dist"].contains(&name.as_str());
+                    if is_ours && !name.starts_with('.') {
+                        folders.push(path);
+                    }
+                } else if path.extension().is_some_and(|it| it == "md") && name != "CHANGELOG.md" {
+                    for line in std::fs::read_to_string(&path).unwrap().lines() {
+                        let Some(task) = line.trim_start().strip_prefix("cargo xtask ") else { continue };
+                        let task = task.split('#').next().unwrap_or_default();
+                        let parsed =
+                            Arguments::try_parse_from(["xtask"].into_iter().chain(task.split_whitespace()));
+                        assert!(parsed.is_ok(), "{}: cargo xtask {task}: {:?}", path.display(), parsed.err());
+                        seen += 1;
+                    }
+                }
+            }
+        }
+        assert!(seen > 5, "only {seen} commands were found");
+    }
+}

@@ -41,6 +41,7 @@ use url::Url;
 
 pub(crate) use self::client_keys::key_set;
 pub(crate) use self::cookies::{CookiePolicy, session_cookie_name};
+pub use self::page::{ErrorPage, error_pages};
 use self::{
     answer::{method_not_allowed, problem, see_other, with_cookie},
     cookies::Presented,

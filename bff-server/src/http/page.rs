@@ -39,6 +39,24 @@ struct Text {
 }
 
 impl PageCode {
+    const ALL: [Self; 15] = [
+        Self::AccessDenied,
+        Self::ConsentRequired,
+        Self::ForbiddenContext,
+        Self::InteractionRequired,
+        Self::Internal,
+        Self::InvalidRequest,
+        Self::LoginExpired,
+        Self::LoginFailed,
+        Self::LoginNotStartedHere,
+        Self::OtherUser,
+        Self::ProviderRefused,
+        Self::ProviderUnavailable,
+        Self::StoreUnavailable,
+        Self::TooWeak,
+        Self::UnknownClient,
+    ];
+
     pub(crate) fn as_str(self) -> &'static str {
         self.text().code
     }
@@ -143,6 +161,28 @@ impl PageCode {
             ),
         }
     }
+}
+
+/// What a person sees when a login goes wrong: for the reference, and for apps that show pages of their own
+/// (`session.errorRedirects`) and want a text for each code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorPage {
+    /// What `error` says in the query of an error page of the app's own.
+    pub code: &'static str,
+    /// The status of the built-in page.
+    pub status: u16,
+    /// What happened.
+    pub title: &'static str,
+    /// What to do.
+    pub advice: &'static str,
+}
+
+/// Every page there is.
+pub fn error_pages() -> impl Iterator<Item = ErrorPage> {
+    PageCode::ALL.into_iter().map(|page| {
+        let Text { code, status, title, advice } = page.text();
+        ErrorPage { code, status: status.as_u16(), title, advice }
+    })
 }
 
 const STYLE: &str = "\

@@ -12,17 +12,17 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 pub const LOGINS: &str = "authtool_logins_total";
 /// `authtool_sessions_begun_total`.
 pub const SESSIONS_BEGUN: &str = "authtool_sessions_begun_total";
-/// `authtool_sessions_ended_total{reason}`.
+/// `authtool_sessions_ended_total{reason}`: `logout`, `invalid_grant`, `foreign_id_token`, `no_client` or `too_many_sessions`.
 pub const SESSIONS_ENDED: &str = "authtool_sessions_ended_total";
-/// `authtool_refreshes_total{outcome}`.
+/// `authtool_refreshes_total{outcome}`: `success`, `session_ended`, `provider_unavailable`, `store_unavailable` or `internal`.
 pub const REFRESHES: &str = "authtool_refreshes_total";
 /// `authtool_refreshes_in_flight`.
 pub const REFRESHES_IN_FLIGHT: &str = "authtool_refreshes_in_flight";
 /// `authtool_logout_reports_total{outcome}`: `success`, `refused` or `failed`.
 pub const LOGOUT_REPORTS: &str = "authtool_logout_reports_total";
-/// `authtool_store_seconds{operation,outcome}`.
+/// `authtool_store_seconds{operation,outcome}`: `read`, `insert`, `replace` and so on; `ok` or `error`.
 pub const STORE_SECONDS: &str = "authtool_store_seconds";
-/// `authtool_provider_seconds{operation,outcome}`.
+/// `authtool_provider_seconds{operation,outcome}`: `code`, `refresh`, `push`, `userinfo`, `revocation` or `fetch`; `ok` or `error`.
 pub const PROVIDER_SECONDS: &str = "authtool_provider_seconds";
 
 /// Tells the recorder what the metrics mean.
