@@ -86,6 +86,11 @@ impl Envoy {
         self.process.log()
     }
 
+    /// Its process id, to look at what it uses.
+    pub fn process_id(&self) -> u32 {
+        self.process.id().expect("the process has started")
+    }
+
     /// The folder of its configuration.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -390,9 +390,14 @@ impl Server {
         assert!(status.success(), "prlimit ended with {status}");
     }
 
+    /// Its process id, to look at what it uses.
+    pub fn process_id(&self) -> u32 {
+        self.process.id().expect("the process has started")
+    }
+
     /// Resident memory in KiB.
     pub fn resident_kib(&self) -> u64 {
-        let id = self.process.id().expect("the process has started");
+        let id = self.process_id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("the process runs");
         status
             .lines()

@@ -5,6 +5,7 @@
 // A command-line tool talks on its standard streams.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod bench;
 mod book;
 mod browser;
 mod debian;
@@ -47,6 +48,8 @@ enum Task {
     Demo(demo::Options),
     /// Run every check and test, or only the steps that are named
     Test(test::Options),
+    /// Measure how fast and how small everything is, beside what would be the fastest possible
+    Bench(bench::Options),
     /// Look for bytes that a parser does not survive, in every fuzz target or those that are named
     Fuzz(fuzz::Options),
     /// Become a program that ends when its parent does (used by the other tasks)
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         }
         Some(Task::WithParent { parent, command }) => Err(process::become_child_of(parent, &command)),
         Some(Task::Demo(options)) => start().and_then(|context| demo::run(&context, &options)),
+        Some(Task::Bench(options)) => start().and_then(|context| bench::run(&context, &options)),
         Some(Task::Fuzz(options)) => start().and_then(|context| fuzz::run(&context, &options)),
         Some(Task::Test(options)) => start().map(|context| test::run(&context, &options)),
     };

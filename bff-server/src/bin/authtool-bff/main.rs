@@ -11,6 +11,10 @@ use std::{path::PathBuf, process::ExitCode};
 use authtool_bff::{Config, config};
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Login for browser apps, with the tokens kept on the server.
 #[derive(Parser)]
 #[command(version, about, long_about = None)]

@@ -1,0 +1,95 @@
+//! The limit: an axum handler that does only what nobody could leave out. It takes the cookie, asks Redis for what
+//! is stored under it, or nobody, and answers.
+//!
+//! It checks no signature, opens no seal, knows no expiry, writes no log and counts nothing. Compiler, profile,
+//! allocator, runtime, and the connection to Redis are those of the server.
+#![allow(clippy::expect_used, reason = "a bench reports what does not work by failing")]
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use axum::{
+    Router,
+    extract::State,
+    response::{IntoResponse as _, Response},
+    routing::get,
+    serve::ListenerExt as _,
+};
+use bytes::Bytes;
+use clap::Parser;
+use http::{HeaderMap, StatusCode, header};
+use redis::{
+    Client,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+use tokio::net::TcpListener;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Answers `GET` of any path with what is stored under the session cookie.
+#[derive(Parser)]
+struct Options {
+    /// Where to listen
+    #[arg(long)]
+    port: u16,
+    /// The port of the Redis to ask; without one, every answer is the same
+    #[arg(long)]
+    redis: Option<u16>,
+    /// How many bytes to answer
+    #[arg(long)]
+    answer: usize,
+}
+
+#[derive(Clone)]
+struct Shared {
+    redis: Option<ConnectionManager>,
+    answer: Bytes,
+}
+
+#[tokio::main]
+async fn main() {
+    let options = Options::parse();
+    let redis = options.redis.map(|port| {
+        // The connection that the server has, with its timeouts.
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(Duration::from_secs(2)))
+            .set_response_timeout(Some(Duration::from_secs(2)));
+        let client = Client::open(format!("redis://127.0.0.1:{port}/")).expect("an address");
+        client.get_connection_manager_lazy(config).expect("a connection can be made")
+    });
+    let answer = Bytes::from(body(options.answer));
+    let router = Router::new().fallback(get(handle)).with_state(Shared { redis, answer });
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await.expect("the port is free");
+    let listener = listener.tap_io(|stream| stream.set_nodelay(true).expect("a socket has options"));
+    axum::serve(listener, router).await.expect("it serves");
+}
+
+/// An answer of `/token` of this length.
+fn body(length: usize) -> String {
+    let (start, end) = (r#"{"access_token":""#, r#"","token_type":"Bearer","expires_in":3600}"#);
+    format!("{start}{}{end}", "t".repeat(length.saturating_sub(start.len() + end.len())))
+}
+
+async fn handle(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    let Some(key) = headers.get(header::COOKIE).and_then(|cookie| {
+        let (_, value) = cookie.to_str().ok()?.split_once("session_id=")?;
+        value.split(';').next()?.get(..45)
+    }) else {
+        return StatusCode::UNAUTHORIZED.into_response();
+    };
+    let body = match shared.redis {
+        None => shared.answer,
+        Some(mut redis) => {
+            let stored: Option<Vec<u8>> = redis::cmd("GET")
+                .arg(format!("limit:session:{key}"))
+                .query_async(&mut redis)
+                .await
+                .expect("Redis answers");
+            let Some(stored) = stored else { return StatusCode::UNAUTHORIZED.into_response() };
+            let mut stored = Bytes::from(stored);
+            stored.truncate(shared.answer.len());
+            stored
+        }
+    };
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}

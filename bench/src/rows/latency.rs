@@ -1,0 +1,71 @@
+//! How long the unlucky wait at half the load that saturates, beside the handler that only reads from Redis. The
+//! load is an open loop: it does not wait for anybody.
+
+use authtool_tests::SESSION;
+use serde_json::json;
+
+use super::token::SESSIONS;
+use crate::{
+    load::{self, Asked},
+    parts::{BareHandler, Stand, store_for_the_limit},
+    report::{Figure, Row, Target},
+    rounds::{CONNECTIONS, Effort},
+    sessions::{TokenSizes, Writer},
+};
+
+pub(crate) async fn run(effort: Effort) -> Vec<Row> {
+    let stand = Stand::new().await;
+    let tokens = TokenSizes::USUAL;
+    let writer = Writer::new(&stand.server.config);
+    let cookies = writer.write(SESSIONS, tokens).await;
+    let length = stand.server.token_for(&cookies[0]).await.body.len();
+    let limit = BareHandler::start(Some(stand.redis.port), length).await;
+    store_for_the_limit(&stand.redis, &cookies, writer.record_length(tokens), length).await;
+    let asked = [limit.port, stand.server.config.internal_port()]
+        .map(|port| Asked::new(port, "/bff/token", SESSION, &cookies));
+
+    let (mut ours, mut theirs, mut ratios, mut details) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for round in 0..effort.rounds {
+        // What saturates depends on who else uses the machine: it is found anew each time, and it is the server's
+        // for both, so that both have the same work.
+        let (saturated, ..) = load::closed(&asked[1], CONNECTIONS, effort.turn / 2, || ()).await;
+        let rate = saturated.rate() / 2.0;
+        let mut order = [0, 1];
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        let mut p99 = [0.0; 2];
+        let mut p50 = [0.0; 2];
+        for number in order {
+            let (asked, turn) = (asked[number].clone(), effort.turn);
+            let outcome = tokio::task::spawn_blocking(move || load::open(&asked, rate, turn)).await;
+            let outcome = outcome.expect("the load ends by itself");
+            p50[number] = outcome.milliseconds(50.0);
+            p99[number] = outcome.milliseconds(99.0);
+        }
+        crate::progress(&format!(
+            "round {} of {}: at {rate:.0} requests a second, p99 {:.2} ms, of the bare handler {:.2} ms",
+            round + 1,
+            effort.rounds,
+            p99[1],
+            p99[0],
+        ));
+        details.push(json!({
+            "requests_per_second": rate,
+            "authtool_ms": {"p50": p50[1], "p99": p99[1]},
+            "bare_handler_ms": {"p50": p50[0], "p99": p99[0]},
+        }));
+        theirs.push(p99[0]);
+        ours.push(p99[1]);
+        ratios.push(p99[1] / p99[0]);
+    }
+    let milliseconds = |values: &[f64]| format!("{:.2} ms", Figure::median_of(values, "ms", 2).value);
+    vec![Row {
+        what: "p99 at half the saturation load".to_owned(),
+        ours: milliseconds(&ours),
+        limit: milliseconds(&theirs),
+        figure: Figure::median_of(&ratios, "×", 2),
+        target: Target::AtMost(1.5),
+        details: details.into(),
+    }]
+}

@@ -1,0 +1,72 @@
+//! The benches, one a file: what each sets up, and what it makes of what it sees.
+
+mod envoy;
+mod idle;
+mod latency;
+mod login;
+mod memory;
+mod scale;
+mod session;
+mod storm;
+mod token;
+
+use clap::ValueEnum;
+
+use crate::{report::Row, rounds::Effort};
+
+/// What can be measured, in the order in which it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Bench {
+    /// Cookie to access token, from Redis, beside a bare handler
+    Token,
+    /// Cookie to session, from Redis, beside a bare handler
+    Session,
+    /// How long the unlucky wait at half the load that saturates
+    Latency,
+    /// A cold login
+    Login,
+    /// Through Envoy with the Lua exchange
+    Envoy,
+    /// Everybody's token expires at once, at two replicas
+    Storm,
+    /// What a session takes in Redis
+    Memory,
+    /// A server that nobody uses
+    Idle,
+    /// A million sessions
+    Scale,
+}
+
+impl Bench {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Session => "session",
+            Self::Latency => "latency",
+            Self::Login => "login",
+            Self::Envoy => "envoy",
+            Self::Storm => "storm",
+            Self::Memory => "memory",
+            Self::Idle => "idle",
+            Self::Scale => "scale",
+        }
+    }
+
+    pub(crate) fn describe(self) -> String {
+        self.to_possible_value().and_then(|it| it.get_help().map(ToString::to_string)).unwrap_or_default()
+    }
+
+    pub(crate) async fn run(self, effort: Effort) -> Vec<Row> {
+        match self {
+            Self::Token => token::run(effort).await,
+            Self::Session => session::run(effort).await,
+            Self::Latency => latency::run(effort).await,
+            Self::Login => login::run(effort).await,
+            Self::Envoy => envoy::run(effort).await,
+            Self::Storm => storm::run(effort).await,
+            Self::Memory => memory::run(effort).await,
+            Self::Idle => idle::run(effort).await,
+            Self::Scale => scale::run(effort).await,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What processes have used of the machine, as the operating system says.
+
+use std::fs;
+
+/// Of `/proc/<pid>/stat`: the unit is the same on every Linux (`USER_HZ`).
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// User and system time of a process, all its threads and the children that it waited for, in seconds.
+#[allow(clippy::cast_precision_loss, reason = "no process runs that long")]
+pub(crate) fn cpu_seconds(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
+    // The name may contain anything; the fields begin after its closing parenthesis.
+    let (_, fields) = stat.rsplit_once(") ").expect("stat has a name");
+    let ticks: u64 = fields.split(' ').skip(11).take(2).filter_map(|it| it.parse::<u64>().ok()).sum();
+    ticks as f64 / TICKS_PER_SECOND
+}
+
+/// The sum over processes, and over their children: Apache and Envoy may have some.
+pub(crate) fn cpu_seconds_of(pids: &[u32]) -> f64 {
+    pids.iter().map(|pid| cpu_seconds(*pid)).sum()
+}
+
+/// Resident memory in KiB.
+pub(crate) fn resident_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().split(' ').next()?.parse().ok())
+        .expect("a process has a size")
+}
+
+/// The average number of processes that wanted to run during the last minute.
+pub(crate) fn load_average() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or_default().to_owned()
+}

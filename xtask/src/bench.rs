@@ -1,0 +1,75 @@
+//! `cargo xtask bench`: how fast and how small everything is, beside what would be the fastest possible.
+//!
+//! The measuring is done by the package `authtool-bench`. Here is what it needs: programs in their release profile, and
+//! the parts around them.
+
+use std::fs::{self, File};
+use std::os::fd::AsFd as _;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+
+use crate::{Context, envoy, redis};
+
+/// What `cargo xtask bench` runs.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Only these; all if none is named (`--list` shows them)
+    #[arg(value_name = "BENCH")]
+    only: Vec<String>,
+    /// Show what can be measured
+    #[arg(long)]
+    list: bool,
+    /// How often the limit and the server have their turns
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+    /// How long a turn takes, in seconds
+    #[arg(long, default_value_t = 4)]
+    seconds: u32,
+    /// Less of everything: to see whether it works
+    #[arg(long)]
+    quick: bool,
+}
+
+/// The task.
+pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
+    // Each by itself: what one package asks of its dependencies does not change the other's.
+    for (title, arguments) in [
+        ("Build the server, in its release profile", ["--package", "authtool-bff", "--bin", "authtool-bff"]),
+        (
+            "Build the limits and the load, in the same profile",
+            ["--package", "authtool-bench", "--bins", "--quiet"],
+        ),
+    ] {
+        let build = context.workspace.cargo(&[&["build", "--release"], &arguments[..]].concat());
+        context.progress.step(title, |log| context.supervisor.run(&build, log))?;
+    }
+    let out = context.workspace.target("bench");
+    fs::create_dir_all(&out)?;
+    let mut command = Command::new(context.workspace.target("release/authtool-bench"));
+    command
+        .current_dir(context.workspace.path("."))
+        .env("AUTHTOOL_BFF", context.workspace.target("release/authtool-bff"));
+    if options.list {
+        command.arg("--list");
+    } else {
+        redis::ensure_installed(context)?;
+        envoy::ensure_installed(context)?;
+        command.args(&options.only).arg("--out").arg(&out);
+        command.arg("--rounds").arg(options.rounds.to_string());
+        command.arg("--seconds").arg(options.seconds.to_string());
+        if options.quick {
+            command.arg("--quick");
+        }
+    }
+    // It says what it does while it does it.
+    let terminal = File::from(std::io::stderr().as_fd().try_clone_to_owned()?);
+    context.supervisor.run(&command, &terminal)?;
+    if !options.list {
+        let table = out.join("table.md");
+        let table = fs::read_to_string(&table).with_context(|| format!("cannot read {}", table.display()))?;
+        println!("\n{table}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
