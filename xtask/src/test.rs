@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::process::{Interrupted, interrupted_exit_code};
 use crate::progress::{duration, note};
-use crate::{Context, book, browser, fuzz, node, rust_tests, rust_tools};
+use crate::{Context, book, browser, deploy, fuzz, node, rust_tests, rust_tools};
 
 /// What `cargo xtask test` runs.
 #[derive(Args)]
@@ -30,6 +30,8 @@ enum Step {
     Clippy,
     /// Dependencies: bans, licences, sources, advisories
     Deny,
+    /// Container, chart, units, alerts and workflows are what their linters want
+    Deploy,
     /// Unit, integration and documentation tests in Rust
     Rust,
     /// Every fuzz target finds nothing for a few seconds
@@ -52,6 +54,7 @@ impl Step {
             Self::Fmt => "fmt",
             Self::Clippy => "clippy",
             Self::Deny => "deny",
+            Self::Deploy => "deploy",
             Self::Rust => "rust",
             Self::Fuzz => "fuzz",
             Self::Doc => "doc",
@@ -73,6 +76,7 @@ impl Step {
                 &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
             ),
             Self::Deny => dependencies(context),
+            Self::Deploy => deploy::check(context),
             Self::Rust => rust_tests::run(context),
             Self::Fuzz => fuzz::fuzz(context, &[], FUZZ_SECONDS),
             Self::Doc => documentation(context),

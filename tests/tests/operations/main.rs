@@ -1,5 +1,5 @@
 //! What operators and developers do: trace, check, develop.
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod development;
 mod doctor;
