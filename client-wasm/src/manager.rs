@@ -29,6 +29,11 @@ const EARLY_MS: f64 = 5.0;
 /// A moment that does not come.
 const NEVER: f64 = f64::INFINITY;
 
+/// A tab that logs out says so when it begins to. The server may hear of it later than the other tabs do: they look this often,
+/// each time waiting this much longer.
+const LOOKS_FOR_LOGOUT: u32 = 4;
+const LOOK_FOR_LOGOUT_MS: f64 = 1_000.0;
+
 /// Where the moments of the last two automatic logins are kept.
 const LAST_LOGIN: &str = "authtool:login:last";
 const LOGIN_BEFORE: &str = "authtool:login:before";
@@ -102,6 +107,8 @@ struct Inner<H> {
     told: Cell<bool>,
     /// This tab is on its way to the server's logout.
     logging_out: Cell<bool>,
+    /// Looks that may still find the logout that another tab has begun.
+    looks_for_logout: Cell<u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -136,6 +143,7 @@ impl<H: Host + 'static> Manager<H> {
             logout_announced: Cell::default(),
             told: Cell::default(),
             logging_out: Cell::default(),
+            looks_for_logout: Cell::default(),
         }))
     }
 
@@ -264,7 +272,8 @@ impl<H: Host + 'static> Manager<H> {
     /// **Logout.** By POST: a server may refuse to log out on GET, and no link or image of another site can
     /// imitate it (SEC-108). The state stays as it is until the page is left. An app that answers
     /// "unauthenticated" with a login would otherwise cancel the logout by its own navigation. The other tabs
-    /// are told when this one leaves, which is when the server has ended the session.
+    /// are told when this one leaves, which is when the server has ended the session; and before, because Firefox
+    /// may cut short what a page does while it is left.
     pub fn leave(
         &self,
         destination: Destination,
@@ -285,6 +294,7 @@ impl<H: Host + 'static> Manager<H> {
                 // Before anything else can use it (SEC-181).
                 self.drop_token();
                 self.notify(Notice::Occurred(Occurrence::Logout));
+                inner.host.tell(News::Logout);
                 inner.host.post(url);
             }
             Destination::Login if inner.host.is_user_acting() || self.may_login_unasked() => {
@@ -344,6 +354,7 @@ impl<H: Host + 'static> Manager<H> {
             Signal::Told(News::Logout) => {
                 self.drop_token();
                 inner.logout_announced.set(true);
+                inner.looks_for_logout.set(LOOKS_FOR_LOGOUT);
                 inner.told.set(true);
                 self.check_anew();
             }
@@ -447,8 +458,17 @@ impl<H: Host + 'static> Manager<H> {
             Outcome::Session(session) => {
                 inner.failures.set(0);
                 self.await_end(session.expires_at, now);
+                let left = inner.looks_for_logout.get().saturating_sub(1);
+                inner.looks_for_logout.set(left);
+                if left > 0 {
+                    let patience = LOOK_FOR_LOGOUT_MS * f64::from(LOOKS_FOR_LOGOUT - left);
+                    inner.look_at.set(session.expires_at.min(now + patience));
+                }
             }
-            Outcome::NoSession => inner.failures.set(0),
+            Outcome::NoSession => {
+                inner.failures.set(0);
+                inner.looks_for_logout.set(0);
+            }
             Outcome::Failed(failure) => {
                 let failures = inner.failures.get().saturating_add(1);
                 inner.failures.set(failures);
@@ -483,7 +503,9 @@ impl<H: Host + 'static> Manager<H> {
             inner.state.set(state);
         }
         if !open {
-            inner.logout_announced.set(false);
+            if inner.looks_for_logout.get() == 0 {
+                inner.logout_announced.set(false);
+            }
             // News that came from a tab does not go back to the tabs.
             if !inner.told.take() && change.occurrence == Some(Occurrence::Login) {
                 inner.host.tell(News::Login);

@@ -462,7 +462,7 @@ fn where_nothing_can_be_counted_nothing_is_automatic() {
 }
 
 #[test]
-fn a_logout_posts_and_the_tabs_hear_of_it_when_the_page_is_left() {
+fn a_logout_posts_and_the_tabs_hear_of_it_before_and_when_the_page_is_left() {
     let scene = Scene::logged_in();
     scene.world.send(Signal::Leaving);
     assert_eq!(scene.world.deeds(), [], "leaving is no logout");
@@ -470,12 +470,54 @@ fn a_logout_posts_and_the_tabs_hear_of_it_when_the_page_is_left() {
     scene.leave(Destination::Logout, Some("/bye")).unwrap();
     assert_eq!(
         scene.world.deeds(),
-        [Deed::Posted("/bff/logout?redirect_uri=https%3A%2F%2Fapp.example%2Fbye".into())]
+        [
+            Deed::Told(News::Logout),
+            Deed::Posted("/bff/logout?redirect_uri=https%3A%2F%2Fapp.example%2Fbye".into())
+        ]
     );
     assert_eq!(scene.notices.take(), [Notice::Occurred(Occurrence::Logout)]);
     assert_eq!(scene.status(), Status::Authenticated, "the logout must not be raced by a login");
     scene.world.send(Signal::Leaving);
     assert_eq!(scene.world.deeds(), [Deed::Told(News::Logout)]);
+}
+
+#[test]
+fn a_logout_that_the_server_hears_of_later_than_the_tabs_is_looked_for_again() {
+    let scene = Scene::logged_in();
+    scene.world.send(Signal::Told(News::Logout));
+    scene.world.answer_session();
+    assert_eq!(scene.world.alarm.get(), Some(1_000.0));
+    scene.world.ring();
+    scene.world.answer_session();
+    assert_eq!(scene.world.alarm.get(), Some(2_000.0));
+    scene.notices.take();
+    scene.world.ring();
+    scene.world.answer(401, 0.0, "");
+    assert_eq!(
+        scene.notices.take(),
+        [Notice::Changed, Notice::Occurred(Occurrence::Logout), Notice::Settled]
+    );
+}
+
+#[test]
+fn a_logout_that_never_comes_is_not_looked_for_without_end() {
+    let scene = Scene::logged_in();
+    let usual = scene.world.alarm.get();
+    scene.world.send(Signal::Told(News::Logout));
+    for _ in 0..3 {
+        scene.world.answer_session();
+        assert!(scene.world.alarm.get() < usual);
+        scene.world.ring();
+    }
+    scene.world.answer_session();
+    assert_eq!(scene.world.alarm.get(), usual);
+    scene.manager.check();
+    scene.notices.take();
+    scene.world.answer(401, 0.0, "");
+    assert!(
+        scene.notices.take().contains(&Notice::Occurred(Occurrence::Expired)),
+        "it is not called a logout any more"
+    );
 }
 
 #[test]

@@ -1,9 +1,9 @@
-// Chromium, and what every test does with it.
+// The browser, and what every test does with it.
 import { mkdir } from 'node:fs/promises';
 import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { chromium } from 'playwright-core';
+import { chromium, firefox } from 'playwright-core';
 
 /** Where the demo listens. */
 export const APP = new URL(process.env.AUTHTOOL_DEMO_URL ?? 'http://localhost:3000').origin;
@@ -20,15 +20,30 @@ export const PICTURES = fileURLToPath(new URL('../../target/e2e/', import.meta.u
 /** How long anything may take to appear. */
 const PATIENCE = 15_000;
 
-const ARGUMENTS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
+/** `chromium` or `firefox`. */
+export const BROWSER = process.env.AUTHTOOL_BROWSER ?? 'chromium';
+
+const LAUNCH = {
+  chromium: () =>
+    chromium.launch({
+      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+      // Playwright turns bfcache off, but users have it.
+      ignoreDefaultArgs: ['--disable-back-forward-cache'],
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    }),
+  // The Firefox that users have, by WebDriver BiDi; Playwright's own protocol needs a Firefox of its own. 1.64 is the last
+  // Playwright that says nothing to it that an ESR of 153 does not know (`emulation.setMediaFeaturesOverride`).
+  firefox: (firefoxUserPrefs = {}) =>
+    firefox.launch({ channel: 'moz-firefox', executablePath: process.env.FIREFOX ?? '/usr/bin/firefox', firefoxUserPrefs }),
+};
 
 /**
  * Launches a browser for the tests of a file. The function that it returns wraps a test: it gives it a
@@ -38,12 +53,7 @@ const ARGUMENTS = [
 export function browserTests() {
   let browser;
   before(async () => {
-    browser = await chromium.launch({
-      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-      // Playwright turns bfcache off, but users have it.
-      ignoreDefaultArgs: ['--disable-back-forward-cache'],
-      args: ARGUMENTS,
-    });
+    browser = await LAUNCH[BROWSER]();
   });
   after(async () => {
     await browser?.close();
@@ -51,7 +61,9 @@ export function browserTests() {
 
   return (body, options = {}) =>
     async (test) => {
-      const context = await browser.newContext(options);
+      // WebDriver BiDi has no such switch for a context.
+      const own = BROWSER === 'firefox' && options.javaScriptEnabled === false ? await LAUNCH.firefox({ 'javascript.enabled': false }) : undefined;
+      const context = await (own ?? browser).newContext(options);
       context.setDefaultTimeout(PATIENCE);
       const logged = [];
       context.on('console', (message) => logged.push(`${message.type()}: ${message.text()}`));
@@ -65,6 +77,7 @@ export function browserTests() {
         throw error;
       } finally {
         await context.close();
+        await own?.close();
       }
     };
 }
@@ -72,7 +85,7 @@ export function browserTests() {
 async function picture(context, name) {
   const folder = `${PICTURES}failures/`;
   await mkdir(folder, { recursive: true });
-  const file = name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
+  const file = `${BROWSER}-${name}`.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
   for (const [index, page] of context.pages().entries()) {
     await page.screenshot({ path: `${folder}${file}-${index}.png` }).catch(() => {});
   }

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use crate::rust_tools::{self, on_path};
 use crate::{Context, debian};
@@ -28,19 +28,22 @@ pub(crate) fn chromium(context: &Context) -> Result<Browser> {
     find().context(advice)
 }
 
+/// Finds Firefox, installing it where that is possible without asking anybody.
+pub(crate) fn firefox(context: &Context) -> Result<PathBuf> {
+    let find = || named("FIREFOX").or_else(|| ["firefox", "firefox-esr"].into_iter().find_map(on_path));
+    if let Some(firefox) = find() {
+        return Ok(firefox);
+    }
+    let advice = "Firefox is needed.\n\
+                  Debian: `apt-get install firefox-esr`. Elsewhere: https://www.firefox.com, and put it on the PATH.";
+    debian::install(context, "Install Firefox", &["firefox-esr"], advice)?;
+    find().context(advice)
+}
+
 /// Makes sure that Firefox is there, and finds its driver, which Debian does not have: cargo installs it.
 pub(crate) fn geckodriver(context: &Context) -> Result<PathBuf> {
-    // The driver looks for it on the PATH under these names.
-    const NAMES: [&str; 2] = ["firefox", "firefox-esr"];
-    let is_installed = || NAMES.iter().any(|name| on_path(name).is_some());
-    if !is_installed() {
-        let advice = "Firefox is needed.\n\
-                      Debian: `apt-get install firefox-esr`. Elsewhere: https://www.firefox.com, and put it on the PATH.";
-        debian::install(context, "Install Firefox", &["firefox-esr"], advice)?;
-        if !is_installed() {
-            bail!("{advice}");
-        }
-    }
+    // The driver looks for it on the PATH by itself.
+    firefox(context)?;
     match named("GECKODRIVER").or_else(|| on_path("geckodriver")) {
         Some(driver) => Ok(driver),
         None => rust_tools::geckodriver(context),

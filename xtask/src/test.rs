@@ -44,7 +44,7 @@ enum Step {
     Npm,
     /// The examples build
     Examples,
-    /// The journey of a user, in Chromium, against the demo
+    /// The journey of a user, in Chromium and Firefox, against the demos
     E2e,
 }
 
@@ -260,15 +260,17 @@ fn examples(context: &Context) -> Result<()> {
 fn journey(context: &Context) -> Result<()> {
     node::check()?;
     let browser = browser::chromium(context)?;
+    let firefox = browser::firefox(context)?;
     node::install(context, "tests/e2e")?;
     let executable = context.supervisor.executable().to_owned();
-    context.progress.step("Walk through the demo in Chromium", |log| {
+    context.progress.step("Walk through the demos in Chromium and Firefox", |log| {
         // Not by way of npm: whoever kills us then also ends this, and it the demo.
         let mut command = Command::new("node");
         command
             .arg("run.mjs")
             .current_dir(context.workspace.path("tests/e2e"))
             .env("CHROMIUM", &browser.chromium)
+            .env("FIREFOX", &firefox)
             .env("AUTHTOOL_XTASK", &executable);
         context.supervisor.run(&command, log)
     })

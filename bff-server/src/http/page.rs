@@ -201,11 +201,14 @@ dl{display:grid;grid-template-columns:auto 1fr;gap:.25rem 1rem;margin:1.75rem 0 
 border-top:1px solid var(--line);font-size:.85rem;color:var(--soft)}\
 dt{margin:0}dd{margin:0;overflow-wrap:anywhere;font-family:ui-monospace,SFMono-Regular,Menlo,monospace}";
 
+/// Without an icon of its own a page makes browsers look for `/favicon.ico`, and some complain that the policy forbids it.
+const ICON: &str = "<link rel=\"icon\" href=\"data:,\">";
+
 /// The page's style is allowed by its hash, so that no inline style or script of any other kind is.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
     HeaderValue::try_from(format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+        "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     ))
     .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
 });
@@ -232,7 +235,7 @@ pub(crate) fn built_in(code: PageCode, app: &Url, id: &CorrelationId) -> Respons
     let html = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>{title}</title><style>{STYLE}</style></head>\
+         <title>{title}</title>{ICON}<style>{STYLE}</style></head>\
          <body><main><h1>{title}</h1><p>{advice}</p><a href=\"{app}\">Back to the app</a>\
          <dl><dt>Code</dt><dd>{code}</dd><dt>Reference</dt><dd>{id}</dd></dl></main></body></html>"
     );
@@ -250,7 +253,7 @@ pub(crate) fn onward(to: &Url) -> Response {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta http-equiv=\"refresh\" content=\"0; url={to}\">\
-         <title>You are logged in</title><style>{STYLE}</style></head>\
+         <title>You are logged in</title>{ICON}<style>{STYLE}</style></head>\
          <body><main><h1>You are logged in</h1><p>The app opens now.</p>\
          <a href=\"{to}\">Continue</a></main></body></html>"
     );

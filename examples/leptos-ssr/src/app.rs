@@ -10,7 +10,8 @@ use leptos_router::path;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::api::CallApi;
+use crate::api::{CallApi, Received};
+use crate::direct_api::{call_directly, use_direct_api};
 
 /// Of the claims that the server's `session.userClaims` selects, those that are a name. A provider may send none.
 #[derive(Clone, PartialEq, Deserialize)]
@@ -26,7 +27,8 @@ fn use_name() -> Signal<String> {
 
 #[component]
 pub fn App() -> impl IntoView {
-    provide_authtool(AuthtoolOptions::default().base_url("/bff"));
+    let options = AuthtoolOptions::default().base_url("/bff");
+    provide_authtool(if use_direct_api().is_some() { options.token_exchange() } else { options });
     let authtool = use_authtool();
     // For tests: the browser has taken over.
     Effect::new(move |_| {
@@ -47,7 +49,7 @@ pub fn App() -> impl IntoView {
                 </Routes>
             </main>
             <footer class="colophon">
-                "One process: it renders this page, logs you in, and calls the API for you. It works without JavaScript."
+                "One process: it renders this page and logs you in. It works without JavaScript."
             </footer>
         </Router>
     }
@@ -108,20 +110,65 @@ fn PleaseLogIn() -> impl IntoView {
     }
 }
 
+/// In `bff` mode the server calls the API, in `tokenExchange` mode the page does.
 #[component]
 fn ApiPanel() -> impl IntoView {
+    if use_direct_api().is_some() {
+        view! { <CallByThePage/> }.into_any()
+    } else {
+        view! { <CallByTheServer/> }.into_any()
+    }
+}
+
+#[component]
+fn CallByTheServer() -> impl IntoView {
     let call = ServerAction::<CallApi>::new();
+    let outcome =
+        Signal::derive(move || call.value().get().map(|outcome| outcome.map_err(|error| error.to_string())));
+    view! {
+        <Panel outcome call=move || { call.dispatch(CallApi {}); }>
+            "The server calls it for you, with a token that this page never sees."
+        </Panel>
+    }
+}
+
+#[component]
+fn CallByThePage() -> impl IntoView {
+    let (api, authtool) = (use_direct_api(), use_authtool());
+    let call = Action::new_local(move |(): &()| {
+        let api = api.clone();
+        async move {
+            match api {
+                Some(api) => call_directly(&api, authtool).await,
+                None => Err("There is no API to call.".to_owned()),
+            }
+        }
+    });
+    let outcome = Signal::derive(move || call.value().get());
+    view! {
+        <Panel outcome call=move || { call.dispatch_local(()); }>
+            "This page calls it by itself, with a token that it keeps in memory and nowhere else."
+        </Panel>
+    }
+}
+
+#[component]
+fn Panel(
+    outcome: Signal<Option<Result<Received, String>>>,
+    call: impl Fn() + Send + 'static,
+    children: Children,
+) -> impl IntoView {
     view! {
         <section class="panel" id="api" aria-labelledby="api-title">
             <h2 id="api-title">"What the API receives"</h2>
-            <p>"The server calls it for you, with a token that this page never sees."</p>
-            <button class="button primary" on:click=move |_| { call.dispatch(CallApi {}); }>"Call the API"</button>
+            <p>{children()}</p>
+            <button class="button primary" on:click=move |_| call()>"Call the API"</button>
             <div class="result" aria-live="polite">
-                {move || call.value().get().map(|outcome| match outcome {
+                {move || outcome.get().map(|outcome| match outcome {
                     Ok(received) => view! {
                         <ClaimsTable claims=received.claims label="Claims in the access token"/>
                     }.into_any(),
-                    Err(error) => view! { <p class="problem">{error.to_string()}</p> }.into_any(),
+                    Err(problem) => view! { <p class="problem">{problem}</p> }.into_any(),
                 })}
             </div>
         </section>

@@ -5,6 +5,7 @@
 
 mod api;
 mod app;
+mod direct_api;
 #[cfg(not(target_family = "wasm"))]
 pub mod server;
 

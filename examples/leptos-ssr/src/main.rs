@@ -17,9 +17,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     else {
         return Err("usage: authtool-example-leptos-ssr CONFIG ADDRESS API".into());
     };
-    let bff = Bff::start(&Config::load(file.as_ref())?)?;
+    let config = Config::load(file.as_ref())?;
+    let bff = Bff::start(&config)?;
     let listener = tokio::net::TcpListener::bind(&address).await?;
-    let app = server::app(&bff, api)?;
+    let app = server::app(&bff, config.session.mode, api)?;
     axum::serve(listener, app).with_graceful_shutdown(async { drop(tokio::signal::ctrl_c().await) }).await?;
     // Refreshes and revocations that are under way are finished.
     bff.drain().await;

@@ -3,14 +3,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { APP, PROVIDER, browserTests } from '../browser.mjs';
-import { goToProvider, logIn, logOut, open, openLoggedIn, seesLoggedOut, seesUser, settled } from '../steps.mjs';
+import { APP, BROWSER, PROVIDER, browserTests } from '../browser.mjs';
+import { logIn, logOut, open, openLoggedIn, seesLoggedOut, seesUser, settled } from '../steps.mjs';
 
 const app = process.env.AUTHTOOL_DEMO_APP;
 const mode = process.env.AUTHTOOL_DEMO_MODE;
 const isRendered = app === 'leptos-ssr';
 const where = `${app}, ${mode}`;
 const inBrowser = browserTests();
+/** Not in every browser: either the others walk the same way, or the server alone decides. */
+const testOnce = BROWSER === 'chromium' ? test : () => {};
 
 /** Presses the page's button, and answers the claims of the token that the API received, as the page tells them. */
 async function callApi(page) {
@@ -24,7 +26,7 @@ async function callApi(page) {
   return { claims: (await response.json()).claims, headers: await response.request().allHeaders() };
 }
 
-test(`${where}: log in, look around, log out`, inBrowser(async (context) => {
+testOnce(`${where}: log in, look around, log out`, inBrowser(async (context) => {
   const page = await open(context);
   await seesLoggedOut(page);
   await logIn(page, 'grace', 'Grace Hopper');
@@ -90,26 +92,32 @@ test(`${where}: nothing is wrong with the page`, inBrowser(async (context) => {
 if (isRendered) {
   test(`${where}: without JavaScript a user logs in, sees the right pages, and logs out`, inBrowser(async (context) => {
     const page = await context.newPage();
+    // By keyboard: before a click Playwright waits for frames, by scripts that Firefox does not run then either.
+    const press = (role, name) => page.getByRole(role, { name, exact: true }).press('Enter');
     await page.goto(APP);
     await seesLoggedOut(page);
-    await goToProvider(page);
-    await page.getByLabel('Login name').fill('ada');
-    await page.getByRole('button', { name: 'Sign in' }).click();
+    await press('link', 'Log in');
+    // The provider's form says "ada" already.
+    await page.getByLabel('Login name').press('Enter');
     await page.waitForURL((url) => url.origin === APP && url.pathname === '/');
     await seesUser(page, 'Ada Lovelace');
-    await page.getByRole('link', { name: 'a page of its own' }).click();
+    await press('link', 'a page of its own');
     await page.getByRole('row', { name: 'email ada@example.com' }).waitFor();
-    await page.getByRole('link', { name: 'authtool' }).click();
-    await logOut(page);
+    await page.goto(APP);
+    await press('button', 'Log out');
+    await page.waitForURL((url) => url.origin === PROVIDER);
+    await press('button', 'Sign out');
+    await page.waitForURL((url) => url.origin === APP);
+    await seesLoggedOut(page);
     await page.goto(`${APP}/claims`);
     const link = page.getByRole('link', { name: 'Log in' });
     assert.equal(await link.getAttribute('href'), '/bff/login?redirect_uri=%2Fclaims');
   }, { javaScriptEnabled: false }));
 
-  test(`${where}: the first paint is the user's, and no page holds a token`, inBrowser(async (context) => {
+  testOnce(`${where}: the first paint is the user's, and no page holds a token`, inBrowser(async (context) => {
     const page = await openLoggedIn(context);
     const { headers } = await callApi(page);
-    assert.ok(!('authorization' in headers));
+    assert.equal('authorization' in headers, mode === 'tokenExchange');
     const response = await page.request.get(APP, { headers: { 'sec-fetch-site': 'none' } });
     const html = await response.text();
     assert.match(html, /Ada Lovelace/);
