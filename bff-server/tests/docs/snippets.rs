@@ -173,3 +173,18 @@ fn every_answer_in_the_documentation_is_the_contracts() {
         }
     }
 }
+
+#[test]
+fn the_wasm_bindgen_that_is_installed_is_the_one_that_the_client_is_compiled_with() {
+    let lock = std::fs::read_to_string(crate::pages::repository().join("Cargo.lock")).unwrap();
+    let (_, rest) = lock.split_once("name = \"wasm-bindgen\"\nversion = \"").unwrap();
+    let version = rest.split('"').next().unwrap();
+    let mut seen = 0;
+    for block in blocks(&["sh"]) {
+        for line in block.code.lines().filter(|it| it.contains("install wasm-bindgen-cli")) {
+            assert!(line.ends_with(&format!("--version {version}")), "{}: {line}, not {version}", block.place);
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "nobody says how to install it");
+}
