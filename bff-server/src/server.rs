@@ -30,7 +30,7 @@ use crate::{
         embedded::{EmbeddedStore, OpenError},
         measured::MeasuredStore,
         oidc::{OidcProvider, OidcProviders, ProviderSettings, RegisteredClient},
-        redis::RedisStore,
+        redis,
     },
     config::{ClientConfig, Config, IssuerConfig, StoreConfig},
     domain::{
@@ -307,7 +307,7 @@ pub(crate) fn open_store(
     let embedded = match config {
         StoreConfig::Memory => EmbeddedStore::in_memory(clock)?,
         StoreConfig::File(path) => EmbeddedStore::open(path, clock)?,
-        StoreConfig::Redis(settings) => return Ok(Arc::new(RedisStore::new((**settings).clone())?)),
+        StoreConfig::Redis(settings) => return Ok(redis::open((**settings).clone())?),
     };
     let embedded = Arc::new(embedded);
     sweep(Arc::clone(&embedded));

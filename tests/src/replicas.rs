@@ -2,7 +2,8 @@
 
 use crate::browser::Browser;
 use crate::hostile::HostileOp;
-use crate::{Answer, SESSION, Server, ServerConfig, raw};
+use crate::redis::RedisServer;
+use crate::{Answer, SESSION, Server, ServerConfig, raw, wait};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use serde_json::Value;
@@ -94,6 +95,17 @@ impl Replicas {
     /// What a gateway gets from `/token` of a server.
     pub async fn token_at(&self, server: usize, cookie: &str) -> Answer {
         self.servers[server].token_for(cookie).await
+    }
+
+    /// Waits until a server answers for this session without asking Redis.
+    pub async fn knows(&self, server: usize, cookie: &str, redis: &RedisServer) {
+        wait::until("the session is in the server's memory", async || {
+            let before = redis.calls("get").await;
+            assert_eq!(self.token_at(server, cookie).await.status, 200);
+            assert_eq!(self.session_at(server, cookie).await.status, 200);
+            (redis.calls("get").await == before).then_some(())
+        })
+        .await;
     }
 
     /// Fails unless everybody's session is there, on every server, with a token of one's own.

@@ -41,6 +41,15 @@ impl SessionStore for MeasuredStore {
         measured("read", self.0.read(key)).await
     }
 
+    /// Not measured: what memory answers is counted where it is kept.
+    fn recall(&self, key: &SessionKey) -> Option<StoredRecord> {
+        self.0.recall(key)
+    }
+
+    async fn read_for_recall(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
+        measured("read", self.0.read_for_recall(key)).await
+    }
+
     async fn insert(&self, key: &SessionKey, value: &[u8], ttl: Duration) -> Result<(), StoreError> {
         measured("insert", self.0.insert(key, value, ttl)).await
     }

@@ -255,6 +255,9 @@ fn redis_rows() -> Vec<Row> {
     both("connection.password", standalone(), missing_secrets());
     both("connection.protocol", standalone(), json!(["", "resp3", "HTTP"]));
     both("tls.ca", standalone(), and(missing_secrets(), json!(["not a certificate"])));
+    both("localCache.enabled", cluster(), json!([true]));
+    both("localCache.maxMebibytes", standalone(), json!([0]));
+    both("localCache.maxStalenessMs", standalone(), json!([0, 99, 10_001]));
     both("sentinel.nodes", sentinel(), nodes());
     both("sentinel.nodes[]", sentinel(), node());
     both("sentinel.primary", sentinel(), json!([""]));

@@ -211,6 +211,9 @@ sections! {
         pub(super) sentinel: Option<SentinelSection>,
         /// Instead of `host`: some nodes of a Redis Cluster.
         pub(super) cluster: Option<ClusterSection>,
+        /// `redis` only: sessions kept in this process's memory too, for as long as Redis proves that it reports
+        /// changes. Default: with the defaults of its keys.
+        pub(super) local_cache: Option<LocalCacheSection>,
     }
 
     /// A Redis, or for the embedded store a file.
@@ -272,6 +275,22 @@ pub(super) struct SentinelSection {
 pub(super) struct ClusterSection {
     /// Some of its nodes, as `host` or `host:port`; the default port is 6379. Required.
     pub(super) nodes: Vec<String>,
+}
+
+/// Sessions in this process's memory, in front of Redis (server-assisted client-side caching).
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct LocalCacheSection {
+    /// Whether there is one. It needs the protocol RESP3, a Redis that is no Cluster, and, of an ACL user, the right
+    /// `+client|tracking`; without the right it is out of use, and the log says so. Default: true where the other two
+    /// are given.
+    pub(super) enabled: Option<bool>,
+    /// What the sessions in it may take, in MiB; those that are used least make room. Default: 64.
+    pub(super) max_mebibytes: Option<u32>,
+    /// For how many milliseconds at most a session that has ended or changed elsewhere may still be served as it was.
+    /// That is for a network that fails: otherwise Redis reports changes at once. From 100 to 10000. Default: 1000.
+    pub(super) max_staleness_ms: Option<u32>,
 }
 
 /// Sessions, their cookie and their keys.

@@ -66,7 +66,7 @@ pub async fn essentials(config: &Config) -> Vec<Finding> {
         boxed(store::essentials(&config.store)),
         join_all(config.provider.issuers.iter().map(|issuer| boxed(provider::essentials(config, issuer))))
     );
-    std::iter::once(store).chain(providers.into_iter().flatten()).collect()
+    store.into_iter().chain(providers.into_iter().flatten()).collect()
 }
 
 /// Deep futures are more than the compiler likes to lay out in one piece.

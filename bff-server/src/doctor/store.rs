@@ -12,7 +12,10 @@ use super::{
 use crate::{
     adapters::{
         SystemClock,
-        redis::{Endpoint, Protocol, RedisSettings, RedisStore, ServerInfo, Topology},
+        redis::{
+            Endpoint, Protocol, RedisSettings, RedisStore, ServerInfo, Topology,
+            cache::{CachedRedisStore, Caching},
+        },
     },
     config::StoreConfig,
     ports::Marker,
@@ -25,14 +28,21 @@ const MARKER: &str = "check";
 /// An answer that takes longer than this makes every API call noticeably slower.
 const SLOW: Duration = Duration::from_millis(10);
 
+/// A Redis that reports changes has done so by then.
+const CACHE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// The oldest Redis that still gets security fixes.
 const OLDEST_MAINTAINED: (u32, u32) = (6, 2);
 
 /// Whether it answers and takes writes.
-pub(super) async fn essentials(config: &StoreConfig) -> Finding {
+pub(super) async fn essentials(config: &StoreConfig) -> Vec<Finding> {
     let mut notes = Notes::new(Area::Store, Some(&name(config)));
-    reach(config, &mut notes).await;
-    notes.finish().swap_remove(0)
+    if reach(config, &mut notes).await
+        && let StoreConfig::Redis(settings) = config
+    {
+        local_cache(settings, &mut notes).await;
+    }
+    notes.finish()
 }
 
 pub(super) async fn examine(config: &StoreConfig) -> Vec<Finding> {
@@ -55,6 +65,7 @@ pub(super) async fn examine(config: &StoreConfig) -> Vec<Finding> {
                     Ok(redis) => redis_itself(&redis, &mut notes).await,
                     Err(error) => notes.bad("store.reach", error.to_string(), "check the connection's settings"),
                 }
+                local_cache(settings, &mut notes).await;
             }
         }
     }
@@ -108,6 +119,27 @@ async fn reach(config: &StoreConfig, notes: &mut Notes) -> bool {
             notes.bad("store.reach", what, fix(&error.to_string(), config));
             false
         }
+    }
+}
+
+/// Never bad: without it, every request asks Redis.
+async fn local_cache(settings: &RedisSettings, notes: &mut Notes) {
+    let check = "store.cache";
+    let cache = match settings.caching {
+        Caching::On(cache) => cache,
+        Caching::Off(reason) => return notes.good(check, format!("there is no local cache: {reason}")),
+    };
+    let outcome = match CachedRedisStore::new(settings.clone(), cache) {
+        Ok(store) => store.settled(CACHE_PATIENCE).await,
+        Err(error) => Err(error.to_string()),
+    };
+    match outcome {
+        Ok(()) => notes.good(check, "it reports changes, so that sessions are kept in memory too"),
+        Err(reason) => notes.notice(
+            check,
+            format!("the local cache is out of use, and every request will ask Redis: {reason}"),
+            "mend what it says, or set localCache.enabled to false",
+        ),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The session id, the cookie that carries it, and the key under which the store keeps the session.
 
-use std::fmt;
+use std::{borrow::Borrow, fmt};
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -43,6 +43,12 @@ impl SessionKey {
 
     /// 43 characters of base64url.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for SessionKey {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

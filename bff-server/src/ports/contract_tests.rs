@@ -86,6 +86,7 @@ const LONG: Duration = Duration::from_mins(10);
 pub async fn run(store: Arc<dyn SessionStore>, time: impl Time) {
     store.ping().await.unwrap();
     records(&*store, &time).await;
+    memory(&*store, &time).await;
     markers(&store, &time).await;
     leases(&*store, &time).await;
     indexes(&*store, &time).await;
@@ -138,6 +139,34 @@ async fn records(store: &dyn SessionStore, time: &impl Time) {
     );
     time.outlive().await;
     assert!(store.read(&b).await.unwrap().is_none(), "SEC-55: a rewrite brings its own end");
+}
+
+/// Whether a store has a memory is its own affair; what it recalls is what was stored.
+async fn memory(store: &dyn SessionStore, time: &impl Time) {
+    let session = key(8);
+    let recalled = || store.recall(&session).map(|record| record.value);
+    assert!(store.read_for_recall(&session).await.unwrap().is_none());
+    assert!(recalled().is_none(), "what is not there is not recalled");
+    store.insert(&session, b"one", LONG).await.unwrap();
+    let mut version = store.read_for_recall(&session).await.unwrap().unwrap().version;
+    for value in [b"two", b"six", b"ten"] {
+        // A store that listens for changes may begin with it at any time.
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        let before = store.read_for_recall(&session).await.unwrap().unwrap();
+        assert!(recalled().is_none_or(|it| it == before.value), "what was read is recalled");
+        assert_eq!(store.replace(&session, version, value, LONG).await.unwrap(), ReplaceOutcome::Replaced);
+        assert!(recalled().is_none_or(|it| it == value[..]), "SEC-92: a change is not forgotten");
+        let read = store.read_for_recall(&session).await.unwrap().unwrap();
+        assert_eq!(read.value, value[..]);
+        version = read.version;
+    }
+    store.remove(&session).await.unwrap();
+    assert!(recalled().is_none(), "SEC-106: nobody who left is recalled");
+    assert!(store.read_for_recall(&session).await.unwrap().is_none());
+    store.insert(&session, b"short", time.to_live()).await.unwrap();
+    store.read_for_recall(&session).await.unwrap();
+    time.outlive().await;
+    assert!(recalled().is_none(), "SEC-55: a record ends in memory, too");
 }
 
 async fn markers(store: &Arc<dyn SessionStore>, time: &impl Time) {

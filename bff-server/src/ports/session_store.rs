@@ -69,6 +69,17 @@ pub trait SessionStore: Send + Sync {
     /// Reads a record, in one round trip. `None` if it never was, was removed, or its time is up.
     async fn read(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError>;
 
+    /// A record from memory, without asking anybody: only where the store can prove that it is what is stored, or was a
+    /// moment ago. Good enough to serve a request; whoever goes on to write [reads](Self::read).
+    fn recall(&self, _key: &SessionKey) -> Option<StoredRecord> {
+        None
+    }
+
+    /// Reads a record, and lets the store keep it for [`recall`](Self::recall).
+    async fn read_for_recall(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
+        self.read(key).await
+    }
+
     /// Writes a new record that lives for `ttl`.
     async fn insert(&self, key: &SessionKey, value: &[u8], ttl: Duration) -> Result<(), StoreError>;
 

@@ -323,14 +323,29 @@ impl Sessions {
     }
 
     async fn read_live(self: &Arc<Self>, key: &SessionKey) -> Result<Live, SessionError> {
-        let record = self.store.read(key).await?.ok_or(SessionError::NoSession)?;
-        let live = self.codec.decode_live(key, &record.value).map_err(|error| unreadable(key, error))?;
         let now = self.clock.now();
-        still_running(live.end(self.lifetimes.idle), now)?;
+        let (version, live) = match self.recall_live(key, now) {
+            Some(recalled) => recalled,
+            None => {
+                let record = self.store.read_for_recall(key).await?.ok_or(SessionError::NoSession)?;
+                let live =
+                    self.codec.decode_live(key, &record.value).map_err(|error| unreadable(key, error))?;
+                still_running(live.end(self.lifetimes.idle), now)?;
+                (record.version, live)
+            }
+        };
         if live.should_note_use(self.lifetimes.idle, now) {
-            self.note_use_soon(key, record.version);
+            self.note_use_soon(key, version);
         }
         Ok(live)
+    }
+
+    /// Memory may say yes, and never no: nobody is logged out because of what it holds.
+    fn recall_live(&self, key: &SessionKey, now: UnixSeconds) -> Option<(Version, Live)> {
+        let record = self.store.recall(key)?;
+        let live = self.codec.decode_live(key, &record.value).ok()?;
+        still_running(live.end(self.lifetimes.idle), now).ok()?;
+        Some((record.version, live))
     }
 
     /// Notes in the background that a session is in use. Of several at once one is written; one that comes

@@ -25,6 +25,15 @@ pub const STORE_SECONDS: &str = "authtool_store_seconds";
 /// `authtool_provider_seconds{operation,outcome}`: `code`, `refresh`, `push`, `userinfo`, `revocation` or `fetch`; `ok` or `error`.
 pub const PROVIDER_SECONDS: &str = "authtool_provider_seconds";
 
+/// `authtool_cache_reads_total{outcome}`: `hit`, `miss`, or `bypass` while the local cache is out of use.
+pub const CACHE_READS: &str = "authtool_cache_reads_total";
+/// `authtool_cache_invalidations_total`.
+pub const CACHE_INVALIDATIONS: &str = "authtool_cache_invalidations_total";
+/// `authtool_cache_bytes`.
+pub const CACHE_BYTES: &str = "authtool_cache_bytes";
+/// `authtool_cache_in_use`: 1 while Redis proves that it reports changes, otherwise 0.
+pub const CACHE_IN_USE: &str = "authtool_cache_in_use";
+
 /// Tells the recorder what the metrics mean.
 pub fn describe() {
     describe_counter!(LOGINS, "Logins by how they ended: success, or the code of the error page");
@@ -39,6 +48,10 @@ pub fn describe() {
         Unit::Seconds,
         "Time for one exchange with the authorization server"
     );
+    describe_counter!(CACHE_READS, "Sessions looked up in the local cache, by whether they were there");
+    describe_counter!(CACHE_INVALIDATIONS, "Sessions that left the local cache because they had changed");
+    describe_gauge!(CACHE_BYTES, Unit::Bytes, "What the sessions in the local cache take");
+    describe_gauge!(CACHE_IN_USE, "Whether the local cache is in use: whether Redis reports what changes");
 }
 
 pub(crate) fn login(outcome: &'static str) {
@@ -95,4 +108,19 @@ pub(crate) fn store(operation: &'static str, ok: bool, took: Duration) {
 pub(crate) fn provider(operation: &'static str, ok: bool, took: Duration) {
     let outcome = if ok { "ok" } else { "error" };
     histogram!(PROVIDER_SECONDS, "operation" => operation, "outcome" => outcome).record(took);
+}
+
+pub(crate) fn cache_reads(outcome: &'static str, count: u64) {
+    counter!(CACHE_READS, "outcome" => outcome).increment(count);
+}
+
+pub(crate) fn cache_invalidations(count: u64) {
+    counter!(CACHE_INVALIDATIONS).increment(count);
+}
+
+pub(crate) fn cache_state(bytes: u64, in_use: bool) {
+    // Exact up to some petabytes.
+    #[allow(clippy::cast_precision_loss)]
+    gauge!(CACHE_BYTES).set(bytes as f64);
+    gauge!(CACHE_IN_USE).set(if in_use { 1.0 } else { 0.0 });
 }

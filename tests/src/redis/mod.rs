@@ -8,12 +8,14 @@ mod dump;
 mod process;
 mod sentinel;
 mod tls;
+mod wire;
 
 pub use cluster::RedisCluster;
 pub use dump::Entry;
 pub use process::{Account, RedisOptions, RedisServer};
 pub use sentinel::SentinelTrio;
 pub use tls::Authority;
+pub use wire::Wire;
 
 use serde_json::{Value, json};
 

@@ -261,6 +261,14 @@ impl RedisServer {
             .unwrap_or_else(|| panic!("INFO has no number {field}:\n{info}"))
     }
 
+    /// How often a command has been called.
+    pub async fn calls(&self, command: &str) -> u64 {
+        let info: String = self.ask(&["INFO", "commandstats"]).await;
+        let prefix = format!("cmdstat_{command}:calls=");
+        let calls = info.lines().find_map(|line| line.strip_prefix(&prefix)?.split(',').next()?.parse().ok());
+        calls.unwrap_or(0)
+    }
+
     /// How many connections there are besides the harness's own.
     pub async fn clients(&self) -> usize {
         let list: String = self.ask(&["CLIENT", "LIST", "TYPE", "normal"]).await;

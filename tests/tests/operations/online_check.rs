@@ -1,7 +1,7 @@
 //! `authtool-bff check --online`: what a deployment needs is there, or is named.
 
 use authtool_tests::hostile::{CLIENT_SECRET, HostileOp};
-use authtool_tests::redis::RedisServer;
+use authtool_tests::redis::{Account, RedisServer};
 use authtool_tests::{Provider, ProviderOptions, ServerConfig};
 use serde_json::json;
 use std::process::Output;
@@ -23,8 +23,36 @@ async fn what_is_there_is_said_to_be_there() {
     config.set("/connections/sessions", redis.connection());
     let (good, said) = check(config).await;
     assert!(good, "{said}");
-    for part in [": answers, and takes writes", "metadata and keys can be used", "takes its credentials"] {
+    for part in [
+        ": answers, and takes writes",
+        ": it reports changes, so that sessions are kept in memory too",
+        "metadata and keys can be used",
+        "takes its credentials",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_local_cache_that_cannot_be_used_is_said_to_be_out_of_use_and_is_no_failure() {
+    let op = HostileOp::start().await;
+    let account = Account {
+        name: "authtool".to_owned(),
+        password: "canary-password-of-the-account".to_owned(),
+        rules: "resetchannels ~authtool_bff:* -@all +@read +@write +@scripting -@dangerous +time".to_owned(),
+    };
+    let redis = RedisServer::with(|options| {
+        options.account(&account);
+    })
+    .await;
+    for (protocol, said_of_it) in [("RESP3", "+client|tracking"), ("RESP2", "needs the protocol RESP3")] {
+        let mut config = ServerConfig::new(op.issuer());
+        config.set("/connections/sessions", redis.connection());
+        config.set("/connections/sessions/config/connection/protocol", json!(protocol));
+        let (good, said) = check(config).await;
+        assert!(good, "{said}");
+        assert!(said.contains("local cache"), "{said}");
+        assert!(said.contains(said_of_it), "{said}");
     }
 }
 

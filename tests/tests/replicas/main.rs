@@ -18,6 +18,7 @@ static MACHINE: RwLock<()> = RwLock::const_new(());
 
 mod keys;
 mod killed;
+mod local_cache;
 mod provider;
 mod redis;
 mod shared;

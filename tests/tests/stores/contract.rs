@@ -1,7 +1,7 @@
 //! The contract of [`authtool_bff::ports::contract_tests`] on every kind of Redis, each configured as a file
 //! would configure it.
 
-use authtool_bff::adapters::redis::RedisStore;
+use authtool_bff::adapters::redis;
 use authtool_bff::config::StoreConfig;
 use authtool_bff::ports::SessionStore;
 use authtool_bff::ports::contract_tests::{self, RealTime};
@@ -18,7 +18,7 @@ fn store(connection: &Value) -> Arc<dyn SessionStore> {
     file.set("/connections/sessions", connection.clone());
     let config = Config::from_json(&file.text()).expect("the configuration is good");
     let StoreConfig::Redis(settings) = config.store else { panic!("not a Redis: {:?}", config.store) };
-    Arc::new(RedisStore::new(*settings).expect("the store needs no connection yet"))
+    redis::open(*settings).expect("the store needs no connection yet")
 }
 
 async fn keeps_the_contract(connection: &Value) {
@@ -34,8 +34,8 @@ fn with(mut connection: Value, pointer: &str, value: Value) -> Value {
     connection
 }
 
-/// What a session store needs.
-const RIGHTS: &str = "+@read +@write +@scripting -@dangerous +time";
+/// What a session store needs, the local cache included.
+const RIGHTS: &str = "+@read +@write +@scripting -@dangerous +time +client|tracking";
 
 fn account() -> Account {
     Account {
@@ -43,6 +43,12 @@ fn account() -> Account {
         password: "canary-password-of-the-account".to_owned(),
         rules: format!("resetchannels ~authtool_bff:* -@all {RIGHTS}"),
     }
+}
+
+/// One that was made for a server without the cache.
+fn account_without_tracking() -> Account {
+    let rules = account().rules.replace(" +client|tracking", "");
+    Account { rules, ..account() }
 }
 
 #[tokio::test]
@@ -82,13 +88,15 @@ async fn two_namespaces_in_one_redis_are_two_stores() {
 
 #[tokio::test]
 async fn an_account_that_may_do_little_is_enough() {
-    let redis = RedisServer::with(|options| {
-        options.account(&account());
-    })
-    .await;
-    for protocol in ["RESP2", "RESP3"] {
-        keeps_the_contract(&with(redis.connection(), "/connection/protocol", json!(protocol))).await;
-        redis.ask::<()>(&["FLUSHALL"]).await;
+    for account in [account(), account_without_tracking()] {
+        let redis = RedisServer::with(|options| {
+            options.account(&account);
+        })
+        .await;
+        for protocol in ["RESP2", "RESP3"] {
+            keeps_the_contract(&with(redis.connection(), "/connection/protocol", json!(protocol))).await;
+            redis.ask::<()>(&["FLUSHALL"]).await;
+        }
     }
 }
 

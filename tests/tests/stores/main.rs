@@ -8,5 +8,6 @@
 )]
 
 mod contract;
+mod local_cache;
 mod secrecy;
 mod trouble;

@@ -20,11 +20,13 @@ use redis::{
 use tokio::{sync::Mutex, time::Instant};
 use zeroize::Zeroizing;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+use super::cache::Caching;
+
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// After a failed connection the next one waits, doubling.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LAST_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A host and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +101,30 @@ pub struct RedisSettings {
     pub protocol: Protocol,
     /// Whether to encrypt.
     pub tls: Option<Tls>,
+    /// Whether sessions are kept in this process's memory too.
+    pub caching: Caching,
+}
+
+/// Makes connections besides the one that everybody shares. Not to a Cluster, which has no one place to connect to.
+pub(super) struct Dialler(Source);
+
+impl Dialler {
+    pub(super) fn new(settings: RedisSettings) -> Result<Self, RedisError> {
+        source(settings).map(Self)
+    }
+
+    pub(super) async fn dial(
+        &self,
+        config: &AsyncConnectionConfig,
+    ) -> Result<MultiplexedConnection, RedisError> {
+        match &self.0 {
+            Source::Standalone(client) => client.get_multiplexed_async_connection_with_config(config).await,
+            Source::Sentinel(client) => client.lock().await.get_async_connection_with_config(config).await,
+            Source::Cluster(_) => {
+                Err(RedisError::from((ErrorKind::InvalidClientConfig, "a Cluster is several servers")))
+            }
+        }
+    }
 }
 
 /// A connection of whichever kind, cheap to clone.

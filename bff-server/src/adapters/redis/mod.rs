@@ -7,22 +7,27 @@
 //! | `{namespace}:marker:{name}` | string | that something has happened once |
 //! | `{namespace}:lease:{key}` | string | who is refreshing a session |
 //! | `{namespace}:index:{name}` | sorted set | a user's sessions, by when they end, each with when it began |
+//! | `{namespace}:tracking:{connection}:{n}` | string | a change to be reported back: see [`cache`] |
 //!
 //! Each key has a time to live from the command that creates it. No operation touches more than one key,
 //! so all of them are atomic on a Cluster too.
 
+pub mod cache;
 mod inspect;
 mod link;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Script, ServerErrorKind, Value, cmd};
 
 pub(crate) use self::inspect::ServerInfo;
-use self::link::{Connection, Link};
 pub use self::link::{Credentials, Endpoint, Protocol, RedisSettings, Tls, Topology};
+use self::{
+    cache::{CachedRedisStore, Caching},
+    link::{Connection, Link},
+};
 use crate::{
     domain::{
         session_id::SessionKey,
@@ -87,6 +92,17 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 return redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')
 ";
 
+/// The store that these settings describe: sessions in Redis, and in memory where that is safe.
+pub fn open(settings: RedisSettings) -> Result<Arc<dyn SessionStore>, StoreError> {
+    match settings.caching {
+        Caching::On(cache) => Ok(Arc::new(CachedRedisStore::new(settings, cache)?)),
+        Caching::Off(reason) => {
+            tracing::info!(event = "local_cache_off", reason, "sessions are not kept in memory");
+            Ok(Arc::new(RedisStore::new(settings)?))
+        }
+    }
+}
+
 /// See the [module](self).
 pub struct RedisStore {
     link: Link,
@@ -117,6 +133,23 @@ impl RedisStore {
 
     fn session_key(&self, key: &SessionKey) -> String {
         format!("{}:session:{}", self.namespace, key.as_str())
+    }
+
+    /// What the key of every session begins with.
+    fn session_prefix(&self) -> String {
+        format!("{}:session:", self.namespace)
+    }
+
+    /// What the keys of a connection's probes begin with.
+    fn probe_prefix(&self, connection: &str) -> String {
+        format!("{}:tracking:{connection}:", self.namespace)
+    }
+
+    /// Makes a change, for it to be reported.
+    async fn write_probe(&self, key: &str, ttl: Duration) -> Result<(), StoreError> {
+        let mut set = cmd("SET");
+        set.arg(key).arg(1).arg("PX").arg(milliseconds(ttl));
+        self.run(set).await
     }
 
     fn lease_key(&self, key: &SessionKey) -> String {
@@ -306,7 +339,8 @@ fn described(error: RedisError) -> StoreError {
             "; check connection.username and connection.password"
         }
         (_, Some("NOPERM")) => {
-            "; the ACL user needs, on the keys of its namespace: +@read +@write +@scripting -@dangerous +time"
+            "; the ACL user needs, on the keys of its namespace: +@read +@write +@scripting -@dangerous +time \
+             +client|tracking"
         }
         (_, Some("OOM")) => "; Redis is full: raise maxmemory",
         (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => "; it is a replica: connect to the primary",

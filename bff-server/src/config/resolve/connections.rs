@@ -1,22 +1,28 @@
 //! `connections`, and the one that `session.authorizationFlowCache` names.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Notes,
     values::{secret_bytes, text_secret},
 };
 use crate::{
-    adapters::redis::{Credentials, Endpoint, Protocol, RedisSettings, Tls, Topology},
+    adapters::redis::{
+        Credentials, Endpoint, Protocol, RedisSettings, Tls, Topology,
+        cache::{CacheSettings, Caching},
+    },
     config::{
         StoreConfig,
-        file::{ConnectionConfig, ConnectionSection, FlowCacheSection, RedisConnection},
+        file::{ConnectionConfig, ConnectionSection, FlowCacheSection, LocalCacheSection, RedisConnection},
     },
 };
 
 const DEFAULT_NAMESPACE: &str = "authtool_bff";
 const DEFAULT_REDIS_PORT: u16 = 6379;
 const DEFAULT_SENTINEL_PORT: u16 = 26379;
+const DEFAULT_CACHE_MEBIBYTES: u32 = 64;
+/// Well above what a busy machine or a forking Redis delays a probe by, well below what a person notices.
+const DEFAULT_STALENESS_MS: u32 = 1000;
 
 /// Every connection is checked, whether it is used or not.
 pub(super) fn all(
@@ -70,6 +76,7 @@ pub(super) fn session_store(
         tls: section.tls,
         sentinel: section.sentinel,
         cluster: section.cluster,
+        local_cache: section.local_cache,
     };
     let is_inline = inline.host.is_some() || inline.sentinel.is_some() || inline.cluster.is_some();
     let store = match (name, is_inline) {
@@ -119,6 +126,7 @@ fn embedded(key: &str, config: &ConnectionConfig, notes: &mut Notes) -> StoreCon
         ("tls", config.tls.is_some()),
         ("sentinel", config.sentinel.is_some()),
         ("cluster", config.cluster.is_some()),
+        ("localCache", config.local_cache.is_some()),
     ];
     for (name, _) in of_redis.into_iter().filter(|(_, set)| *set) {
         notes.problem(
@@ -224,6 +232,9 @@ fn redis(key: &str, config: ConnectionConfig, notes: &mut Notes) -> Option<Store
             None
         }
     };
+    let is_cluster = matches!(topology, Some(Topology::Cluster(_)));
+    let caching =
+        local_cache(&at("localCache"), config.local_cache.unwrap_or_default(), protocol, is_cluster, notes);
     Some(StoreConfig::Redis(Box::new(RedisSettings {
         topology: topology?,
         namespace,
@@ -231,7 +242,52 @@ fn redis(key: &str, config: ConnectionConfig, notes: &mut Notes) -> Option<Store
         credentials: Credentials { username, password: password.map(Into::into) },
         protocol,
         tls,
+        caching,
     })))
+}
+
+fn local_cache(
+    key: &str,
+    section: LocalCacheSection,
+    protocol: Protocol,
+    is_cluster: bool,
+    notes: &mut Notes,
+) -> Caching {
+    let mebibytes = section.max_mebibytes.unwrap_or(DEFAULT_CACHE_MEBIBYTES);
+    if mebibytes == 0 {
+        notes.problem(
+            &format!("{key}.maxMebibytes"),
+            "it is zero",
+            format!("leave it out for {DEFAULT_CACHE_MEBIBYTES}, or set {key}.enabled to false"),
+        );
+    }
+    let staleness = section.max_staleness_ms.unwrap_or(DEFAULT_STALENESS_MS);
+    if !(100..=10_000).contains(&staleness) {
+        notes.problem(
+            &format!("{key}.maxStalenessMs"),
+            "it is not between 100 and 10000",
+            format!("leave it out for {DEFAULT_STALENESS_MS}, or set {key}.enabled to false"),
+        );
+    }
+    let obstacle = if is_cluster {
+        Some(("a Redis Cluster has no local cache", "remove it"))
+    } else if protocol == Protocol::Resp2 {
+        Some(("the local cache needs the protocol RESP3", "remove it, or connection.protocol"))
+    } else {
+        None
+    };
+    match (section.enabled, obstacle) {
+        (Some(false), _) => Caching::Off("localCache.enabled is false"),
+        (None, Some((obstacle, _))) => Caching::Off(obstacle),
+        (Some(true), Some((obstacle, fix))) => {
+            notes.problem(&format!("{key}.enabled"), obstacle, fix);
+            Caching::Off(obstacle)
+        }
+        (None | Some(true), None) => Caching::On(CacheSettings {
+            max_bytes: u64::from(mebibytes) * 1024 * 1024,
+            max_staleness: Duration::from_millis(staleness.into()),
+        }),
+    }
 }
 
 fn redis_port(key: &str, port: Option<u16>, notes: &mut Notes) -> u16 {

@@ -1,0 +1,360 @@
+//! The connection on which Redis reports changes, on a thread of its own: however busy the process is with requests,
+//! a report does not queue behind them, and neither does a probe.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection,
+    cmd,
+};
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{super::RedisStore, CacheSettings, lease::Lease, memory::Memory};
+use crate::{
+    adapters::{
+        SystemEntropy,
+        redis::link::{CONNECT_TIMEOUT, Dialler, FIRST_PAUSE, LAST_PAUSE},
+    },
+    ports::Entropy,
+    telemetry,
+};
+
+/// A Redis that refuses to report will go on refusing until somebody changes its configuration.
+const REFUSED_PAUSE: Duration = Duration::from_secs(30);
+/// Probes in the time for which one is good: some may be late.
+const PROBES_PER_LEASE: u32 = 5;
+
+/// Whether memory is in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Not yet known.
+    Starting,
+    /// Redis reports changes.
+    InUse,
+    /// It does not, and this is why.
+    OutOfUse(Arc<str>),
+}
+
+/// What the thread and the requests share.
+pub(super) struct Tracking {
+    /// The connection whose reports are listened to.
+    connection: RwLock<Option<MultiplexedConnection>>,
+    state: watch::Sender<State>,
+    stop: CancellationToken,
+}
+
+impl Tracking {
+    /// Begins to listen. Must be called within the runtime that drives the store's own connection.
+    pub(super) fn start(
+        settings: CacheSettings,
+        store: Arc<RedisStore>,
+        dialler: Dialler,
+        memory: Arc<Memory>,
+    ) -> Arc<Self> {
+        let tracking = Arc::new(Self {
+            connection: RwLock::default(),
+            state: watch::Sender::new(State::Starting),
+            stop: CancellationToken::new(),
+        });
+        let listener = Listener {
+            tracking: Arc::clone(&tracking),
+            session_prefix: store.session_prefix(),
+            store,
+            dialler,
+            memory,
+            max_staleness: settings.max_staleness,
+            requests: Handle::current(),
+        };
+        let stop = tracking.stop.clone();
+        let spawned = std::thread::Builder::new().name("authtool-cache".to_owned()).spawn(move || {
+            match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => {
+                    runtime.block_on(stop.run_until_cancelled(listener.listen()));
+                }
+                Err(error) => listener.is_out_of_use(&error),
+            }
+        });
+        if let Err(error) = spawned {
+            tracing::warn!(%error, "there is no thread for the local cache; it stays out of use");
+        }
+        tracking
+    }
+
+    /// Where to read what is to be remembered: changes of what this connection reads are reported on it.
+    pub(super) fn connection(&self) -> Option<MultiplexedConnection> {
+        self.connection.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is the case once it is known, or after `patience`.
+    pub(super) async fn settled(&self, patience: Duration) -> State {
+        let mut state = self.state.subscribe();
+        match timeout(patience, state.wait_for(|state| *state != State::Starting)).await {
+            Ok(Ok(settled)) => settled.clone(),
+            _ => State::OutOfUse("Redis has not reported a change yet".into()),
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+/// What the thread does.
+struct Listener {
+    tracking: Arc<Tracking>,
+    store: Arc<RedisStore>,
+    dialler: Dialler,
+    memory: Arc<Memory>,
+    session_prefix: String,
+    max_staleness: Duration,
+    /// Where the store's own connection lives: what makes it must not move it to this thread.
+    requests: Handle,
+}
+
+/// Why a connection is of no use, or no longer.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("{0}")]
+    Redis(#[from] RedisError),
+    #[error("{0}")]
+    Refused(String),
+    #[error("the connection on which Redis reports changes was lost")]
+    Lost,
+    #[error(
+        "Redis has not reported a change that was made {0:?} ago; if this stays so, something between here and \
+         Redis does not pass its reports on: set localCache.enabled to false"
+    )]
+    Silent(Duration),
+}
+
+/// What was last heard on a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    Nothing,
+    Probe(u64),
+    End,
+}
+
+/// One connection: its reports go to memory in the order in which Redis sends them.
+struct Line {
+    memory: Arc<Memory>,
+    session_prefix: String,
+    probe_prefix: String,
+    /// `None` once the connection is given up: what it still reports counts for nothing.
+    lease: Mutex<Option<Lease>>,
+    heard: watch::Sender<Heard>,
+}
+
+impl Listener {
+    async fn listen(&self) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let trouble = match self.connect().await {
+                Ok((line, connection)) => {
+                    *self.tracking.connection.write().unwrap_or_else(PoisonError::into_inner) =
+                        Some(connection);
+                    let (trouble, was_in_use) = self.keep_in_use(&line).await;
+                    *self.tracking.connection.write().unwrap_or_else(PoisonError::into_inner) = None;
+                    line.give_up();
+                    if was_in_use {
+                        pause = FIRST_PAUSE;
+                    }
+                    trouble
+                }
+                Err(trouble) => trouble,
+            };
+            self.is_out_of_use(&trouble);
+            let is_refused = matches!(trouble, Trouble::Refused(_));
+            sleep(if is_refused { REFUSED_PAUSE } else { pause }).await;
+            pause = (pause * 2).min(LAST_PAUSE);
+        }
+    }
+
+    async fn connect(&self) -> Result<(Arc<Line>, MultiplexedConnection), Trouble> {
+        // Of this connection alone, so that no other's probe is taken for one of its own.
+        let mut id = [0; 16];
+        let entropy: &dyn Entropy = &SystemEntropy;
+        entropy.fill(&mut id).map_err(|error| Trouble::Refused(error.to_string()))?;
+        let id = URL_SAFE_NO_PAD.encode(id);
+        let line = Arc::new(Line {
+            memory: Arc::clone(&self.memory),
+            session_prefix: self.session_prefix.clone(),
+            probe_prefix: self.store.probe_prefix(&id),
+            lease: Mutex::new(Some(Lease::new(self.max_staleness))),
+            heard: watch::Sender::new(Heard::Nothing),
+        });
+        let listening = Arc::clone(&line);
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(self.max_staleness))
+            .set_push_sender(move |push| {
+                listening.hears(&push);
+                Ok::<(), std::convert::Infallible>(())
+            });
+        let dialled = timeout(CONNECT_TIMEOUT, self.dialler.dial(&config)).await;
+        let mut connection = dialled.map_err(|_| {
+            RedisError::from((ErrorKind::Io, "no connection could be made in time for reports of changes"))
+        })??;
+        match tracking_on(&[&line.session_prefix, &line.probe_prefix])
+            .query_async::<()>(&mut connection)
+            .await
+        {
+            Ok(()) => Ok((line, connection)),
+            Err(error) if error.is_io_error() || error.is_timeout() => Err(error.into()),
+            Err(error) if error.code() == Some("NOPERM") => Err(Trouble::Refused(format!(
+                "the ACL user may not ask Redis to report changes; it needs +client|tracking besides ({error})"
+            ))),
+            Err(error) => Err(Trouble::Refused(format!("Redis does not report changes: {error}"))),
+        }
+    }
+
+    /// Probes until the connection is of no use any more. Also returns whether it ever was.
+    async fn keep_in_use(&self, line: &Line) -> (Trouble, bool) {
+        let mut ticks = interval(self.max_staleness / PROBES_PER_LEASE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let patience = self.max_staleness * 2;
+        let mut last_heard = Instant::now();
+        let mut in_use = false;
+        loop {
+            ticks.tick().await;
+            let Some(number) = line.sends() else { return (Trouble::Lost, in_use) };
+            let key = line.probe_key(number);
+            let mut heard = line.heard.subscribe();
+            let store = Arc::clone(&self.store);
+            let mut write =
+                self.requests.spawn(async move { store.write_probe(&key, patience * 2).await.is_ok() });
+            let arrives = heard.wait_for(|it| *it == Heard::End || *it == Heard::Probe(number));
+            let arrival = async {
+                tokio::pin!(arrives);
+                tokio::select! {
+                    arrival = &mut arrives => arrival.map_or(Heard::End, |it| *it),
+                    written = &mut write => {
+                        if matches!(written, Ok(true)) {
+                            arrives.await.map_or(Heard::End, |it| *it)
+                        } else {
+                            // Not this connection's fault: the next probe may be written.
+                            Heard::Nothing
+                        }
+                    }
+                }
+            };
+            match timeout_at(last_heard + patience, arrival).await {
+                Ok(Heard::End) => return (Trouble::Lost, in_use),
+                Ok(Heard::Probe(_)) => last_heard = Instant::now(),
+                Ok(Heard::Nothing) if last_heard.elapsed() < patience => {}
+                Ok(Heard::Nothing) | Err(_) => return (Trouble::Silent(patience), in_use),
+            }
+            if !in_use && self.memory.is_trusted() {
+                in_use = true;
+                self.is_in_use();
+            }
+            self.count();
+        }
+    }
+
+    fn is_in_use(&self) {
+        if self.tracking.state.send_replace(State::InUse) != State::InUse {
+            tracing::info!(
+                event = "local_cache_in_use",
+                "Redis reports changes; sessions are kept in memory"
+            );
+        }
+    }
+
+    /// Says so once, however often it is tried again.
+    fn is_out_of_use(&self, reason: &dyn fmt::Display) {
+        let reason: Arc<str> = reason.to_string().into();
+        let before = self.tracking.state.send_replace(State::OutOfUse(Arc::clone(&reason)));
+        if !matches!(before, State::OutOfUse(_)) {
+            tracing::warn!(event = "local_cache_out_of_use", %reason,
+                "the local cache is out of use, and every request asks Redis");
+        }
+        self.count();
+    }
+
+    fn count(&self) {
+        let counts = &self.memory.counts;
+        let take = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);
+        telemetry::cache_reads("hit", take(&counts.hits));
+        telemetry::cache_reads("miss", take(&counts.misses));
+        telemetry::cache_reads("bypass", take(&counts.bypasses));
+        telemetry::cache_invalidations(take(&counts.invalidations));
+        telemetry::cache_state(self.memory.bytes(), self.memory.is_trusted());
+    }
+}
+
+impl Line {
+    /// `None` if the connection has ended.
+    fn sends(&self) -> Option<u64> {
+        let mut lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
+        lease.as_mut().map(|lease| lease.sends(Instant::now()))
+    }
+
+    fn probe_key(&self, number: u64) -> String {
+        format!("{}{number}", self.probe_prefix)
+    }
+
+    /// Called by the connection for everything that Redis sends unasked, before anything that it sends later is
+    /// looked at.
+    fn hears(&self, push: &PushInfo) {
+        match (&push.kind, push.data.first()) {
+            (PushKind::Invalidate, Some(Value::Array(keys))) => {
+                for key in keys {
+                    self.reports(key);
+                }
+            }
+            // The keys are not named when all of them are gone.
+            (PushKind::Invalidate, _) => self.memory.forget_all(),
+            (PushKind::Disconnection, _) => self.give_up(),
+            _ => {}
+        }
+    }
+
+    fn reports(&self, key: &Value) {
+        let Value::BulkString(key) = key else { return };
+        let Ok(key) = std::str::from_utf8(key) else { return };
+        if let Some(session) = key.strip_prefix(&self.session_prefix) {
+            self.memory.forget(session);
+        } else if let Some(number) = key.strip_prefix(&self.probe_prefix).and_then(|it| it.parse().ok()) {
+            let mut lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
+            // Redis also reports when the key of an earlier probe expires.
+            let Some(lease) = lease.as_mut().filter(|lease| lease.awaits(number)) else { return };
+            if let Some(until) = lease.hears() {
+                self.memory.trust_until(until);
+            }
+            self.heard.send_replace(Heard::Probe(number));
+        }
+    }
+
+    fn give_up(&self) {
+        let mut lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
+        if lease.take().is_some() {
+            self.memory.distrust();
+            self.memory.forget_all();
+        }
+        drop(lease);
+        self.heard.send_replace(Heard::End);
+    }
+}
+
+fn tracking_on(prefixes: &[&str]) -> Cmd {
+    let mut tracking = cmd("CLIENT");
+    tracking.arg("TRACKING").arg("ON").arg("BCAST");
+    for prefix in prefixes {
+        tracking.arg("PREFIX").arg(*prefix);
+    }
+    tracking
+}

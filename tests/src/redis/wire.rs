@@ -1,0 +1,146 @@
+//! A network between servers and Redis that fails in the ways that networks do.
+
+use super::connection;
+use crate::ports;
+use serde_json::{Value, json};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What does not pass.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Held {
+    Nothing,
+    /// What belongs to the connections on which changes are reported.
+    Reports,
+}
+
+struct State {
+    held: watch::Sender<Held>,
+    /// How often the connections on which changes are reported were cut.
+    cuts: watch::Sender<u64>,
+    accepted: AtomicUsize,
+    /// How many connections were asked to report changes.
+    reporting: AtomicUsize,
+}
+
+/// A port through which Redis is reached, until the drop.
+pub struct Wire {
+    port: u16,
+    state: Arc<State>,
+    accepting: JoinHandle<()>,
+}
+
+impl Wire {
+    /// To one Redis.
+    pub async fn to(redis: u16) -> Self {
+        Self::balancing(&[redis]).await
+    }
+
+    /// To several that know nothing of each other, each new connection to the next: what a balancer does that
+    /// nobody should have put there.
+    pub async fn balancing(redis: &[u16]) -> Self {
+        let port = ports::free();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("a free port");
+        let state = Arc::new(State {
+            held: watch::Sender::new(Held::Nothing),
+            cuts: watch::Sender::new(0),
+            accepted: AtomicUsize::new(0),
+            reporting: AtomicUsize::new(0),
+        });
+        let (of_connections, redis) = (Arc::clone(&state), redis.to_vec());
+        let accepting = tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let number = of_connections.accepted.fetch_add(1, Ordering::SeqCst);
+                let port = redis[number % redis.len()];
+                tokio::spawn(carry(near, port, Arc::clone(&of_connections)));
+            }
+        });
+        Self { port, state, accepting }
+    }
+
+    /// The server's configuration of a connection through it.
+    pub fn connection(&self) -> Value {
+        connection(json!({"host": "127.0.0.1", "port": self.port}))
+    }
+
+    /// From now on nothing comes of what Redis reports, though its connections stay open: a network that swallows
+    /// packets.
+    pub fn holds_reports(&self) {
+        self.state.held.send_replace(Held::Reports);
+    }
+
+    /// Everything passes again, what was held first.
+    pub fn passes(&self) {
+        self.state.held.send_replace(Held::Nothing);
+    }
+
+    /// Closes the connections on which changes are reported.
+    pub fn cuts_reports(&self) {
+        self.state.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// How many connections were asked to report changes so far.
+    pub fn reporting(&self) -> usize {
+        self.state.reporting.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn carry(near: TcpStream, port: u16, state: Arc<State>) {
+    let Ok(far) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return };
+    // Small messages are not to wait for each other: this is a wire, not a brake.
+    if near.set_nodelay(true).and(far.set_nodelay(true)).is_err() {
+        return;
+    }
+    let ((from_near, to_near), (from_far, to_far)) = (near.into_split(), far.into_split());
+    let reports = Arc::new(AtomicBool::new(false));
+    let mut cuts = state.cuts.subscribe();
+    cuts.mark_unchanged();
+    let cut = async {
+        loop {
+            if cuts.changed().await.is_err() || reports.load(Ordering::SeqCst) {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = one_way(from_near, to_far, &state, &reports, true) => {}
+        () = one_way(from_far, to_near, &state, &reports, false) => {}
+        () = cut => {}
+    }
+}
+
+async fn one_way(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    state: &State,
+    reports: &AtomicBool,
+    is_request: bool,
+) {
+    let mut held = state.held.subscribe();
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        let bytes = &buffer[..length];
+        if is_request
+            && bytes.windows(8).any(|window| window == b"TRACKING")
+            && !reports.swap(true, Ordering::SeqCst)
+        {
+            state.reporting.fetch_add(1, Ordering::SeqCst);
+        }
+        let passes = held.wait_for(|held| *held == Held::Nothing || !reports.load(Ordering::SeqCst));
+        if passes.await.is_err() || to.write_all(bytes).await.is_err() {
+            return;
+        }
+    }
+}

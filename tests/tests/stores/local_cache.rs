@@ -1,0 +1,423 @@
+//! Sessions in memory, in front of a real Redis: whatever happens to it, to what it holds and to the network, what is
+//! recalled is what it holds, or held a moment ago.
+
+use authtool_bff::Config;
+use authtool_bff::adapters::redis::RedisSettings;
+use authtool_bff::adapters::redis::cache::{CacheSettings, CachedRedisStore, Caching};
+use authtool_bff::config::StoreConfig;
+use authtool_bff::domain::session_id::SessionKey;
+use authtool_bff::ports::contract_tests::key;
+use authtool_bff::ports::{ReplaceOutcome, SessionStore, Version};
+use authtool_tests::redis::{RedisCluster, RedisServer, SentinelTrio, Wire};
+use authtool_tests::{ServerConfig, wait};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+const LONG: Duration = Duration::from_mins(10);
+
+/// Long enough for a busy machine to keep the cache in use, short enough to wait for.
+const STALENESS: Duration = Duration::from_millis(1500);
+
+fn settings(connection: &Value) -> RedisSettings {
+    let mut file = ServerConfig::new("http://127.0.0.1:9");
+    file.set("/connections/sessions", connection.clone());
+    let config = Config::from_json(&file.text()).expect("the configuration is good");
+    let StoreConfig::Redis(settings) = config.store else { panic!("not a Redis: {:?}", config.store) };
+    *settings
+}
+
+fn with_staleness(connection: &Value, max_staleness: Duration) -> CachedRedisStore {
+    let cache = CacheSettings { max_bytes: 1024 * 1024, max_staleness };
+    CachedRedisStore::new(settings(connection), cache).expect("the store needs no connection yet")
+}
+
+/// One that is in use.
+async fn cached(connection: &Value) -> CachedRedisStore {
+    let store = with_staleness(connection, STALENESS);
+    store.ping().await.expect("Redis answers");
+    assert_eq!(store.settled(wait::PATIENCE).await, Ok(()));
+    store
+}
+
+fn recalled(store: &CachedRedisStore, key: &SessionKey) -> Option<String> {
+    store.recall(key).map(|record| String::from_utf8(record.value.to_vec()).expect("text"))
+}
+
+/// Has a store recall a record, as soon as it may.
+async fn remembers(store: &CachedRedisStore, key: &SessionKey, value: &str) {
+    wait::until("the record is recalled", async || {
+        let read = store.read_for_recall(key).await.ok()??;
+        assert_eq!(read.value, value.as_bytes());
+        (recalled(store, key)? == value).then_some(())
+    })
+    .await;
+}
+
+async fn forgets(what: &str, store: &CachedRedisStore, key: &SessionKey) {
+    wait::until(what, async || store.recall(key).is_none().then_some(())).await;
+}
+
+/// Two replicas, and a session that the second recalls.
+async fn a_session_known_here(
+    here: &Value,
+    there: &Value,
+) -> (CachedRedisStore, CachedRedisStore, SessionKey) {
+    let (here, there) = (cached(here).await, cached(there).await);
+    let key = key(1);
+    there.insert(&key, b"one", LONG).await.unwrap();
+    remembers(&here, &key, "one").await;
+    (here, there, key)
+}
+
+/// The connections on which a Redis reports changes.
+async fn listeners(redis: &RedisServer) -> Vec<String> {
+    let list: String = redis.ask(&["CLIENT", "LIST"]).await;
+    let field = |line: &str, name: &str| {
+        line.split(' ').find_map(|field| field.strip_prefix(name)).map(str::to_owned).unwrap_or_default()
+    };
+    list.lines().filter(|line| field(line, "flags=").contains('t')).map(|line| field(line, "id=")).collect()
+}
+
+#[tokio::test]
+async fn sec_106_what_another_replica_changes_is_known_here() {
+    let redis = RedisServer::start().await;
+    let (here, there, key) = a_session_known_here(&redis.connection(), &redis.connection()).await;
+    assert_eq!(there.replace(&key, Version(1), b"two", LONG).await.unwrap(), ReplaceOutcome::Replaced);
+    forgets("the change is reported", &here, &key).await;
+    remembers(&here, &key, "two").await;
+    there.remove(&key).await.unwrap();
+    forgets("the end is reported", &here, &key).await;
+    assert!(here.read_for_recall(&key).await.unwrap().is_none());
+    assert!(here.recall(&key).is_none());
+}
+
+#[tokio::test]
+async fn sec_106_what_this_replica_changes_it_forgets_without_being_told() {
+    let redis = RedisServer::start().await;
+    let wire = Wire::to(redis.port).await;
+    let (here, there, key) = a_session_known_here(&wire.connection(), &redis.connection()).await;
+    let mut version = Version(1);
+    for value in ["two", "six", "ten"] {
+        remembers(
+            &here,
+            &key,
+            if value == "two" {
+                "one"
+            } else if value == "six" {
+                "two"
+            } else {
+                "six"
+            },
+        )
+        .await;
+        wire.holds_reports();
+        let outcome = here.replace(&key, version, value.as_bytes(), LONG).await.unwrap();
+        assert_eq!(outcome, ReplaceOutcome::Replaced);
+        assert_eq!(recalled(&here, &key), None, "{value}");
+        wire.passes();
+        version = Version(version.0 + 1);
+    }
+    remembers(&here, &key, "ten").await;
+    assert_eq!(there.replace(&key, version, b"new", LONG).await.unwrap(), ReplaceOutcome::Replaced);
+    remembers(&here, &key, "new").await;
+    wire.holds_reports();
+    assert_eq!(here.replace(&key, version, b"late", LONG).await.unwrap(), ReplaceOutcome::Stale);
+    assert_eq!(recalled(&here, &key), None, "who was too late knows nothing");
+    wire.passes();
+    remembers(&here, &key, "new").await;
+    wire.holds_reports();
+    here.remove(&key).await.unwrap();
+    assert_eq!(recalled(&here, &key), None);
+}
+
+#[tokio::test]
+async fn sec_055_memory_ends_a_record_by_itself() {
+    let redis = RedisServer::with(|options| {
+        options.line("enable-debug-command yes");
+    })
+    .await;
+    let store = cached(&redis.connection()).await;
+    let (short, shortened) = (key(1), key(2));
+    store.insert(&short, b"short", Duration::from_secs(2)).await.unwrap();
+    let inserted = Instant::now();
+    remembers(&store, &short, "short").await;
+    // Redis is not asked to expire anything meanwhile, so it has nothing to report.
+    redis.ask::<()>(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]).await;
+    wait::until("the record has ended", async || {
+        let asked = Instant::now();
+        let found = store.recall(&short).is_some();
+        assert!(!found || asked < inserted + Duration::from_secs(2), "it outlives its time in Redis");
+        (!found).then_some(())
+    })
+    .await;
+    redis.ask::<()>(&["DEBUG", "SET-ACTIVE-EXPIRE", "1"]).await;
+
+    store.insert(&shortened, b"long", LONG).await.unwrap();
+    remembers(&store, &shortened, "long").await;
+    let name = format!("authtool_bff:session:{}", shortened.as_str());
+    redis.ask::<()>(&["PEXPIRE", &name, "600000"]).await;
+    forgets("another end is reported", &store, &shortened).await;
+    redis.ask::<()>(&["PERSIST", &name]).await;
+    for _ in 0..3 {
+        assert!(store.read_for_recall(&shortened).await.unwrap().is_some());
+        assert!(store.recall(&shortened).is_none(), "what never ends is not kept");
+    }
+}
+
+#[tokio::test]
+async fn everything_is_forgotten_when_redis_is_emptied() {
+    let redis = RedisServer::start().await;
+    for command in ["FLUSHALL", "FLUSHDB"] {
+        let (here, _there, key) = a_session_known_here(&redis.connection(), &redis.connection()).await;
+        redis.ask::<()>(&[command]).await;
+        forgets(command, &here, &key).await;
+        assert!(here.read_for_recall(&key).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn an_evicted_record_is_forgotten() {
+    let redis = RedisServer::start().await;
+    let (here, there, session) = a_session_known_here(&redis.connection(), &redis.connection()).await;
+    let name = format!("authtool_bff:session:{}", session.as_str());
+    redis.ask::<()>(&["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]).await;
+    let limit = redis.info("used_memory").await + 256 * 1024;
+    redis.ask::<()>(&["CONFIG", "SET", "maxmemory", &limit.to_string()]).await;
+    let value = vec![b'x'; 4096];
+    wait::until("the record is evicted", async || {
+        for seed in 2..=255 {
+            there.insert(&key(seed), &value, LONG).await.unwrap();
+        }
+        (redis.ask::<u64>(&["EXISTS", &name]).await == 0).then_some(())
+    })
+    .await;
+    forgets("the eviction is reported", &here, &session).await;
+}
+
+#[tokio::test]
+async fn a_listening_connection_that_is_killed_takes_everything_with_it() {
+    let redis = RedisServer::start().await;
+    let (here, there, key) = a_session_known_here(&redis.connection(), &redis.connection()).await;
+    for id in listeners(&redis).await {
+        redis.ask::<u64>(&["CLIENT", "KILL", "ID", &id]).await;
+    }
+    forgets("the connection is lost", &here, &key).await;
+    there.replace(&key, Version(1), b"two", LONG).await.unwrap();
+    remembers(&here, &key, "two").await;
+    assert_eq!(listeners(&redis).await.len(), 2, "one for each replica");
+}
+
+#[tokio::test]
+async fn a_redis_that_restarts_is_listened_to_anew() {
+    let mut redis = RedisServer::with(|options| {
+        options.persistent();
+    })
+    .await;
+    let (here, there, key) = a_session_known_here(&redis.connection(), &redis.connection()).await;
+    for kill in [false, true] {
+        if kill {
+            redis.kill();
+        } else {
+            redis.shut_down().await;
+        }
+        forgets("Redis has gone", &here, &key).await;
+        redis.start_again().await;
+        remembers(&here, &key, "one").await;
+    }
+    there.remove(&key).await.unwrap();
+    forgets("the end is reported", &here, &key).await;
+}
+
+/// Looks until `deadline`. Whatever is recalled that had ended `since` is too old by then.
+async fn is_stale_for_less_than_the_bound(
+    store: &CachedRedisStore,
+    key: &SessionKey,
+    since: Instant,
+    deadline: Instant,
+) {
+    let mut oldest = None;
+    while Instant::now() < deadline {
+        let asked = since.elapsed();
+        if store.recall(key).is_some() {
+            assert!(asked < STALENESS, "recalled {asked:?} after its end");
+            oldest = Some(asked);
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    eprintln!("it was recalled for {oldest:?} after its end");
+}
+
+#[tokio::test]
+async fn sec_106_lost_reports_leave_an_ended_session_for_less_than_the_bound() {
+    let redis = RedisServer::start().await;
+    let wire = Wire::to(redis.port).await;
+    let (here, there, session) = a_session_known_here(&wire.connection(), &redis.connection()).await;
+    wire.holds_reports();
+    there.remove(&session).await.unwrap();
+    let ended = Instant::now();
+    is_stale_for_less_than_the_bound(&here, &session, ended, ended + STALENESS * 3).await;
+    assert!(here.read_for_recall(&session).await.unwrap().is_none(), "requests ask Redis meanwhile");
+    assert!(here.recall(&session).is_none());
+    let before = wire.reporting();
+    wire.passes();
+    let other = key(2);
+    there.insert(&other, b"one", LONG).await.unwrap();
+    remembers(&here, &other, "one").await;
+    assert!(wire.reporting() > before || wire.reporting() > 1, "the silent connection was replaced");
+    assert!(here.recall(&session).is_none());
+}
+
+#[tokio::test]
+async fn reports_that_are_late_are_heard_before_memory_is_trusted_again() {
+    let redis = RedisServer::start().await;
+    let wire = Wire::to(redis.port).await;
+    let (here, there, session) = a_session_known_here(&wire.connection(), &redis.connection()).await;
+    let untouched = key(2);
+    there.insert(&untouched, b"one", LONG).await.unwrap();
+    remembers(&here, &untouched, "one").await;
+    for _ in 0..3 {
+        remembers(&here, &session, "one").await;
+        wire.holds_reports();
+        there.remove(&session).await.unwrap();
+        let ended = Instant::now();
+        is_stale_for_less_than_the_bound(&here, &session, ended, ended + STALENESS.mul_f32(1.2)).await;
+        assert!(here.recall(&untouched).is_none(), "nothing is trusted");
+        wire.passes();
+        wait::until("memory is trusted again", async || {
+            assert!(here.recall(&session).is_none(), "recalled after the report");
+            here.read_for_recall(&untouched).await.unwrap();
+            here.recall(&untouched).map(drop)
+        })
+        .await;
+        there.insert(&session, b"one", LONG).await.unwrap();
+    }
+    assert_eq!(wire.reporting(), 1, "a connection that was only slow is kept");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_is_replaced() {
+    let redis = RedisServer::start().await;
+    let wire = Wire::to(redis.port).await;
+    let (here, there, session) = a_session_known_here(&wire.connection(), &redis.connection()).await;
+    wire.cuts_reports();
+    forgets("the connection is cut", &here, &session).await;
+    there.replace(&session, Version(1), b"two", LONG).await.unwrap();
+    remembers(&here, &session, "two").await;
+    assert_eq!(wire.reporting(), 2);
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_is_not_spoken_for() {
+    let redis = RedisServer::start().await;
+    let (here, _there, session) = a_session_known_here(&redis.connection(), &redis.connection()).await;
+    redis.hangs();
+    let hung = Instant::now();
+    is_stale_for_less_than_the_bound(&here, &session, hung, hung + STALENESS.mul_f32(1.5)).await;
+    redis.goes_on();
+    remembers(&here, &session, "one").await;
+}
+
+#[tokio::test]
+async fn a_primary_that_becomes_a_replica_is_not_listened_to() {
+    let redis = RedisServer::start().await;
+    let (here, _there, session) = a_session_known_here(&redis.connection(), &redis.connection()).await;
+    redis.ask::<()>(&["REPLICAOF", "127.0.0.1", "9"]).await;
+    let demoted = Instant::now();
+    is_stale_for_less_than_the_bound(&here, &session, demoted, demoted + STALENESS.mul_f32(1.5)).await;
+    redis.ask::<()>(&["REPLICAOF", "NO", "ONE"]).await;
+    remembers(&here, &session, "one").await;
+}
+
+#[tokio::test]
+async fn a_redis_that_reports_what_is_written_elsewhere_is_not_trusted() {
+    let (one, other) = (RedisServer::start().await, RedisServer::start().await);
+    let wire = Wire::balancing(&[one.port, other.port]).await;
+    let store = with_staleness(&wire.connection(), STALENESS);
+    // The first connection is the store's.
+    store.ping().await.unwrap();
+    let why = store.settled(wait::PATIENCE).await.expect_err("it reports nothing of ours");
+    assert!(why.contains("has not reported a change"), "{why}");
+    assert!(why.contains("localCache.enabled"), "{why}");
+    store.insert(&key(1), b"one", LONG).await.unwrap();
+    assert!(store.read_for_recall(&key(1)).await.unwrap().is_some(), "it works all the same");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failover_the_new_primary_is_listened_to() {
+    let mut redis = SentinelTrio::start().await;
+    let (here, there, session) = a_session_known_here(&redis.connection(), &redis.connection()).await;
+    redis.is_replicated_to(&redis.second).await;
+    redis.first.kill();
+    forgets("the primary has gone", &here, &session).await;
+    redis.is_led_by(&redis.second).await;
+    remembers(&here, &session, "one").await;
+    wait::until("the other replica has found the new primary", async || {
+        (there.replace(&session, Version(1), b"two", LONG).await.ok()? == ReplaceOutcome::Replaced)
+            .then_some(())
+    })
+    .await;
+    forgets("the new primary reports", &here, &session).await;
+    remembers(&here, &session, "two").await;
+
+    // And back, without anything having died.
+    redis.first.start_again().await;
+    redis.is_replicated_to(&redis.first).await;
+    redis.hand_over().await;
+    redis.is_led_by(&redis.first).await;
+    wait::until("the session has ended at the first primary", async || {
+        there.remove(&session).await.ok().map(drop)
+    })
+    .await;
+    forgets("the end is reported", &here, &session).await;
+}
+
+#[tokio::test]
+async fn an_account_without_the_right_is_told_so_and_served() {
+    let account = authtool_tests::redis::Account {
+        name: "authtool".to_owned(),
+        password: "canary-password-of-the-account".to_owned(),
+        rules: "resetchannels ~authtool_bff:* -@all +@read +@write +@scripting -@dangerous +time".to_owned(),
+    };
+    let redis = RedisServer::with(|options| {
+        options.account(&account);
+    })
+    .await;
+    let store = with_staleness(&redis.connection(), STALENESS);
+    store.ping().await.unwrap();
+    let why = store.settled(wait::PATIENCE).await.expect_err("Redis refuses");
+    assert!(why.contains("+client|tracking"), "{why}");
+    store.insert(&key(1), b"one", LONG).await.unwrap();
+    for _ in 0..2 {
+        assert!(store.read_for_recall(&key(1)).await.unwrap().is_some());
+        assert!(store.recall(&key(1)).is_none());
+    }
+}
+
+#[tokio::test]
+async fn it_is_off_where_it_cannot_be_proven() {
+    let redis = RedisServer::start().await;
+    let mut old = redis.connection();
+    old["config"]["connection"] = json!({"protocol": "RESP2"});
+    let Caching::Off(why) = settings(&old).caching else { panic!("RESP2 has no reports") };
+    assert!(why.contains("RESP3"), "{why}");
+    let mut off = redis.connection();
+    off["config"]["localCache"] = json!({"enabled": false});
+    let Caching::Off(why) = settings(&off).caching else { panic!("it was switched off") };
+    assert!(why.contains("enabled"), "{why}");
+    let cluster = RedisCluster::start().await;
+    let Caching::Off(why) = settings(&cluster.connection()).caching else {
+        panic!("a Cluster has several nodes")
+    };
+    assert!(why.contains("Cluster"), "{why}");
+    let Caching::On(cache) = settings(&redis.connection()).caching else { panic!("it is on by default") };
+    assert_eq!(cache.max_staleness, Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn the_thread_that_listens_ends_with_the_store() {
+    let redis = RedisServer::start().await;
+    let store = cached(&redis.connection()).await;
+    assert_eq!(listeners(&redis).await.len(), 1);
+    drop(store);
+    wait::until("nobody listens any more", async || listeners(&redis).await.is_empty().then_some(())).await;
+}
