@@ -50,6 +50,14 @@ impl SessionStore for MeasuredStore {
         measured("read", self.0.read_for_recall(key)).await
     }
 
+    async fn settle(&self) {
+        let settled = async {
+            self.0.settle().await;
+            Ok::<(), StoreError>(())
+        };
+        measured("settle", settled).await.unwrap_or_default();
+    }
+
     async fn insert(&self, key: &SessionKey, value: &[u8], ttl: Duration) -> Result<(), StoreError> {
         measured("insert", self.0.insert(key, value, ttl)).await
     }

@@ -162,6 +162,8 @@ async fn memory(store: &dyn SessionStore, time: &impl Time) {
     }
     store.remove(&session).await.unwrap();
     assert!(recalled().is_none(), "SEC-106: nobody who left is recalled");
+    store.settle().await;
+    assert!(recalled().is_none());
     assert!(store.read_for_recall(&session).await.unwrap().is_none());
     store.insert(&session, b"short", time.to_live()).await.unwrap();
     store.read_for_recall(&session).await.unwrap();

@@ -80,6 +80,10 @@ pub trait SessionStore: Send + Sync {
         self.read(key).await
     }
 
+    /// Waits until what was changed so far is not recalled anywhere as it was before: every replica has heard of it, or
+    /// cannot rely on its memory any more. For ends of sessions that are to be known everywhere when they are answered.
+    async fn settle(&self) {}
+
     /// Writes a new record that lives for `ttl`.
     async fn insert(&self, key: &SessionKey, value: &[u8], ttl: Duration) -> Result<(), StoreError>;
 

@@ -71,6 +71,7 @@ impl BackChannelLogouts {
         if let (Some(_), Some(subject)) = (&logout.provider_session, &logout.subject) {
             ended += self.end_those_without_sid(&indexes.of_subject(&logout.issuer, subject)).await?;
         }
+        self.sessions.store.settle().await;
         // Only now: a report that failed halfway may come again.
         store.spend(&replay, logout.remember).await?;
         tracing::info!(event = "back_channel_logout", ended, "the provider reported a logout");
@@ -88,6 +89,7 @@ impl BackChannelLogouts {
         for issuer in issuers {
             ended += self.end_all(&self.sessions.indexes.of_subject(&issuer, subject)).await?;
         }
+        self.sessions.store.settle().await;
         tracing::info!(event = "ended_everywhere", ended, "all sessions of a user were ended");
         Ok(ended)
     }

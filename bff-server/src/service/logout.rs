@@ -65,7 +65,12 @@ impl Logouts {
     /// is none or nobody was logged in, straight to `return_to`.
     pub async fn end(&self, key: Option<&SessionKey>, return_to: &Url) -> Result<Ended, SessionError> {
         let session = match key {
-            Some(key) => self.sessions.end(key).await?,
+            Some(key) => {
+                let session = self.sessions.end(key).await?;
+                // Also where it had ended before: whoever ended it may not have been told yet that it is known.
+                self.sessions.store.settle().await;
+                session
+            }
             None => None,
         };
         let at_provider = match &session {

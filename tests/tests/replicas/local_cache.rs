@@ -26,7 +26,7 @@ async fn log_out(server: &Server, browser: &Browser) {
 }
 
 #[tokio::test]
-async fn sec_106_a_logout_whose_report_is_lost_is_known_elsewhere_within_the_bound() {
+async fn sec_106_a_logout_is_answered_when_no_replica_serves_the_session_whatever_is_lost() {
     let _shared = MACHINE.read().await;
     let redis = RedisServer::start().await;
     let wire = Wire::to(redis.port).await;
@@ -37,22 +37,20 @@ async fn sec_106_a_logout_whose_report_is_lost_is_known_elsewhere_within_the_bou
             replicas.knows(server, &cookie, &redis).await;
         }
         wire.holds_reports();
+        let began = Instant::now();
         log_out(&replicas.servers[0], &browser).await;
+        eprintln!("the logout took {:?}", began.elapsed());
+        assert!(began.elapsed() < BOUND * 4, "it took {:?}", began.elapsed());
         let ended = Instant::now();
-        assert_eq!(replicas.token_at(0, &cookie).await.status, 401, "this replica needs no report");
-        let mut served = None;
-        while ended.elapsed() < BOUND * 3 {
-            let asked = ended.elapsed();
-            let answers = [replicas.token_at(1, &cookie).await, replicas.session_at(1, &cookie).await];
-            for answer in answers {
-                match answer.status.as_u16() {
-                    200 if asked < BOUND => served = Some(asked),
-                    401 => {}
-                    _ => panic!("{asked:?} after the logout: {answer:?}"),
+        while ended.elapsed() < BOUND * 2 {
+            for server in 0..2 {
+                for answer in
+                    [replicas.token_at(server, &cookie).await, replicas.session_at(server, &cookie).await]
+                {
+                    assert_eq!(answer.status, 401, "{:?} after the logout: {answer:?}", ended.elapsed());
                 }
             }
         }
-        eprintln!("the ended session was served until {served:?} after the logout");
         wire.passes();
         assert_eq!(replicas.token_at(1, &cookie).await.status, 401);
         assert_eq!(replicas.session_at(1, &cookie).await.status, 401);

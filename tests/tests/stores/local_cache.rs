@@ -267,6 +267,101 @@ async fn sec_106_lost_reports_leave_an_ended_session_for_less_than_the_bound() {
     assert!(here.recall(&session).is_none());
 }
 
+/// How long a store waits for the others.
+async fn settles(store: &CachedRedisStore) -> Duration {
+    let began = Instant::now();
+    store.settle().await;
+    began.elapsed()
+}
+
+#[tokio::test]
+async fn sec_106_an_end_that_is_settled_is_recalled_nowhere() {
+    let redis = RedisServer::start().await;
+    let (here, there, _) = a_session_known_here(&redis.connection(), &redis.connection()).await;
+    let third = cached(&redis.connection()).await;
+    let mut took = Duration::ZERO;
+    for seed in 2..42 {
+        let session = key(seed);
+        there.insert(&session, b"one", LONG).await.unwrap();
+        for store in [&here, &there, &third] {
+            remembers(store, &session, "one").await;
+        }
+        there.remove(&session).await.unwrap();
+        took += settles(&there).await;
+        for store in [&here, &there, &third] {
+            assert!(store.recall(&session).is_none(), "{seed}");
+        }
+    }
+    eprintln!("{:?} for each", took / 40);
+    assert!(took / 40 < STALENESS / 4, "they are not heard, but waited for: {took:?}");
+    for store in [&here, &there, &third] {
+        assert_eq!(store.settled(Duration::ZERO).await, Ok(()), "and all of them are in use still");
+    }
+}
+
+#[tokio::test]
+async fn sec_106_an_end_is_settled_when_whoever_is_cut_off_cannot_rely_on_its_memory() {
+    let redis = RedisServer::start().await;
+    let wire = Wire::to(redis.port).await;
+    let (here, there, session) = a_session_known_here(&wire.connection(), &redis.connection()).await;
+    wire.holds_reports();
+    there.remove(&session).await.unwrap();
+    let took = settles(&there).await;
+    assert!(here.recall(&session).is_none(), "after {took:?}");
+    eprintln!("settled after {took:?}");
+    assert!(took > STALENESS / 2 && took < STALENESS * 2, "{took:?}");
+    wire.passes();
+    remembers_nothing_old(&here, &session).await;
+}
+
+/// Looks for a while, in which memory comes into use again.
+async fn remembers_nothing_old(store: &CachedRedisStore, session: &SessionKey) {
+    let other = key(99);
+    store.insert(&other, b"new", LONG).await.unwrap();
+    wait::until("memory is in use again", async || {
+        assert!(store.recall(session).is_none());
+        store.read_for_recall(&other).await.unwrap();
+        store.recall(&other).map(drop)
+    })
+    .await;
+    assert!(store.recall(session).is_none());
+}
+
+#[tokio::test]
+async fn sec_106_whoever_does_not_hear_the_others_waits_for_them() {
+    let redis = RedisServer::start().await;
+    let wire = Wire::to(redis.port).await;
+    let (here, there, session) = a_session_known_here(&redis.connection(), &wire.connection()).await;
+    wire.holds_reports();
+    there.remove(&session).await.unwrap();
+    let took = settles(&there).await;
+    assert!(here.recall(&session).is_none());
+    assert!(took < STALENESS * 2, "{took:?}");
+    // One that has never been in use asks, too, and one that is alone waits for nobody.
+    let account = RedisServer::start().await;
+    let alone = cached(&account.connection()).await;
+    assert!(settles(&alone).await < STALENESS / 2);
+    let newcomer = with_staleness(&redis.connection(), STALENESS);
+    there.insert(&session, b"one", LONG).await.unwrap();
+    remembers(&here, &session, "one").await;
+    newcomer.remove(&session).await.unwrap();
+    newcomer.settle().await;
+    assert!(here.recall(&session).is_none());
+}
+
+#[tokio::test]
+async fn a_replica_that_is_gone_is_waited_for_no_longer_than_its_time() {
+    let redis = RedisServer::start().await;
+    let (here, there, _) = a_session_known_here(&redis.connection(), &redis.connection()).await;
+    drop(here);
+    let took = settles(&there).await;
+    assert!(took < STALENESS * 2, "{took:?}");
+    wait::until("nobody waits for it any more", async || {
+        (settles(&there).await < STALENESS / 4).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn reports_that_are_late_are_heard_before_memory_is_trusted_again() {
     let redis = RedisServer::start().await;

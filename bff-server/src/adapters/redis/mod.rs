@@ -7,10 +7,10 @@
 //! | `{namespace}:marker:{name}` | string | that something has happened once |
 //! | `{namespace}:lease:{key}` | string | who is refreshing a session |
 //! | `{namespace}:index:{name}` | sorted set | a user's sessions, by when they end, each with when it began |
-//! | `{namespace}:tracking:{connection}:{n}` | string | a change to be reported back: see [`cache`] |
+//! | `{namespace}:tracking:…`, `:listeners`, `:settle:…` | | how replicas keep sessions in memory: see [`cache`] |
 //!
-//! Each key has a time to live from the command that creates it. No operation touches more than one key,
-//! so all of them are atomic on a Cluster too.
+//! Each key has a time to live from the command that creates it. No operation on sessions touches more than one
+//! key, so all of them are atomic on a Cluster too.
 
 pub mod cache;
 mod inspect;
@@ -133,23 +133,6 @@ impl RedisStore {
 
     fn session_key(&self, key: &SessionKey) -> String {
         format!("{}:session:{}", self.namespace, key.as_str())
-    }
-
-    /// What the key of every session begins with.
-    fn session_prefix(&self) -> String {
-        format!("{}:session:", self.namespace)
-    }
-
-    /// What the keys of a connection's probes begin with.
-    fn probe_prefix(&self, connection: &str) -> String {
-        format!("{}:tracking:{connection}:", self.namespace)
-    }
-
-    /// Makes a change, for it to be reported.
-    async fn write_probe(&self, key: &str, ttl: Duration) -> Result<(), StoreError> {
-        let mut set = cmd("SET");
-        set.arg(key).arg(1).arg("PX").arg(milliseconds(ttl));
-        self.run(set).await
     }
 
     fn lease_key(&self, key: &SessionKey) -> String {

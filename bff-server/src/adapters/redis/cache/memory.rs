@@ -360,7 +360,7 @@ mod tests {
                 })
             })
             .collect();
-        for version in 1..=20_000 {
+        for version in 1..=3_000 {
             stored.store(version, Ordering::SeqCst);
             if version % 3 == 0 {
                 std::thread::yield_now();

@@ -30,6 +30,23 @@
 //! All times are of this process's monotonic clock; *w* is compared with them by causality alone. [`Memory::recall`](memory)
 //! takes its two looks in the order that keeps this true for a thread that is suspended between them.
 //!
+//! # Why nobody is served any more when the answer to a logout is out
+//!
+//! The bound is for those who are not waited for. An end that somebody waits for is [settled](SessionStore::settle)
+//! before it is answered:
+//!
+//! 1. With each probe, in one step, a replica renews its name in a list of *listeners*, for longer than the probe can
+//!    make it trust its memory.
+//! 2. After the end has been written, the replica that wrote it reads the list, and writes a key with a prefix of which
+//!    all listen to changes. Whoever hears of that key has heard of the end before, and says so, by a key of which the
+//!    asking one hears.
+//! 3. It waits until each listener has said so, or its time in the list is up. Whoever comes into the list later does so
+//!    by a probe that was written in a later turn than the end, and has heard of the end before it trusts its memory.
+//!
+//! That takes a round trip or two while all is well, and `maxStalenessMs` and a quarter where a replica is cut off,
+//! hangs or was killed a moment ago. Nothing is told to a replica that is configured to have no memory, and nothing is
+//! asked of it.
+//!
 //! # What can go wrong, and what happens then
 //!
 //! | event | consequence |
@@ -56,8 +73,10 @@
 //!   memory when it needs it most, and a logout elsewhere is known before a request that was sent after it.
 //! - *Not with a Cluster.* Each node reports for itself, and slots move; it is off there, and says so.
 
+mod keys;
 mod lease;
 mod memory;
+mod settling;
 mod tracking;
 
 use std::{
@@ -201,6 +220,11 @@ impl SessionStore for CachedRedisStore {
 
     async fn read(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
         self.store.read(key).await
+    }
+
+    async fn settle(&self) {
+        let line = self.tracking().and_then(Tracking::line);
+        settling::settle(&self.store, line.as_deref(), self.settings.max_staleness).await;
     }
 
     async fn insert(&self, key: &SessionKey, value: &[u8], ttl: Duration) -> Result<(), StoreError> {

@@ -17,12 +17,19 @@ use redis::{
 };
 use tokio::{
     runtime::Handle,
-    sync::watch,
+    sync::{mpsc, watch},
     time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{super::RedisStore, CacheSettings, lease::Lease, memory::Memory};
+use super::{
+    super::{RedisStore, milliseconds},
+    CacheSettings,
+    keys::{Keys, Reported},
+    lease::Lease,
+    memory::Memory,
+    settling::Answers,
+};
 use crate::{
     adapters::{
         SystemEntropy,
@@ -51,7 +58,7 @@ pub(super) enum State {
 /// What the thread and the requests share.
 pub(super) struct Tracking {
     /// The connection whose reports are listened to.
-    connection: RwLock<Option<MultiplexedConnection>>,
+    current: RwLock<Option<(Arc<Line>, MultiplexedConnection)>>,
     state: watch::Sender<State>,
     stop: CancellationToken,
 }
@@ -65,13 +72,12 @@ impl Tracking {
         memory: Arc<Memory>,
     ) -> Arc<Self> {
         let tracking = Arc::new(Self {
-            connection: RwLock::default(),
+            current: RwLock::default(),
             state: watch::Sender::new(State::Starting),
             stop: CancellationToken::new(),
         });
         let listener = Listener {
             tracking: Arc::clone(&tracking),
-            session_prefix: store.session_prefix(),
             store,
             dialler,
             memory,
@@ -95,7 +101,18 @@ impl Tracking {
 
     /// Where to read what is to be remembered: changes of what this connection reads are reported on it.
     pub(super) fn connection(&self) -> Option<MultiplexedConnection> {
-        self.connection.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().map(|(_, connection)| connection.clone())
+    }
+
+    /// What is heard on it.
+    pub(super) fn line(&self) -> Option<Arc<Line>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().map(|(line, _)| Arc::clone(line))
+    }
+
+    fn set(&self, current: Option<(Arc<Line>, MultiplexedConnection)>) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
     }
 
     /// What is the case once it is known, or after `patience`.
@@ -118,7 +135,6 @@ struct Listener {
     store: Arc<RedisStore>,
     dialler: Dialler,
     memory: Arc<Memory>,
-    session_prefix: String,
     max_staleness: Duration,
     /// Where the store's own connection lives: what makes it must not move it to this thread.
     requests: Handle,
@@ -149,13 +165,16 @@ enum Heard {
 }
 
 /// One connection: its reports go to memory in the order in which Redis sends them.
-struct Line {
+pub(super) struct Line {
     memory: Arc<Memory>,
-    session_prefix: String,
-    probe_prefix: String,
+    keys: Keys,
     /// `None` once the connection is given up: what it still reports counts for nothing.
     lease: Mutex<Option<Lease>>,
     heard: watch::Sender<Heard>,
+    /// What others wait for this one to have heard of, and what to write when it has.
+    asked: mpsc::UnboundedSender<String>,
+    /// Who is waited for here.
+    pub(super) answers: Answers,
 }
 
 impl Listener {
@@ -163,12 +182,15 @@ impl Listener {
         let mut pause = FIRST_PAUSE;
         loop {
             let trouble = match self.connect().await {
-                Ok((line, connection)) => {
-                    *self.tracking.connection.write().unwrap_or_else(PoisonError::into_inner) =
-                        Some(connection);
-                    let (trouble, was_in_use) = self.keep_in_use(&line).await;
-                    *self.tracking.connection.write().unwrap_or_else(PoisonError::into_inner) = None;
+                Ok((line, connection, asked)) => {
+                    self.tracking.set(Some((Arc::clone(&line), connection.clone())));
+                    let (trouble, was_in_use) = tokio::select! {
+                        outcome = self.keep_in_use(&line) => outcome,
+                        () = answer(asked, connection, self.max_staleness) => (Trouble::Lost, true),
+                    };
+                    self.tracking.set(None);
                     line.give_up();
+                    self.leave(&line);
                     if was_in_use {
                         pause = FIRST_PAUSE;
                     }
@@ -183,18 +205,29 @@ impl Listener {
         }
     }
 
-    async fn connect(&self) -> Result<(Arc<Line>, MultiplexedConnection), Trouble> {
+    /// Nobody needs to wait for a connection that is gone. If this fails, they wait until its time is up.
+    fn leave(&self, line: &Arc<Line>) {
+        let (store, line) = (Arc::clone(&self.store), Arc::clone(line));
+        drop(self.requests.spawn(async move {
+            if let Err(error) = store.leave(&line.keys).await {
+                tracing::debug!(%error, "a lost connection is still in the list of listeners");
+            }
+        }));
+    }
+
+    async fn connect(&self) -> Result<(Arc<Line>, MultiplexedConnection, Asked), Trouble> {
         // Of this connection alone, so that no other's probe is taken for one of its own.
         let mut id = [0; 16];
         let entropy: &dyn Entropy = &SystemEntropy;
         entropy.fill(&mut id).map_err(|error| Trouble::Refused(error.to_string()))?;
-        let id = URL_SAFE_NO_PAD.encode(id);
+        let (asks, asked) = mpsc::unbounded_channel();
         let line = Arc::new(Line {
             memory: Arc::clone(&self.memory),
-            session_prefix: self.session_prefix.clone(),
-            probe_prefix: self.store.probe_prefix(&id),
+            keys: Keys::new(&self.store.namespace, URL_SAFE_NO_PAD.encode(id)),
             lease: Mutex::new(Some(Lease::new(self.max_staleness))),
             heard: watch::Sender::new(Heard::Nothing),
+            asked: asks,
+            answers: Answers::default(),
         });
         let listening = Arc::clone(&line);
         let config = AsyncConnectionConfig::new()
@@ -208,11 +241,8 @@ impl Listener {
         let mut connection = dialled.map_err(|_| {
             RedisError::from((ErrorKind::Io, "no connection could be made in time for reports of changes"))
         })??;
-        match tracking_on(&[&line.session_prefix, &line.probe_prefix])
-            .query_async::<()>(&mut connection)
-            .await
-        {
-            Ok(()) => Ok((line, connection)),
+        match tracking_on(line.keys.prefixes()).query_async::<()>(&mut connection).await {
+            Ok(()) => Ok((line, connection, asked)),
             Err(error) if error.is_io_error() || error.is_timeout() => Err(error.into()),
             Err(error) if error.code() == Some("NOPERM") => Err(Trouble::Refused(format!(
                 "the ACL user may not ask Redis to report changes; it needs +client|tracking besides ({error})"
@@ -222,7 +252,7 @@ impl Listener {
     }
 
     /// Probes until the connection is of no use any more. Also returns whether it ever was.
-    async fn keep_in_use(&self, line: &Line) -> (Trouble, bool) {
+    async fn keep_in_use(&self, line: &Arc<Line>) -> (Trouble, bool) {
         let mut ticks = interval(self.max_staleness / PROBES_PER_LEASE);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let patience = self.max_staleness * 2;
@@ -231,11 +261,12 @@ impl Listener {
         loop {
             ticks.tick().await;
             let Some(number) = line.sends() else { return (Trouble::Lost, in_use) };
-            let key = line.probe_key(number);
             let mut heard = line.heard.subscribe();
-            let store = Arc::clone(&self.store);
-            let mut write =
-                self.requests.spawn(async move { store.write_probe(&key, patience * 2).await.is_ok() });
+            let (store, probed, max_staleness) =
+                (Arc::clone(&self.store), Arc::clone(line), self.max_staleness);
+            let mut write = self
+                .requests
+                .spawn(async move { store.write_probe(&probed.keys, number, max_staleness).await.is_ok() });
             let arrives = heard.wait_for(|it| *it == Heard::End || *it == Heard::Probe(number));
             let arrival = async {
                 tokio::pin!(arrives);
@@ -303,8 +334,8 @@ impl Line {
         lease.as_mut().map(|lease| lease.sends(Instant::now()))
     }
 
-    fn probe_key(&self, number: u64) -> String {
-        format!("{}{number}", self.probe_prefix)
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// Called by the connection for everything that Redis sends unasked, before anything that it sends later is
@@ -326,16 +357,23 @@ impl Line {
     fn reports(&self, key: &Value) {
         let Value::BulkString(key) = key else { return };
         let Ok(key) = std::str::from_utf8(key) else { return };
-        if let Some(session) = key.strip_prefix(&self.session_prefix) {
-            self.memory.forget(session);
-        } else if let Some(number) = key.strip_prefix(&self.probe_prefix).and_then(|it| it.parse().ok()) {
-            let mut lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
-            // Redis also reports when the key of an earlier probe expires.
-            let Some(lease) = lease.as_mut().filter(|lease| lease.awaits(number)) else { return };
-            if let Some(until) = lease.hears() {
-                self.memory.trust_until(until);
+        match self.keys.read(key) {
+            Some(Reported::Session(session)) => self.memory.forget(session),
+            Some(Reported::Probe(number)) => {
+                let mut lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
+                // Redis also reports when the key of an earlier probe expires.
+                let Some(lease) = lease.as_mut().filter(|lease| lease.awaits(number)) else { return };
+                if let Some(until) = lease.hears() {
+                    self.memory.trust_until(until);
+                }
+                self.heard.send_replace(Heard::Probe(number));
             }
-            self.heard.send_replace(Heard::Probe(number));
+            Some(Reported::Question { from, number }) => {
+                // Nobody listens to the answer of a connection that is being given up.
+                let _given_up = self.asked.send(self.keys.answer(from, number));
+            }
+            Some(Reported::Answer { number, from }) => self.answers.came(number, from),
+            None => {}
         }
     }
 
@@ -346,15 +384,31 @@ impl Line {
             self.memory.forget_all();
         }
         drop(lease);
+        self.answers.end();
         self.heard.send_replace(Heard::End);
     }
 }
 
-fn tracking_on(prefixes: &[&str]) -> Cmd {
+/// Keys to be written for those who wait.
+type Asked = mpsc::UnboundedReceiver<String>;
+
+/// Tells those who ask that what they did has been heard of: what is asked on a connection is reported after it.
+async fn answer(mut asked: Asked, mut connection: MultiplexedConnection, max_staleness: Duration) {
+    while let Some(key) = asked.recv().await {
+        let mut set = cmd("SET");
+        set.arg(key).arg(1).arg("PX").arg(milliseconds(max_staleness * 2));
+        // An answer that is lost costs patience, and a connection that is lost is noticed elsewhere.
+        if let Err(error) = set.query_async::<()>(&mut connection).await {
+            tracing::debug!(%error, "another replica could not be told that a change was heard of");
+        }
+    }
+}
+
+fn tracking_on(prefixes: [&str; 3]) -> Cmd {
     let mut tracking = cmd("CLIENT");
     tracking.arg("TRACKING").arg("ON").arg("BCAST");
     for prefix in prefixes {
-        tracking.arg("PREFIX").arg(*prefix);
+        tracking.arg("PREFIX").arg(prefix);
     }
     tracking
 }

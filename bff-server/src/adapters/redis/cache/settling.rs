@@ -1,0 +1,96 @@
+//! Waiting until every replica has heard of a change, or cannot rely on its memory any more.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, sleep_until, timeout_at},
+};
+
+use super::{super::RedisStore, tracking::Line};
+
+/// The questions that are open on a connection, each with the way back to who asked.
+#[derive(Default)]
+pub(super) struct Answers {
+    asked: AtomicU64,
+    open: Mutex<HashMap<u64, mpsc::UnboundedSender<String>>>,
+}
+
+/// Closes a question when nobody waits for its answers any more.
+struct Question<'a> {
+    answers: &'a Answers,
+    number: u64,
+}
+
+impl Answers {
+    fn begin(&self) -> (Question<'_>, mpsc::UnboundedReceiver<String>) {
+        let number = self.asked.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(number, sender);
+        (Question { answers: self, number }, receiver)
+    }
+
+    /// A listener has heard of everything before this question.
+    pub(super) fn came(&self, number: u64, from: &str) {
+        if let Some(asking) = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&number) {
+            // Whoever has gone does not need it.
+            let _gone = asking.send(from.to_owned());
+        }
+    }
+
+    /// No answer comes any more.
+    pub(super) fn end(&self) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        self.answers.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
+    }
+}
+
+/// Returns when no replica recalls anything as it was before what has been written so far. Without a connection on
+/// which answers would be heard, that is when the time of all of them is up.
+pub(super) async fn settle(store: &RedisStore, line: Option<&Line>, max_staleness: Duration) {
+    let began = Instant::now();
+    let question = line.map(|line| line.answers.begin());
+    let number = question.as_ref().map_or(0, |(question, _)| question.number);
+    let listeners = match store.ask(line.map(Line::keys), number, max_staleness).await {
+        Ok(listeners) => listeners,
+        Err(error) => {
+            tracing::warn!(%error, "whether other replicas have heard of a change cannot be asked; waiting instead");
+            sleep(max_staleness + max_staleness / 4).await;
+            return;
+        }
+    };
+    // Counted from the answer, and so no shorter than Redis counts it.
+    let asked = Instant::now();
+    let others =
+        listeners.into_iter().filter(|(listener, _)| !line.is_some_and(|line| line.keys().is(listener)));
+    let mut awaited: HashMap<String, Duration> = others.collect();
+    let mut answered = HashSet::new();
+    if let Some((_question, mut answers)) = question {
+        while let Some(longest) = awaited.values().max() {
+            match timeout_at(asked + *longest, answers.recv()).await {
+                Ok(Some(listener)) => {
+                    awaited.remove(&listener);
+                    answered.insert(listener);
+                }
+                Ok(None) | Err(_) => break,
+            }
+        }
+    }
+    if let Some(longest) = awaited.values().max() {
+        sleep_until(asked + *longest).await;
+        tracing::warn!(event = "replica_silent", silent = awaited.len(), heard = answered.len(), took = ?began.elapsed(),
+            "some replica has not said that it heard of a change, and was waited for until it cannot rely on its memory");
+    }
+}
