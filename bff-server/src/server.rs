@@ -41,7 +41,7 @@ use crate::{
         session_id::{CookieKey, SessionCookie},
         session_index::SessionIndexes,
     },
-    http::{self, App, CookiePolicy, session_cookie_name},
+    http::{self, App, CookiePolicy, journal::Journal, session_cookie_name},
     ports::{AuthorizationServer, Clock, Entropy, ProviderError, SessionStore, StoreError},
     seal::{KeyMaterial, RecordCodec, Sealer},
     service::{
@@ -392,6 +392,7 @@ fn assemble(
         server,
         clock,
         entropy,
+        journal: config.development.then(Journal::default),
     }
 }
 

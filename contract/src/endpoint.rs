@@ -61,6 +61,9 @@ pub const FORWARD_AUTH: &str = "/-/forward-auth";
 /// On the internal listener: ends all sessions of a user. Not below `apiPrefix`.
 pub const END_SESSIONS: &str = "/-/sessions/end";
 
+/// On the internal listener, in development mode alone: a page about the last logins. Not below `apiPrefix`.
+pub const DEVELOPMENT: &str = "/-/dev";
+
 /// Names of query parameters.
 pub mod param {
     /// On `/login` and `/logout`: where in the app to return to. A URL of an allowed origin.

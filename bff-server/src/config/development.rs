@@ -32,7 +32,8 @@ impl Config {
         let overrides = super::environment::apply(&mut value, super::variables(), &mut problems);
         merge(&mut value, settings);
         complete(&mut value, app);
-        Self::resolve(value, problems, &overrides)
+        let config = Self::resolve(value, problems, &overrides)?;
+        Ok(Self { development: true, ..config })
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// The connection that `session.authorizationFlowCache` names.
     pub store: StoreConfig,
+    /// Whether it was made by [`Config::for_development`]. No file can say so.
+    pub development: bool,
     /// Things that work, but that somebody should know.
     pub warnings: Vec<String>,
 }

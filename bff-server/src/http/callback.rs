@@ -14,6 +14,7 @@ use super::{
     cookies::{self, Presented},
     correlation::CorrelationId,
     guard::Provenance,
+    journal::{Step, fix},
     page::PageCode,
     same_site_return, sealed_cookie,
 };
@@ -45,6 +46,10 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, id: CorrelationId, req
         Err(error) => {
             telemetry::login(PageCode::InvalidRequest.as_str());
             tracing::warn!(%error, event = "login_failed", reason = "invalid_request", "a callback was refused");
+            app.tell(|journal| {
+                let what = format!("The provider's answer cannot be read: {error}");
+                journal.begin("", app.clock.now(), Step::bad(what, fix(PageCode::InvalidRequest), &id));
+            });
             return app.page(PageCode::InvalidRequest, &id);
         }
     };
@@ -64,14 +69,27 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, id: CorrelationId, req
             reason = "state_mismatch",
             "a callback does not belong to a login of this browser"
         );
+        app.tell(|journal| {
+            let what = "The provider's answer came to a browser that does not have the login's cookie";
+            journal.go_on(&cookie, app.clock.now(), Step::bad(what, fix(PageCode::LoginNotStartedHere), &id));
+        });
         return app.to_the_app_if_logged_in(presented, PageCode::LoginNotStartedHere, &id).await;
     };
+    app.tell(|journal| {
+        let step =
+            Step::good("The provider answered, and the browser brought it with the login's cookie", &id);
+        journal.go_on(&cookie, app.clock.now(), step);
+    });
 
     let silent = flow.demands.silent.then(|| app.return_url(Ok(Some(flow.return_to.clone()))));
     let mut answer = match app.logins.finish(flow, response, presented.clone()).await {
         Ok(finished) => match onward(&app, request.uri().path(), &finished.return_to) {
             Some(mut answer) => {
                 telemetry::login("success");
+                app.tell(|journal| {
+                    let what = "The code was exchanged for tokens, who has logged in is known, and the session has begun";
+                    journal.go_on(&cookie, app.clock.now(), Step::good(what, &id));
+                });
                 with_cookie(&mut answer, app.cookies.set_session(&finished.cookie_value, finished.ends_in));
                 answer
             }
@@ -87,6 +105,10 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, id: CorrelationId, req
                 _ => code.as_str(),
             };
             telemetry::login(reason);
+            app.tell(|journal| {
+                let what = format!("The login fails ({reason}): {error}");
+                journal.go_on(&cookie, app.clock.now(), Step::bad(what, fix(code), &id));
+            });
             match silent {
                 Some(return_to) => {
                     tracing::info!(%error, event = "login_not_silent", reason, "a silent login brought nobody");

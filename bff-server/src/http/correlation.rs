@@ -41,7 +41,7 @@ impl CorrelationId {
         parts.extensions.get().cloned().unwrap_or_else(|| Self::fresh(&SystemEntropy))
     }
 
-    fn fresh(entropy: &dyn Entropy) -> Self {
+    pub(crate) fn fresh(entropy: &dyn Entropy) -> Self {
         let mut random = [0; 8];
         // An id is not a secret: without randomness it is merely less unique.
         match entropy.fill(&mut random) {

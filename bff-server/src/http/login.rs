@@ -13,6 +13,7 @@ use super::{
     answer::{see_other, with_cookie},
     correlation::CorrelationId,
     guard::Provenance,
+    journal::{Step, fix},
     page::PageCode,
     sealed_cookie,
 };
@@ -39,6 +40,11 @@ pub(crate) async fn login(State(app): State<Arc<App>>, id: CorrelationId, reques
     let headers = request.headers();
     let provenance = Provenance::of(headers, &app.app_origin);
     if !provenance.is_navigation() {
+        app.tell(|journal| {
+            let step =
+                Step::bad("A script or a frame asked for a login", fix(PageCode::ForbiddenContext), &id);
+            journal.begin("", app.clock.now(), step);
+        });
         return app.built_in_page(PageCode::ForbiddenContext, &id);
     }
     let query = request.uri().query().unwrap_or_default();
@@ -68,6 +74,10 @@ pub(crate) async fn login(State(app): State<Arc<App>>, id: CorrelationId, reques
             let code = page_for(&error);
             telemetry::login(code.as_str());
             tracing::warn!(%error, event = "login_failed", reason = code.as_str(), "a login could not begin");
+            app.tell(|journal| {
+                let step = Step::bad(format!("The login does not begin: {error}"), fix(code), &id);
+                journal.begin("", app.clock.now(), step);
+            });
             if silent {
                 return app.back_with_login_error(&return_to, code.as_str(), code, &id);
             }
@@ -75,6 +85,12 @@ pub(crate) async fn login(State(app): State<Arc<App>>, id: CorrelationId, reques
         }
     };
     let name = app.cookies.flow_name(&login_flow::flow_name(&begun.flow.state()));
+    app.tell(|journal| {
+        let provider = begun.location.origin().ascii_serialization();
+        let (client, return_to) = (&begun.flow.client_id, &begun.flow.return_to);
+        let what = format!("The browser is sent to {provider} as client {client}, and then to {return_to}");
+        journal.begin(&name, app.clock.now(), Step::good(what, &id));
+    });
     let sealed = sealed_cookie::seal(&app.sealer, Purpose::LoginFlow, &name, &begun.flow, &*app.entropy);
     let (Some(mut response), Ok(value)) = (see_other(begun.location.as_str()), sealed) else {
         return app.page(PageCode::Internal, &id);

@@ -13,6 +13,7 @@ pub(crate) mod forward_auth;
 pub(crate) mod guard;
 mod headers;
 mod health;
+pub(crate) mod journal;
 mod login;
 mod logout;
 mod page;
@@ -47,6 +48,7 @@ use self::{
     cookies::Presented,
     correlation::CorrelationId,
     guard::Provenance,
+    journal::Journal,
     page::PageCode,
 };
 use crate::{
@@ -95,6 +97,8 @@ pub(crate) struct App {
     pub(crate) server: Arc<dyn AuthorizationServer>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    /// In development mode alone.
+    pub(crate) journal: Option<Journal>,
 }
 
 impl App {
@@ -146,6 +150,13 @@ impl App {
 
     fn built_in_page(&self, code: PageCode, id: &CorrelationId) -> Response {
         page::built_in(code, self.return_urls.default_page(), id)
+    }
+
+    /// Tells the journal, if there is one.
+    fn tell(&self, tell: impl FnOnce(&Journal)) {
+        if let Some(journal) = &self.journal {
+            tell(journal);
+        }
     }
 
     /// Back to the app with the reason why nobody was logged in: for logins that were not to bother anybody.
@@ -255,6 +266,9 @@ pub(crate) fn internal_router(app: &Arc<App>, config: &ServerConfig) -> Router {
     if !config.api_prefix.is_empty() {
         let prefixed = format!("{}{}", config.api_prefix, endpoint::TOKEN);
         router = router.route(&format!("{prefixed}/"), token()).route(&prefixed, token());
+    }
+    if app.journal.is_some() {
+        router = router.route(endpoint::DEVELOPMENT, get(on(MethodFilter::GET, journal::page)));
     }
     let router =
         router.fallback(not_found).layer(middleware::from_fn(headers::protect)).with_state(Arc::clone(app));

@@ -205,13 +205,15 @@ dt{margin:0}dd{margin:0;overflow-wrap:anywhere;font-family:ui-monospace,SFMono-R
 const ICON: &str = "<link rel=\"icon\" href=\"data:,\">";
 
 /// The page's style is allowed by its hash, so that no inline style or script of any other kind is.
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(STYLE));
+
+fn policy(style: &str) -> HeaderValue {
+    let hash = STANDARD.encode(digest::digest(&digest::SHA256, style.as_bytes()));
     HeaderValue::try_from(format!(
         "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     ))
     .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
-});
+}
 
 /// The configured error page with a code, or the built-in one.
 pub(crate) fn error(code: PageCode, error_redirect: Option<&Url>, app: &Url, id: &CorrelationId) -> Response {
@@ -261,14 +263,23 @@ pub(crate) fn onward(to: &Url) -> Response {
 }
 
 fn document(html: String, status: StatusCode) -> Response {
+    with_policy(html, status, POLICY.clone())
+}
+
+/// A page that has a style of its own, and nothing else that is allowed.
+pub(crate) fn document_with(html: String, status: StatusCode, style: &str) -> Response {
+    with_policy(html, status, policy(style))
+}
+
+fn with_policy(html: String, status: StatusCode, policy: HeaderValue) -> Response {
     let mut response = Response::new(Body::from(html));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     response
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -14,6 +14,8 @@ use super::{
     cookies::{self, Presented},
     correlation::CorrelationId,
     guard::Provenance,
+    journal::{Step, fix},
+    page::PageCode,
 };
 use crate::service::sessions::VisibleSession;
 
@@ -24,10 +26,19 @@ pub(crate) async fn session(State(app): State<Arc<App>>, id: CorrelationId, requ
     }
     let credential = match app.credential(request.headers(), &id) {
         Ok(key) => key,
-        Err(refusal) => return refusal,
+        Err(refusal) => {
+            app.tell(|journal| {
+                let what = "The app asked who is logged in, and no session cookie came along";
+                journal.follow(Step::bad(what, fix(PageCode::LoginNotStartedHere), &id));
+            });
+            return refusal;
+        }
     };
     match app.sessions.show(&credential).await {
         Ok(session) => {
+            app.tell(|journal| {
+                journal.follow(Step::good("The app asked who is logged in, and was told", &id));
+            });
             let mut response = json(body(&session));
             if let Presented::One(value) = cookies::find(request.headers(), app.cookies.session_name()) {
                 with_cookie(&mut response, app.cookies.renew_session(value, session.cookie_ends_in));

@@ -1,6 +1,7 @@
 //! `authtool-bff dev`: a server on a developer's own machine, from a few options instead of a file.
 
 use authtool_bff::Config;
+use authtool_contract::endpoint;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -99,6 +100,14 @@ pub(crate) fn config(options: Options) -> Fallible<Config> {
             ),
         );
     }
+    say(
+        &mut out,
+        &format!(
+            "  what happened http://{}{} shows the last logins, step by step",
+            config.server.internal,
+            endpoint::DEVELOPMENT
+        ),
+    );
     Ok(config)
 }
 

@@ -89,7 +89,7 @@ pub(super) fn config(file: ConfigFile, problems: ConfigProblems) -> Result<Confi
     }
     match (provider, session) {
         (Some(provider), Some(session)) if notes.problems.is_empty() => {
-            Ok(Config { provider, session, server, store, warnings: notes.warnings })
+            Ok(Config { provider, session, server, store, development: false, warnings: notes.warnings })
         }
         _ => Err(notes.problems),
     }
