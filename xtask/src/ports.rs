@@ -1,14 +1,14 @@
-//! The four ports of the demo, and whether they are free.
+//! The ports of the demo, and whether they are free.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 
 use anyhow::{Result, bail};
 
-/// Where the parts of the demo listen: four ports in a row.
+/// Where the parts of the demo listen: four ports in a row, and four more behind a gateway.
 #[derive(Clone, Copy)]
 pub(crate) struct Ports {
-    /// The server's public listener: app, `/bff` and `/api`.
+    /// What the browser talks to: app, `/bff` and `/api`.
     pub(crate) app: u16,
     /// The server's internal listener.
     pub(crate) internal: u16,
@@ -16,31 +16,66 @@ pub(crate) struct Ports {
     pub(crate) provider: u16,
     /// The protected API.
     pub(crate) api: u16,
+    /// What there is only behind a gateway, which then has the port `app`.
+    pub(crate) behind: Option<BehindGateway>,
+}
+
+/// Two servers, and the store that they share.
+#[derive(Clone, Copy)]
+pub(crate) struct BehindGateway {
+    /// The first server's public listener; its internal one is [`Ports::internal`].
+    pub(crate) first: u16,
+    /// The second server's public listener.
+    pub(crate) second: u16,
+    /// The second server's internal listener.
+    pub(crate) second_internal: u16,
+    /// Redis.
+    pub(crate) redis: u16,
 }
 
 impl Ports {
-    /// The highest port that leaves room for the other three.
-    pub(crate) const HIGHEST: i64 = 65_532;
+    /// The highest port that leaves room for the other seven.
+    pub(crate) const HIGHEST: i64 = 65_528;
 
     /// `first` and the three after it.
     pub(crate) fn from(first: u16) -> Self {
-        Self { app: first, internal: first + 1, provider: first + 2, api: first + 3 }
+        Self { app: first, internal: first + 1, provider: first + 2, api: first + 3, behind: None }
+    }
+
+    /// `first` and the seven after it.
+    pub(crate) fn with_gateway(first: u16) -> Self {
+        let behind = BehindGateway {
+            first: first + 4,
+            second: first + 5,
+            second_internal: first + 6,
+            redis: first + 7,
+        };
+        Self { behind: Some(behind), ..Self::from(first) }
     }
 
     /// Fails with the name of the first port that something else listens on.
     pub(crate) fn check_free(self) -> Result<()> {
-        let uses = [
+        let mut uses = vec![
             (self.app, "the app"),
             (self.internal, "the server's internal listener"),
             (self.provider, "the OpenID Provider"),
             (self.api, "the demo API"),
         ];
-        for (port, purpose) in uses {
-            if !is_free(port)? {
+        if let Some(behind) = self.behind {
+            uses.extend([
+                (behind.first, "the first server"),
+                (behind.second, "the second server"),
+                (behind.second_internal, "the second server's internal listener"),
+                (behind.redis, "Redis"),
+            ]);
+        }
+        for (port, purpose) in &uses {
+            if !is_free(*port)? {
                 let other = if self.app < 60_000 { self.app + 1000 } else { 3000 };
                 bail!(
                     "port {port} (for {purpose}) is taken.\n\
-                     Stop what listens there, or choose four other ports in a row: `cargo xtask demo --port {other}`"
+                     Stop what listens there, or choose {} other ports in a row: `cargo xtask demo --port {other}`",
+                    uses.len(),
                 );
             }
         }
@@ -73,7 +108,7 @@ mod tests {
     fn a_port_that_somebody_listens_on_is_named_in_the_error() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let taken = listener.local_addr().unwrap().port();
-        let ports = Ports { app: taken, internal: taken, provider: taken, api: taken };
+        let ports = Ports { app: taken, internal: taken, provider: taken, api: taken, behind: None };
         let message = ports.check_free().unwrap_err().to_string();
         assert!(message.contains(&format!("port {taken}")), "{message}");
         assert!(message.contains("--port"), "{message}");

@@ -109,15 +109,16 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Starts `command` as a service that should run until we end; `events` hears when it does not.
+    /// Starts `command` as a service that should run until we end; `events` hears when it does not. Answers its process id.
     pub(crate) fn serve(
         &self,
         service: &str,
         command: &Command,
         log: &File,
         events: &Sender<Event>,
-    ) -> Result<()> {
+    ) -> Result<u32> {
         let child = self.spawn(command, log)?;
+        let id = child.id();
         let shared = Arc::clone(&self.shared);
         let service = service.to_owned();
         let events = events.clone();
@@ -127,7 +128,7 @@ impl Supervisor {
                 drop(events.send(Event::Exited { service, status }));
             }
         });
-        Ok(())
+        Ok(id)
     }
 
     /// Sends an event to `events` when somebody asks us to stop.

@@ -1,6 +1,7 @@
 //! The files of a deployment are about this server, in this version.
 
 use authtool_bff::Config;
+use authtool_tests::envoy::{self, Envoy};
 use authtool_tests::{ServerConfig, random_key};
 use regex::{Captures, Regex};
 use serde_json::Value;
@@ -108,4 +109,31 @@ fn compose_holds_a_configuration_that_the_server_takes_and_an_envoy_that_fits() 
     }
     let secret = client["secret"].as_str().unwrap();
     assert!(text("deploy/compose/secrets.sh").contains(&format!("printf '{secret}'")), "{secret}");
+}
+
+#[test]
+fn the_envoy_example_holds_a_configuration_that_the_server_takes_and_what_its_readme_makes_of_it() {
+    let authtool = text("examples/envoy/authtool.json");
+    // The app is a folder of the container.
+    let config = is_good("authtool.json", &authtool.replace("/srv/app", "/"));
+    let readme = text("examples/envoy/README.md");
+    let (_, command) = readme.split_once("authtool-bff envoy --config authtool.json").unwrap();
+    let (arguments, _) = command.split_once("> envoy.yaml").unwrap();
+    let arguments: Vec<_> =
+        ["envoy"].into_iter().chain(arguments.split_whitespace().filter(|word| *word != "\\")).collect();
+    let output = config.run(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let made = String::from_utf8(output.stdout).unwrap();
+    is_made_of("examples/envoy/envoy.yaml", &made);
+    let (good, said) = Envoy::validate(&made.replace("/etc/envoy", envoy::lua_folder().to_str().unwrap()));
+    assert!(good, "{said}");
+
+    // What the configuration names by its host or path is in the containers.
+    let compose = &documents("examples/envoy/compose.yaml")[0];
+    for service in ["authtool-1", "authtool-2", "redis", "api"] {
+        assert!(compose["services"][service].is_object(), "{service}");
+    }
+    for secret in Regex::new("/run/secrets/([a-z-]+)").unwrap().captures_iter(&authtool) {
+        assert!(compose["secrets"][&secret[1]].is_object(), "{}", &secret[1]);
+    }
 }

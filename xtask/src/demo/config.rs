@@ -18,8 +18,8 @@ pub(super) const CLIENT_ID: &str = "authtool-demo";
 
 /// What was written.
 pub(super) struct Config {
-    /// The file that the server reads.
-    pub(super) path: PathBuf,
+    /// The file that each server reads: one, or two behind a gateway.
+    pub(super) paths: Vec<PathBuf>,
     /// The secret that the provider must know, too.
     pub(super) client_secret: String,
 }
@@ -45,15 +45,30 @@ pub(super) fn post_logout_redirect_uri(ports: Ports) -> String {
     format!("http://localhost:{}/bff/oidc/logout/callback", ports.app)
 }
 
-/// Writes the server's configuration into `folder`.
+/// Where the API is.
+pub(super) fn api_origin(ports: Ports) -> String {
+    format!("http://127.0.0.1:{}", ports.api)
+}
+
+/// Writes the servers' configuration into `folder`.
 pub(super) fn write(folder: &Path, ports: Ports, variant: &Variant<'_>) -> Result<Config> {
     let client_secret = random_key()?;
-    let api = format!("http://127.0.0.1:{}", ports.api);
-    let (mode, proxy, policy) = match variant.mode {
-        Mode::Bff => ("bff", json!([{ "prefix": "/api", "upstream": api }]), None),
-        Mode::TokenExchange => ("tokenExchange", json!([]), Some(policy_with(&api))),
+    let api = api_origin(ports);
+    let (mode, policy) = match variant.mode {
+        Mode::Bff => ("bff", None),
+        Mode::TokenExchange => ("tokenExchange", Some(policy_with(&api))),
     };
-    let config = json!({
+    // Behind a gateway it is the gateway that forwards.
+    let proxy = if variant.mode == Mode::Bff && ports.behind.is_none() {
+        json!([{ "prefix": "/api", "upstream": api }])
+    } else {
+        json!([])
+    };
+    let sessions = match ports.behind {
+        None => json!({ "type": "embedded", "config": { "path": folder.join("sessions.redb") } }),
+        Some(behind) => json!({ "type": "redis", "config": { "host": "127.0.0.1", "port": behind.redis } }),
+    };
+    let mut config = json!({
         "client": {
             "issuer": issuer(ports),
             "clientId": CLIENT_ID,
@@ -62,9 +77,7 @@ pub(super) fn write(folder: &Path, ports: Ports, variant: &Variant<'_>) -> Resul
             "scope": "openid profile email offline_access api:read",
             "postLogoutRedirectUri": post_logout_redirect_uri(ports),
         },
-        "connections": {
-            "sessions": { "type": "embedded", "config": { "path": folder.join("sessions.redb") } },
-        },
+        "connections": { "sessions": sessions },
         "session": {
             "mode": { "type": mode, "sessionIdHardening": "host" },
             "sameSiteReturn": variant.renders,
@@ -84,16 +97,33 @@ pub(super) fn write(folder: &Path, ports: Ports, variant: &Variant<'_>) -> Resul
             "proxy": proxy,
         },
     });
-    let path = folder.join("config.json");
-    // It holds secrets, if only of a demo.
-    let mut file = OpenOptions::new()
+    let listeners = match ports.behind {
+        None => vec![(ports.app, ports.internal)],
+        Some(behind) => vec![(behind.first, ports.internal), (behind.second, behind.second_internal)],
+    };
+    let mut paths = Vec::new();
+    for (replica, (public, internal)) in listeners.into_iter().enumerate() {
+        for (place, port) in [("/server/port", public), ("/server/internal/port", internal)] {
+            if let Some(value) = config.pointer_mut(place) {
+                *value = json!(port);
+            }
+        }
+        let path = folder.join(if replica == 0 { "config.json" } else { "config-of-the-second.json" });
+        write_secret(&path, &serde_json::to_string_pretty(&config)?)?;
+        paths.push(path);
+    }
+    Ok(Config { paths, client_secret })
+}
+
+/// A file that nobody else reads: it holds secrets, if only of a demo.
+fn write_secret(path: &Path, text: &str) -> Result<()> {
+    OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&path)
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    file.write_all(serde_json::to_string_pretty(&config)?.as_bytes())?;
-    Ok(Config { path, client_secret })
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// What the server sets by itself, and leave to call the API at its own origin.
