@@ -12,9 +12,13 @@
 //! # Ok(()) }
 //! ```
 //!
+//! The [documentation](https://github.com/authtool/authtool/tree/main/docs) is for those who run it; this one is for those who read
+//! or extend it.
+//!
 //! # Where things are
 //!
-//! Dependencies point up this list, never down.
+//! In the order in which to read them: dependencies point up this list, never down. Begin with [`domain::login_flow`],
+//! [`domain::id_token`] and [`domain::session`], which are what everything else is about.
 //!
 //! | module | what lives there |
 //! |---|---|

@@ -1,4 +1,10 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Where to begin
+//!
+//! [`provide_authtool`] with [`AuthtoolOptions`], then [`use_authtool`]: an [`Authtool`] has the signals and what can be done.
+//! [`Status`] says what is known, and [`Failure`] why nothing is. The components are small uses of these. On the server, `server`
+//! finds the session before anything is rendered.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![allow(clippy::must_use_candidate, reason = "components are called by `view!`")]
 

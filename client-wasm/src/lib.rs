@@ -30,6 +30,8 @@
 //! # }
 //! ```
 //!
+//! Read it from the top of this table: a rule is a function, and the manager only knows when to ask which.
+//!
 //! | layer | what it knows |
 //! |---|---|
 //! | [`rules`] | every decision, as functions over values |

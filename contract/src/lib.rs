@@ -9,8 +9,13 @@
 //! | `GET {apiPrefix}/token` | [`TokenAnswer`], or a [`Problem`] with status 401, 403 or 503 |
 //! | `GET {apiPrefix}/login`, `GET\|POST {apiPrefix}/logout` | a redirect (navigations only) |
 //!
+//! In the order in which to read them: the paths ([`endpoint`]) and their parameters ([`endpoint::param`]), the [`header`]s, the
+//! answers ([`SessionAnswer`], [`TokenAnswer`]), and what is said when something is refused ([`ProblemCode`]).
+//!
 //! All durations are whole **seconds** and relative to the moment of the answer: a browser's clock is
 //! not to be trusted with absolute times.
+//!
+//! With the feature `schema` the answers describe themselves as JSON Schema, for the OpenAPI document in `docs/reference`.
 //!
 //! Without the `serde` feature only the names remain, which is what the WebAssembly client links.
 #![cfg_attr(docsrs, feature(doc_cfg))]

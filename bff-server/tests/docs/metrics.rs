@@ -97,7 +97,7 @@ fn every_metric_is_in_the_reference_and_nothing_else_is() {
         writeln!(page, "| `{name}` | {kind} | {} | {labels} |", cell(text)).unwrap();
     }
     page.push_str("
-Histograms have `_bucket`, `_sum` and `_count`. What to alert on is in [Observability](../operations/observability.md).
+Histograms have `_bucket`, `_sum` and `_count`. What to alert on is in [Alerts and dashboard](../operations/alerts.md).
 ");
     keep("metrics.md", &page);
 }

@@ -182,9 +182,25 @@ fn the_wasm_bindgen_that_is_installed_is_the_one_that_the_client_is_compiled_wit
     let mut seen = 0;
     for block in blocks(&["sh"]) {
         for line in block.code.lines().filter(|it| it.contains("install wasm-bindgen-cli")) {
-            assert!(line.ends_with(&format!("--version {version}")), "{}: {line}, not {version}", block.place);
+            assert!(
+                line.ends_with(&format!("--version {version}")),
+                "{}: {line}, not {version}",
+                block.place
+            );
             seen += 1;
         }
     }
     assert!(seen > 0, "nobody says how to install it");
+}
+
+#[test]
+fn the_redis_user_of_the_guide_has_the_rights_that_the_server_asks_for() {
+    let source = include_str!("../../src/adapters/redis/mod.rs");
+    let (_, advice) = source.split_once("the ACL user needs, on the keys of its namespace: ").unwrap();
+    let advice = advice.split('"').next().unwrap();
+    let block = blocks(&["text"]).into_iter().find(|it| it.code.starts_with("user authtool on")).unwrap();
+    let given: Vec<&str> = block.code.split_whitespace().collect();
+    let rights = advice.split_whitespace().filter(|it| it.starts_with(['+', '-']));
+    let missing: Vec<_> = rights.filter(|it| !given.contains(it)).collect();
+    assert!(missing.is_empty(), "{}: {missing:?} is missing", block.place);
 }
