@@ -14,7 +14,7 @@ done
 # What a session store needs on the keys of its namespace, and what tells the health check that it lives.
 cat > redis-acl <<ACL
 user default on nopass -@all +ping
-user sessions on >$(cat redis-password) ~authtool_bff:* resetchannels +@read +@write +@scripting -@dangerous +time +ping +info +config|get
+user sessions on >$(cat redis-password) ~authtool_bff:* resetchannels +@read +@write +@scripting -@dangerous +time +ping +client|tracking +info +config|get
 ACL
 # The containers run as nobody in particular, and Compose mounts files as they are.
 chmod 0644 ./*

@@ -382,6 +382,21 @@ fn operations() -> Vec<Operation> {
                 content: Some(("text/plain", json!({"type": "string"}))),
             }],
         },
+        Operation {
+            listener: Internal,
+            path: endpoint::DEVELOPMENT,
+            method: "get",
+            id: "development",
+            summary: "The last logins, step by step",
+            description: "For a developer: only of `authtool-bff dev`, and only to this machine.",
+            parameters: none(),
+            form: none_form(),
+            answers: vec![Answer {
+                status: 200,
+                text: "A page.",
+                content: Some(("text/html", json!({"type": "string"}))),
+            }],
+        },
     ]
 }
 
@@ -627,8 +642,10 @@ async fn the_server_has_the_endpoints_of_the_reference_with_their_methods() {
     for operation in operations() {
         let (router, path) = match operation.listener {
             Listener::Public => (bff.public_router(), format!("/bff{}", operation.path)),
-            // Those of the process are added where it is one.
-            Listener::Internal if operation.path == endpoint::METRICS => continue,
+            // Those of the process, and of development, are added where it is one.
+            Listener::Internal if [endpoint::METRICS, endpoint::DEVELOPMENT].contains(&operation.path) => {
+                continue;
+            }
             Listener::Internal => (bff.internal_router(), operation.path.to_owned()),
         };
         let request = Request::builder().method("PATCH").uri(&path).body(Body::empty()).unwrap();
