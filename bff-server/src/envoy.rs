@@ -237,17 +237,7 @@ fn routes(config: &Config, gateway: &Gateway) -> Vec<Value> {
             "route": {
                 "cluster": PUBLIC_CLUSTER,
                 "timeout": "30s",
-                "retry_policy": {
-                    // A request that was not received is sent again; one that may have been is not.
-                    "retry_on": "connect-failure,refused-stream,reset-before-request",
-                    "num_retries": 2,
-                    "retry_host_predicate": [{
-                        "name": "envoy.retry_host_predicates.previous_hosts",
-                        "typed_config": {
-                            "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
-                        },
-                    }],
-                },
+                "retry_policy": retry_elsewhere(),
             },
             "request_headers_to_remove": NEVER_FROM_CLIENTS,
             "typed_per_filter_config": unfiltered(gateway),
@@ -263,11 +253,29 @@ fn routes(config: &Config, gateway: &Gateway) -> Vec<Value> {
     if gateway.app.is_some() || config.server.static_files.is_some() {
         routes.push(json!({
             "match": {"prefix": "/"},
-            "route": {"cluster": if gateway.app.is_some() { "app" } else { PUBLIC_CLUSTER }, "timeout": "30s"},
+            "route": {
+                "cluster": if gateway.app.is_some() { "app" } else { PUBLIC_CLUSTER },
+                "timeout": "30s",
+                "retry_policy": retry_elsewhere(),
+            },
             "request_headers_to_remove": NEVER_FROM_CLIENTS,
         }));
     }
     routes
+}
+
+/// A request that was not received is sent again, to another; one that may have been is not.
+fn retry_elsewhere() -> Value {
+    json!({
+        "retry_on": "connect-failure,refused-stream,reset-before-request",
+        "num_retries": 2,
+        "retry_host_predicate": [{
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+            },
+        }],
+    })
 }
 
 /// The server's own endpoints: everything below the prefix, and nothing that only begins like it.

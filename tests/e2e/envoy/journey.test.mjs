@@ -80,8 +80,10 @@ testOnce(`${where}: one server is killed, and nobody notices`, inBrowser(async (
   const end = Date.now() + 5_000;
   while (Date.now() < end) {
     await received(page);
-    const { status, body } = await fetchFromPage(page, '/bff/session', { headers: { 'x-authtool-csrf': '1' } });
-    assert.equal(status, 200, body);
+    for (const path of ['/bff/session', '/', '/favicon.svg']) {
+      const { status, body } = await fetchFromPage(page, path, { headers: { 'x-authtool-csrf': '1' } });
+      assert.equal(status, 200, `${path}: ${body}`);
+    }
   }
   await page.reload();
   await seesUser(page, 'Ada Lovelace');
