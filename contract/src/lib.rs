@@ -15,7 +15,7 @@
 //! All durations are whole **seconds** and relative to the moment of the answer: a browser's clock is
 //! not to be trusted with absolute times.
 //!
-//! With the feature `schema` the answers describe themselves as JSON Schema, for the OpenAPI document in `docs/reference`.
+//! With the feature `schema` the answers describe themselves as JSON Schema, for the document in `docs/reference`.
 //!
 //! Without the `serde` feature only the names remain, which is what the WebAssembly client links.
 #![cfg_attr(docsrs, feature(doc_cfg))]
