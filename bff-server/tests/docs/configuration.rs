@@ -40,6 +40,9 @@ fn page() -> String {
     page.text
 }
 
+/// The keys below a key: what follows it in their path, the keys, and the name of their definition.
+type Below<'a> = (&'static str, &'a Map<String, Value>, &'a str);
+
 struct Page<'a> {
     schema: &'a Value,
     text: String,
@@ -104,7 +107,7 @@ impl<'a> Page<'a> {
     }
 
     /// What a value looks like, and the keys below it: with what follows the key in their path, and their definition's name.
-    fn kind(&self, schema: &'a Value) -> (String, Option<(&'static str, &'a Map<String, Value>, &'a str)>) {
+    fn kind(&self, schema: &'a Value) -> (String, Option<Below<'a>>) {
         if let Some(items) = schema.get("items") {
             let (kind, section) = self.kind(items);
             return (format!("list of {kind}s"), section.map(|(_, keys, name)| ("[]", keys, name)));

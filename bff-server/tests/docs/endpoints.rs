@@ -404,15 +404,14 @@ fn none_form() -> Vec<(&'static str, bool, &'static str)> {
     Vec::new()
 }
 
-/// OpenAPI 3.1.
+/// The document, in version 3.1 of its format.
 fn document(operations: &[Operation]) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for operation in operations {
         let path = match operation.listener {
-            Listener::Public => operation.path.to_owned(),
             // The two listeners share one name; a document cannot have a path twice.
             Listener::Internal if operation.path == endpoint::TOKEN => format!("/bff{}", operation.path),
-            Listener::Internal => operation.path.to_owned(),
+            Listener::Public | Listener::Internal => operation.path.to_owned(),
         };
         let mut answers = Map::new();
         for answer in &operation.answers {

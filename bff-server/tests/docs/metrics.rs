@@ -46,7 +46,7 @@ fn constants() -> BTreeMap<String, String> {
     let mut comment = String::new();
     for line in source.lines() {
         if let Some(text) = line.strip_prefix("/// ") {
-            comment = format!("{comment} {text}").trim().to_owned();
+            comment = [comment.as_str(), text].join(" ").trim_start().to_string();
         } else {
             if let Some((_, name)) =
                 line.strip_prefix("pub const ").and_then(|it| it.split_once(": &str = \""))

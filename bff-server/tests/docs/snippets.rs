@@ -70,7 +70,7 @@ fn provide(value: &mut Value, key: &str) {
         (value, "privateKey") => *value = json!(PRIVATE_KEY),
         (value, "ca") => *value = json!(authority()),
         (value, _) if refers => {
-            *value = json!("a secret that only the reader has: 0123456789".replace([' ', ':'], "-"))
+            *value = json!("a secret that only the reader has: 0123456789".replace([' ', ':'], "-"));
         }
         (value, "root") => *value = json!(env!("CARGO_MANIFEST_DIR")),
         (Value::Object(map), _) => map.iter_mut().for_each(|(key, value)| provide(value, key)),
@@ -160,13 +160,13 @@ fn every_answer_in_the_documentation_is_the_contracts() {
         let error = |error: serde_json::Error| -> Value { panic!("{}: {error}", block.place) };
         match mark.as_str() {
             "session" => {
-                same(serde_json::from_str::<SessionAnswer>(&block.code).map_or_else(error, |it| json!(it)))
+                same(serde_json::from_str::<SessionAnswer>(&block.code).map_or_else(error, |it| json!(it)));
             }
             "token" => {
-                same(serde_json::from_str::<TokenAnswer>(&block.code).map_or_else(error, |it| json!(it)))
+                same(serde_json::from_str::<TokenAnswer>(&block.code).map_or_else(error, |it| json!(it)));
             }
             "problem" => {
-                same(serde_json::from_str::<Problem>(&block.code).map_or_else(error, |it| json!(it)))
+                same(serde_json::from_str::<Problem>(&block.code).map_or_else(error, |it| json!(it)));
             }
             "not ours" => drop(serde_json::from_str::<Value>(&block.code).map_err(error)),
             other => panic!("{}: nobody knows what {other:?} is", block.place),

@@ -18,8 +18,8 @@
 //! Let a record be handed out at *t*, and let Redis have changed it at *w*, after it was read for memory.
 //!
 //! 1. *The change was reported in time.* Redis sends answers and reports on a connection in the order in which they
-//!    arose, and [`Line::hears`](tracking) sees them in that order. If the report came after the record's reading had
-//!    begun and before it was remembered, [`Memory::remember`](memory) sees that reports came (under the lock that a report
+//!    arose, and `Line::hears` sees them in that order. If the report came after the record's reading had
+//!    begun and before it was remembered, `Memory::remember` sees that reports came (under the lock that a report
 //!    takes, too) and does not remember it. If it came later, the record was taken out. Either way it is not handed out.
 //! 2. *The report has not come.* Redis collects the reports of one turn of its event loop and sends them at its end,
 //!    before it sends the answers of that turn. Let *p* and *q* be the last two probes that were heard. *q* was sent
@@ -27,7 +27,7 @@
 //!    The change's report is still missing, hence it was made in a later turn than *p*, hence after *p* was sent:
 //!    *w* > *s(p)*. Memory is trusted at *t* only if *t* < *s(p)* + `maxStalenessMs` < *w* + `maxStalenessMs`.
 //!
-//! All times are of this process's monotonic clock; *w* is compared with them by causality alone. [`Memory::recall`](memory)
+//! All times are of this process's monotonic clock; *w* is compared with them by causality alone. `Memory::recall`
 //! takes its two looks in the order that keeps this true for a thread that is suspended between them.
 //!
 //! # Why nobody is served any more when the answer to a logout is out
