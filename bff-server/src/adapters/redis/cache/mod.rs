@@ -211,10 +211,12 @@ impl SessionStore for CachedRedisStore {
         let listens = self.tracking().is_some();
         if listens
             && let Some(reading) = self.memory.begin(key)
-            && let Some(found) = self.read_and_remember(key, &reading).await
+            && let Some(found @ Some(_)) = self.read_and_remember(key, &reading).await
         {
             return Ok(found);
         }
+        // Also when it was not found: after a failover the two connections may for a moment lead to different servers, and
+        // nobody is logged out on the word of the one that only reports.
         self.store.read(key).await
     }
 

@@ -16,6 +16,9 @@ use tokio::{
 
 use super::{super::RedisStore, tracking::Line};
 
+/// No configuration lets a replica stay in the list for longer (5/4 of the largest `maxStalenessMs`): a clock of Redis that was set back keeps nobody waiting.
+const LONGEST: Duration = Duration::from_millis(12_500);
+
 /// The questions that are open on a connection, each with the way back to who asked.
 #[derive(Default)]
 pub(super) struct Answers {
@@ -73,9 +76,9 @@ pub(super) async fn settle(store: &RedisStore, line: Option<&Line>, max_stalenes
     };
     // Counted from the answer, and so no shorter than Redis counts it.
     let asked = Instant::now();
-    let others =
-        listeners.into_iter().filter(|(listener, _)| !line.is_some_and(|line| line.keys().is(listener)));
-    let mut awaited: HashMap<String, Duration> = others.collect();
+    // This replica too: another one may have made the change, and its report may be on its way here.
+    let mut awaited: HashMap<String, Duration> =
+        listeners.into_iter().map(|(listener, left)| (listener, left.min(LONGEST))).collect();
     let mut answered = HashSet::new();
     if let Some((_question, mut answers)) = question {
         while let Some(longest) = awaited.values().max() {

@@ -186,7 +186,7 @@ impl Listener {
                     self.tracking.set(Some((Arc::clone(&line), connection.clone())));
                     let (trouble, was_in_use) = tokio::select! {
                         outcome = self.keep_in_use(&line) => outcome,
-                        () = answer(asked, connection, self.max_staleness) => (Trouble::Lost, true),
+                        trouble = answer(asked, connection, self.max_staleness) => (trouble, false),
                     };
                     self.tracking.set(None);
                     line.give_up();
@@ -368,6 +368,12 @@ impl Line {
                 }
                 self.heard.send_replace(Heard::Probe(number));
             }
+            // One's own question is one's own answer: what came before it has been heard.
+            Some(Reported::Question { from, number }) if self.keys.is(from) => {
+                if let Ok(number) = number.parse() {
+                    self.answers.came(number, from);
+                }
+            }
             Some(Reported::Question { from, number }) => {
                 // Nobody listens to the answer of a connection that is being given up.
                 let _given_up = self.asked.send(self.keys.answer(from, number));
@@ -392,16 +398,26 @@ impl Line {
 /// Keys to be written for those who wait.
 type Asked = mpsc::UnboundedReceiver<String>;
 
-/// Tells those who ask that what they did has been heard of: what is asked on a connection is reported after it.
-async fn answer(mut asked: Asked, mut connection: MultiplexedConnection, max_staleness: Duration) {
+/// Tells those who ask that what they did has been heard of: what is asked on a connection is reported after it. Returns
+/// when nobody can be told any more: a replica that listens without answering would make all others wait.
+async fn answer(mut asked: Asked, mut connection: MultiplexedConnection, max_staleness: Duration) -> Trouble {
     while let Some(key) = asked.recv().await {
         let mut set = cmd("SET");
         set.arg(key).arg(1).arg("PX").arg(milliseconds(max_staleness * 2));
-        // An answer that is lost costs patience, and a connection that is lost is noticed elsewhere.
-        if let Err(error) = set.query_async::<()>(&mut connection).await {
-            tracing::debug!(%error, "another replica could not be told that a change was heard of");
+        match set.query_async::<()>(&mut connection).await {
+            Ok(()) => {}
+            // An answer that is lost costs patience, and a connection that is lost is noticed elsewhere.
+            Err(error) if error.is_io_error() || error.is_timeout() => {
+                tracing::debug!(%error, "another replica could not be told that a change was heard of");
+            }
+            Err(error) => {
+                return Trouble::Refused(format!(
+                    "Redis does not let this replica say what it has heard of: {error}"
+                ));
+            }
         }
     }
+    Trouble::Lost
 }
 
 fn tracking_on(prefixes: [&str; 3]) -> Cmd {
