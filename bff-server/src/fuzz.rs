@@ -41,6 +41,7 @@ use crate::{
         cookies::{self, Presented},
         guard::Provenance,
         sealed_cookie,
+        upstream::Changes,
     },
     seal::{KeyList, KeyMaterial, Purpose, RecordCodec, Sealer},
 };
@@ -51,6 +52,8 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All of them.
 pub const TARGETS: &[Target] = &[
     ("authorization_response", authorization_response),
+    #[cfg(feature = "grpc")]
+    ("check_request", check_request),
     ("configuration", configuration),
     ("cookies", cookies),
     ("dpop_nonce", dpop_nonce),
@@ -126,23 +129,14 @@ pub fn configuration(data: &[u8]) {
 
 /// `Cookie` headers, one a line.
 pub fn cookies(data: &[u8]) {
-    let settings = CookieSettings {
-        hardening: Hardening::Host,
-        same_site: SameSite::Strict,
-        secure: true,
-        http_only: true,
-        path: "/".to_owned(),
-        domain: None,
-        partitioned: false,
-        max_age: None,
-    };
     let mut headers = HeaderMap::new();
     for line in data.split(|byte| *byte == b'\n').take(100) {
         if let Ok(value) = HeaderValue::from_bytes(line) {
             headers.append(header::COOKIE, value);
         }
     }
-    let policy = CookiePolicy::new(&settings);
+    let policy = cookie_policy();
+    goes_on_clean(headers.clone());
     let session = session_cookie();
     let Some(sealer) = sealer() else { return };
     if let Presented::One(value) = cookies::find(&headers, policy.session_name())
@@ -178,6 +172,39 @@ pub fn headers(data: &[u8]) {
         assert!(!provenance.is_own_fetch(), "{headers:?}");
     }
     let _verdicts = (provenance.is_navigation(), provenance.logout_by_get(), provenance.logout_by_post());
+    goes_on_clean(headers);
+}
+
+/// What Envoy asks over gRPC: a `CheckRequest`.
+#[cfg(feature = "grpc")]
+pub fn check_request(data: &[u8]) {
+    if let Some(headers) = crate::http::headers_of_check_request(data) {
+        goes_on_clean(headers);
+    }
+}
+
+/// Of a client's headers, nothing that is ours to say and none of our cookies reaches an API.
+fn goes_on_clean(mut headers: HeaderMap) {
+    let policy = cookie_policy();
+    Changes::stripping(&headers, &policy, &[]).apply(&mut headers);
+    assert!(!headers.contains_key(header::AUTHORIZATION), "{headers:?}");
+    let strange =
+        headers.keys().find(|it| it.as_str().starts_with("x-forwarded-") || it.as_str().contains('_'));
+    assert!(strange.is_none(), "{headers:?}");
+    assert!(cookies::pairs(&headers).all(|(name, _)| !policy.is_ours(name)), "{headers:?}");
+}
+
+fn cookie_policy() -> CookiePolicy {
+    CookiePolicy::new(&CookieSettings {
+        hardening: Hardening::Host,
+        same_site: SameSite::Strict,
+        secure: true,
+        http_only: true,
+        path: "/".to_owned(),
+        domain: None,
+        partitioned: false,
+        max_age: None,
+    })
 }
 
 /// A signed token, from its first byte to its signature.

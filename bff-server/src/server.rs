@@ -384,6 +384,7 @@ fn assemble(
         error_redirect: config.session.error_redirect.clone(),
         logout_on_get: config.session.logout_on_get,
         client_keys: http::key_set(&config.provider.clients),
+        apis: config.server.proxy.clone(),
         same_site_return: config.session.same_site_return,
         gateway_credential: config.server.gateway_credential.clone(),
         operator_credential: config.server.operator_credential.clone(),

@@ -58,6 +58,16 @@ pub const METRICS: &str = "/-/metrics";
 /// (nginx `auth_request`, Traefik `ForwardAuth`, Caddy `forward_auth`). Not below `apiPrefix`.
 pub const FORWARD_AUTH: &str = "/-/forward-auth";
 
+/// On the internal listener, followed by the path of a request: may it go on, and with which headers. For Envoy's
+/// `ext_authz` over HTTP, as its `path_prefix`. Not below `apiPrefix`.
+pub const EXT_AUTHZ: &str = "/-/ext-authz";
+
+/// The same, for routes where nobody must be logged in: a request without a session goes on without a token.
+pub const EXT_AUTHZ_ANONYMOUS: &str = "/-/ext-authz-anonymous";
+
+/// The same over gRPC, by the name that Envoy's protocol gives it.
+pub const EXT_AUTHZ_GRPC: &str = "/envoy.service.auth.v3.Authorization/Check";
+
 /// On the internal listener: ends all sessions of a user. Not below `apiPrefix`.
 pub const END_SESSIONS: &str = "/-/sessions/end";
 

@@ -22,6 +22,10 @@ pub const DPOP_URL: &str = "x-authtool-dpop-url";
 /// On `/token`, from a gateway: the API's latest `DPoP-Nonce`, if it sends any.
 pub const DPOP_NONCE: &str = "x-authtool-dpop-nonce";
 
+/// On the answers of `/token` on the internal listener: in how many seconds the session ends, unless it is used or
+/// refreshed again. Whatever a gateway lets through with the token should not last longer.
+pub const SESSION_ENDS_IN: &str = "x-authtool-session-ends-in";
+
 /// On every answer: names the request in the server's log.
 pub const CORRELATION_ID: &str = "x-correlation-id";
 

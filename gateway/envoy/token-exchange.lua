@@ -19,6 +19,8 @@
 --   strip_headers       list of further headers that a client may not send, such as { "x-jwt-payload", "x-user" }
 --   forward_trace       true: traceparent and tracestate go along to authtool-bff. Only where this Envoy begins traces
 --                       itself, or trusts whoever sends to it: they are the client's otherwise
+--   exchanged_elsewhere true: another filter (ext_authz) makes the exchange at the protected prefixes; their requests are
+--                       left alone here
 --   gateway_credential  what authtool-bff asks for as server.gatewayCredential
 --   timeout_ms          how long the exchange may take. Default: 15000, as long as a refresh may take
 --
@@ -30,6 +32,7 @@ local DEFAULT_TIMEOUT_MS = 15000
 local MAX_TOKEN_BYTES = 16384
 local CSRF_HEADER = "x-authtool-csrf"
 local CREDENTIAL_HEADER = "x-authtool-gateway"
+local SESSION_ENDS_IN_HEADER = "x-authtool-session-ends-in"
 
 -- What no client may send: identities and credentials are ours to add.
 local NEVER_FROM_CLIENTS = {
@@ -204,6 +207,31 @@ local function token_of(response_headers, body)
   return nil
 end
 
+-- In seconds (gRPC's TimeoutValue and TimeoutUnit); nil for what is none.
+local function deadline(text)
+  local units = { H = 3600, M = 60, S = 1, m = 1e-3, u = 1e-6, n = 1e-9 }
+  local unit, number = units[text:sub(-1)], text:sub(1, -2)
+  if not unit or #number < 1 or #number > 8 then return nil end
+  for i = 1, #number do
+    local byte = number:byte(i)
+    if byte < 48 or byte > 57 then return nil end
+  end
+  return tonumber(number) * unit
+end
+
+-- Nothing outlasts its session: where the route has a grpc_timeout_header_max, Envoy ends a stream of whatever kind at
+-- the deadline that grpc-timeout names, and reads it together with the route.
+local function end_with_session(handle, seconds)
+  if not seconds or not deadline(seconds .. "S") then return end
+  local asked = only(handle:headers(), "grpc-timeout")
+  local sooner = asked and deadline(asked)
+  -- Whoever reads it may take nothing for no limit.
+  if not (sooner and sooner > 0 and sooner <= tonumber(seconds)) then
+    handle:headers():replace("grpc-timeout", seconds .. "S")
+  end
+  handle:clearRouteCache()
+end
+
 local function is_protected(path, config)
   if not config.protected_prefixes then return true end
   for _, prefix in ipairs(config.protected_prefixes) do
@@ -233,6 +261,7 @@ end
 
 local function exchange(handle, config)
   local headers = handle:headers()
+  if config.exchanged_elsewhere and is_protected(headers:get(":path") or "", config) then return end
   strip(headers, config)
   local session, count = take_cookies(headers, config)
   if not is_protected(headers:get(":path") or "", config) then return end
@@ -252,6 +281,7 @@ local function exchange(handle, config)
     if not token then return unavailable(handle, "the answer of authtool-bff has no token that can be used") end
     -- Not `headers`: Envoy lets go of it while the exchange is under way.
     handle:headers():replace("authorization", "Bearer " .. token)
+    end_with_session(handle, response_headers[SESSION_ENDS_IN_HEADER])
   elseif status == "401" then
     without_session(handle, config)
   else

@@ -8,6 +8,31 @@ use url::Url;
 /// The version that `cargo xtask test` installs.
 const VERSION: &str = "1.40.0";
 
+/// A way in which Envoy exchanges the cookie for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exchange {
+    /// By the Lua module.
+    Lua,
+    /// By `ext_authz` over HTTP.
+    ExtAuthzHttp,
+    /// By `ext_authz` over gRPC.
+    ExtAuthzGrpc,
+}
+
+impl Exchange {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Lua, Self::ExtAuthzHttp, Self::ExtAuthzGrpc];
+
+    /// As `authtool-bff envoy` is told.
+    pub const fn argument(self) -> &'static str {
+        match self {
+            Self::Lua => "--exchange=lua",
+            Self::ExtAuthzHttp => "--exchange=ext-authz-http",
+            Self::ExtAuthzGrpc => "--exchange=ext-authz-grpc",
+        }
+    }
+}
+
 /// A running Envoy. It stops with the drop, and its log is printed when the test fails.
 pub struct Envoy {
     /// The origin of its listener, as browsers see it.
@@ -67,9 +92,7 @@ impl Envoy {
     /// The configuration that `authtool-bff envoy` makes of a server's.
     pub fn bootstrap(config: &ServerConfig, port: u16, arguments: &[&str]) -> String {
         let listen = format!("127.0.0.1:{port}");
-        let lua = lua_folder();
-        let mut command =
-            vec!["envoy", "--listen", &listen, "--lua-folder", lua.to_str().expect("a path is UTF-8")];
+        let mut command = vec!["envoy", "--listen", &listen];
         command.extend(arguments);
         let output = config.run(&command);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

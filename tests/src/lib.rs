@@ -12,6 +12,8 @@
 //! | [`redis`] | real Redis: one server, Sentinels, a Cluster, TLS |
 //! | [`Replicas`] | several servers over one store, and [`load::Load`] on them |
 //! | [`envoy`] | a real Envoy, configured by `authtool-bff envoy` |
+//! | [`nginx`], [`caddy`] | the other gateways, with the recipes of `gateway/` |
+//! | [`policy`] | a policy service that Envoy asks by `ext_authz` |
 //! | [`Gateway`] | many requests at once, over few connections |
 //! | [`raw`] | requests that no well-behaved client sends |
 //! | [`Stage`] | a server in front of a hostile provider, ready for a test |
@@ -30,6 +32,7 @@
 
 mod answer;
 pub mod browser;
+pub mod caddy;
 pub mod catalogue;
 mod collector;
 pub mod envoy;
@@ -39,6 +42,7 @@ pub mod hostile;
 pub mod load;
 mod log;
 pub mod nginx;
+pub mod policy;
 pub mod ports;
 mod process;
 mod provider;
@@ -48,6 +52,8 @@ mod replicas;
 mod server;
 mod stage;
 pub mod streaming_upstream;
+pub mod trailing_upstream;
+pub mod tunnel;
 mod upstream;
 pub mod wait;
 

@@ -2,7 +2,9 @@
 
 use crate::Answer;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -11,15 +13,26 @@ use url::Url;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What a request is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1, byte for byte.
+    Http1,
+    /// HTTP/2 without TLS. Header names become lower case, and those that belong to a connection are left out.
+    Http2,
+}
+
 /// A request under construction. Nothing is added, normalised or checked, except `Host` and
 /// `Connection: close`.
 #[must_use = "a request is sent with send()"]
 pub struct RawRequest {
     host: String,
     port: u16,
-    head: Vec<u8>,
-    has_host: bool,
+    method: String,
+    target: Vec<u8>,
+    headers: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
+    protocol: Protocol,
 }
 
 /// `GET target` at the server of `base`.
@@ -29,27 +42,27 @@ pub fn get(base: &Url, target: impl AsRef<[u8]>) -> RawRequest {
 
 /// `method target` at the server of `base`.
 pub fn request(method: &str, base: &Url, target: impl AsRef<[u8]>) -> RawRequest {
-    let mut head = method.as_bytes().to_vec();
-    head.push(b' ');
-    head.extend_from_slice(target.as_ref());
-    head.extend_from_slice(b" HTTP/1.1\r\n");
     RawRequest {
         host: base.host_str().expect("a base has a host").to_owned(),
         port: base.port_or_known_default().expect("a base has a port"),
-        head,
-        has_host: false,
+        method: method.to_owned(),
+        target: target.as_ref().to_vec(),
+        headers: Vec::new(),
         body: Vec::new(),
+        protocol: Protocol::Http1,
     }
 }
 
 impl RawRequest {
     /// One more header line, even of a name that was there before.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.has_host |= name.eq_ignore_ascii_case("host");
-        self.head.extend_from_slice(name.as_bytes());
-        self.head.extend_from_slice(b": ");
-        self.head.extend_from_slice(value.as_ref());
-        self.head.extend_from_slice(b"\r\n");
+        self.headers.push((name.to_owned(), value.as_ref().to_vec()));
+        self
+    }
+
+    /// In this protocol.
+    pub fn over(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
         self
     }
 
@@ -84,31 +97,71 @@ impl RawRequest {
     }
 
     /// [`send`](Self::send), where the server may also just close the connection.
-    pub async fn try_send(mut self) -> std::io::Result<Answer> {
-        if !self.has_host {
-            let host = format!("{}:{}", self.host, self.port);
-            self = self.header("host", host);
+    pub async fn try_send(self) -> std::io::Result<Answer> {
+        let sent = async {
+            match self.protocol {
+                Protocol::Http1 => self.send_http1().await,
+                Protocol::Http2 => self.send_http2().await.map_err(std::io::Error::other),
+            }
+        };
+        tokio::time::timeout(PATIENCE, sent).await.map_err(|_| std::io::ErrorKind::TimedOut)?
+    }
+
+    fn host(&self) -> Vec<u8> {
+        let given = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
+        given.map_or_else(|| format!("{}:{}", self.host, self.port).into_bytes(), |(_, value)| value.clone())
+    }
+
+    async fn send_http1(&self) -> std::io::Result<Answer> {
+        let mut head = [self.method.as_bytes(), b" ", &self.target, b" HTTP/1.1\r\n"].concat();
+        let mut line = |name: &str, value: &[u8]| {
+            head.extend_from_slice(name.as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value);
+            head.extend_from_slice(b"\r\n");
+        };
+        for (name, value) in &self.headers {
+            line(name, value);
         }
-        self = self.header("connection", "close");
-        self.head.extend_from_slice(b"\r\n");
-        let received = tokio::time::timeout(PATIENCE, async {
-            let mut stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
-            // A server that refuses may close before it has read everything.
-            let sent = async {
-                stream.write_all(&self.head).await?;
-                stream.write_all(&self.body).await
+        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            line("host", &self.host());
+        }
+        line("connection", b"close");
+        head.extend_from_slice(b"\r\n");
+        let mut stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        // A server that refuses may close before it has read everything.
+        let sent = async {
+            stream.write_all(&head).await?;
+            stream.write_all(&self.body).await
+        }
+        .await;
+        let mut received = Vec::new();
+        match stream.read_to_end(&mut received).await {
+            Err(error) if received.is_empty() => Err(error),
+            _ if received.is_empty() => sent.and(Err(std::io::ErrorKind::UnexpectedEof.into())),
+            _ => Ok(parse(&received)),
+        }
+    }
+
+    async fn send_http2(&self) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+        let target = if self.target.starts_with(b"/") {
+            [b"http://", self.host().as_slice(), &self.target].concat()
+        } else {
+            self.target.clone()
+        };
+        let mut request = Request::builder().method(self.method.as_bytes()).uri(target.as_slice());
+        for (name, value) in &self.headers {
+            if !["host", "connection", "upgrade"].iter().any(|it| name.eq_ignore_ascii_case(it)) {
+                request = request.header(name, value.as_slice());
             }
-            .await;
-            let mut received = Vec::new();
-            match stream.read_to_end(&mut received).await {
-                Err(error) if received.is_empty() => Err(error),
-                _ if received.is_empty() => sent.and(Err(std::io::ErrorKind::UnexpectedEof.into())),
-                _ => Ok(received),
-            }
-        })
-        .await
-        .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
-        Ok(parse(&received))
+        }
+        let request = request.body(Full::new(Bytes::from(self.body.clone())))?;
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        let (head, body) = sender.send_request(request).await?.into_parts();
+        Ok(Answer { status: head.status, headers: head.headers, body: body.collect().await?.to_bytes() })
     }
 }
 

@@ -1,10 +1,13 @@
 //! An API whose answers and requests go on: events, large bodies, a tunnel.
 
+use aws_lc_rs::digest;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request};
 use axum::response::Response;
 use axum::routing::{any, get};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -88,6 +91,8 @@ async fn tunnel(request: Request) -> Response {
             .body(Body::empty())
             .expect("a response");
     };
+    let key = request.headers().get(header::SEC_WEBSOCKET_KEY).cloned();
+    let accept = key.map(|key| accept(key.as_bytes())).unwrap_or_default();
     tokio::spawn(async move {
         let mut io = TokioIo::new(hyper::upgrade::on(request).await.expect("the upgrade happens"));
         let mut buffer = [0; 1024];
@@ -101,6 +106,13 @@ async fn tunnel(request: Request) -> Response {
         .status(StatusCode::SWITCHING_PROTOCOLS)
         .header(header::CONNECTION, "upgrade")
         .header(header::UPGRADE, protocol)
+        .header(header::SEC_WEBSOCKET_ACCEPT, accept)
         .body(Body::empty())
         .expect("a response")
+}
+
+/// RFC 6455 §4.2.2.
+fn accept(key: &[u8]) -> String {
+    let salted = [key, b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"].concat();
+    STANDARD.encode(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &salted))
 }

@@ -8,6 +8,7 @@
 mod bench;
 mod book;
 mod browser;
+mod caddy;
 mod debian;
 mod demo;
 mod deploy;

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::process::Interrupted;
 use crate::progress::show_tail;
-use crate::{Context, envoy, glewlwyd, nginx, node, redis};
+use crate::{Context, caddy, envoy, glewlwyd, nginx, node, redis};
 
 /// Programs at a time: they share nothing but the processor, and two keep a small machine busy without making a server
 /// so slow that its time limits are met. Each starts servers of its own, on free ports.
@@ -36,6 +36,7 @@ pub(crate) fn run(context: &Context) -> Result<()> {
     redis::ensure_installed(context)?;
     envoy::ensure_installed(context)?;
     nginx::ensure_installed(context)?;
+    caddy::ensure_installed(context)?;
     glewlwyd::ensure_installed(context)?;
     node::install(context, "tests/provider")?;
     context.progress.step("Build the tests and the server", |log| {

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use authtool_bff::{
     Config,
-    envoy::{Api, Endpoint, Gateway, bootstrap},
+    envoy::{Api, Endpoint, Exchange, Gateway, bootstrap},
 };
 use authtool_tests::{
     SESSION, Server,
@@ -88,11 +88,18 @@ pub(super) fn in_front_of(server: &Server, api: u16) -> (u16, Value) {
         tls: None,
         public: vec![endpoint(server.config.public_port())],
         internal: vec![endpoint(server.config.internal_port())],
-        apis: vec![Api { prefix: "/api".to_owned(), upstream: endpoint(api), is_encrypted: false }],
+        apis: vec![Api {
+            prefix: "/api".to_owned(),
+            upstream: endpoint(api),
+            is_encrypted: false,
+            speaks_http2: false,
+        }],
         app: None,
         jwt: Vec::new(),
         policy: None,
-        lua_folder: lua_folder().display().to_string(),
+        exchange: Exchange::Lua,
+        max_stream_secs: 3600,
+        lua_folder: Some(lua_folder().display().to_string()),
         admin: None,
     };
     (port, bootstrap(&config, &gateway))

@@ -34,6 +34,21 @@ pub(crate) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])>
         })
 }
 
+/// Everything between semicolons, as it was sent: with and without an equals sign.
+pub(crate) fn raw_pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+        .map(trim)
+        .filter(|pair| !pair.is_empty())
+}
+
+/// The name in a pair; what has no equals sign is all name.
+pub(crate) fn name_of(pair: &[u8]) -> &[u8] {
+    trim(pair.split(|byte| *byte == b'=').next().unwrap_or_default())
+}
+
 /// Looks a cookie up by its exact name.
 pub(crate) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Presented<'a> {
     let mut found = Presented::Absent;

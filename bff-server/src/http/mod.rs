@@ -9,7 +9,7 @@ mod caller;
 mod client_keys;
 pub(crate) mod cookies;
 mod correlation;
-pub(crate) mod forward_auth;
+mod gateway;
 pub(crate) mod guard;
 mod headers;
 mod health;
@@ -22,7 +22,9 @@ mod same_site_return;
 pub(crate) mod sealed_cookie;
 mod session;
 mod static_files;
+mod stream_end;
 mod token;
+pub(crate) mod upstream;
 
 use std::sync::Arc;
 
@@ -42,6 +44,8 @@ use url::Url;
 
 pub(crate) use self::client_keys::key_set;
 pub(crate) use self::cookies::{CookiePolicy, session_cookie_name};
+#[cfg(all(feature = "fuzzing", feature = "grpc"))]
+pub(crate) use self::gateway::headers_of_check_request;
 pub use self::page::{ErrorPage, error_pages};
 use self::{
     answer::{method_not_allowed, problem, see_other, with_cookie},
@@ -52,7 +56,7 @@ use self::{
     page::PageCode,
 };
 use crate::{
-    config::{Mode, PublicToken, ServerConfig},
+    config::{Mode, ProxyRoute, PublicToken, ServerConfig},
     domain::{
         parameters::MalformedQuery,
         return_url::{self, ReturnUrls},
@@ -93,6 +97,7 @@ pub(crate) struct App {
     pub(crate) operator_credential: Option<SharedSecrets>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) client_keys: String,
+    pub(crate) apis: Vec<ProxyRoute>,
     pub(crate) store: Arc<dyn SessionStore>,
     pub(crate) server: Arc<dyn AuthorizationServer>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -260,7 +265,7 @@ pub(crate) fn internal_router(app: &Arc<App>, config: &ServerConfig) -> Router {
             endpoint::END_SESSIONS,
             refuse_others(on(MethodFilter::POST, back_channel::end_sessions), "POST"),
         )
-        .route(endpoint::FORWARD_AUTH, get(on(MethodFilter::GET, forward_auth::forward_auth)))
+        .route(endpoint::FORWARD_AUTH, get(on(MethodFilter::GET, gateway::forward_auth::forward_auth)))
         .route(endpoint::TOKEN, token())
         .route(&format!("{}/", endpoint::TOKEN), token());
     if !config.api_prefix.is_empty() {
@@ -270,9 +275,18 @@ pub(crate) fn internal_router(app: &Arc<App>, config: &ServerConfig) -> Router {
     if app.journal.is_some() {
         router = router.route(endpoint::DEVELOPMENT, get(on(MethodFilter::GET, journal::page)));
     }
-    let router =
-        router.fallback(not_found).layer(middleware::from_fn(headers::protect)).with_state(Arc::clone(app));
-    around(router, app, Listener::Internal)
+    for rest in ["", "/", "/{*rest}"] {
+        router =
+            router.route(&format!("{}{rest}", endpoint::EXT_AUTHZ), any(gateway::ext_authz::check)).route(
+                &format!("{}{rest}", endpoint::EXT_AUTHZ_ANONYMOUS),
+                any(gateway::ext_authz::check_anonymous),
+            );
+    }
+    let router = router.fallback(not_found).layer(middleware::from_fn(headers::protect));
+    // What it answers is for Envoy, and has what is for clients inside.
+    #[cfg(feature = "grpc")]
+    let router = router.route(endpoint::EXT_AUTHZ_GRPC, axum::routing::post(gateway::ext_authz_grpc::check));
+    around(router.with_state(Arc::clone(app)), app, Listener::Internal)
 }
 
 /// Whom a request can come from.
@@ -339,11 +353,20 @@ pub(crate) async fn session_of(app: &App, parts: &Parts) -> Result<VisibleSessio
     app.sessions.show(&key).await.map_err(|error| answer::session_problem(&error, &id))
 }
 
-/// The access token of a request to somebody else's handler, or to a proxied API.
+/// The access token of a request to somebody else's handler.
 #[allow(clippy::result_large_err)]
 pub(crate) async fn token_of(app: &App, parts: &Parts) -> Result<UsableToken, Response> {
+    session_and_token_of(app, parts).await.map(|(_, token)| token)
+}
+
+/// The session of a request to a proxied API, and its access token.
+#[allow(clippy::result_large_err)]
+async fn session_and_token_of(app: &App, parts: &Parts) -> Result<(SessionKey, UsableToken), Response> {
     let (key, id) = caller(app, parts)?;
-    app.sessions.access_token(&key).await.map_err(|error| answer::session_problem(&error, &id))
+    match app.sessions.access_token(&key).await {
+        Ok(token) => Ok((key, token)),
+        Err(error) => Err(answer::session_problem(&error, &id)),
+    }
 }
 
 /// An answer of ours among somebody else's.

@@ -4,12 +4,12 @@
 //! who may call, and what reaches the upstream: the session's token and nothing that pretends to be it,
 //! the app's cookies and none of ours.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use authtool_contract::{ProblemCode, TokenType};
 use axum::{Router, extract::Request, response::Response};
 use axum_reverse_proxy::{ProxyError, ProxyPolicy, ReverseProxy};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use tracing::Instrument as _;
 use url::Url;
 
@@ -17,43 +17,14 @@ use super::{
     App,
     answer::{problem, problem_in_detail},
     api_proof,
-    cookies::{self, CookiePolicy},
+    cookies::CookiePolicy,
     correlation::CorrelationId,
-    headers, token_of,
+    headers, session_and_token_of,
+    stream_end::WatchedSession,
+    upstream::Changes,
 };
 use crate::{config::ProxyRoute, service::sessions::UsableToken, telemetry::traces};
 
-/// Headers by which upstreams recognise users, proxies, or what was "really" asked for. Never the client's to
-/// set; nor are those with the prefixes below, nor any with an underscore, which many servers take for a dash.
-const CLIENT_MAY_NOT_SEND: [&str; 16] = [
-    "authorization",
-    "dpop",
-    "proxy-authorization",
-    "forwarded",
-    "remote-user",
-    "true-client-ip",
-    "x-client-ip",
-    "x-http-method",
-    "x-http-method-override",
-    "x-jwt-payload",
-    "x-method-override",
-    "x-original-uri",
-    "x-original-url",
-    "x-real-ip",
-    "x-remote-user",
-    "x-rewrite-url",
-];
-const CLIENT_MAY_NOT_SEND_WITH_PREFIX: [&str; 4] =
-    ["x-auth-request-", "x-authtool-", "x-envoy-", "x-forwarded-"];
-
-fn is_the_clients_to_send(name: &str) -> bool {
-    !CLIENT_MAY_NOT_SEND.contains(&name)
-        && !name.contains('_')
-        && !CLIENT_MAY_NOT_SEND_WITH_PREFIX.iter().any(|prefix| name.starts_with(prefix))
-}
-
-/// RFC 9449 §4.1.
-const DPOP: HeaderName = HeaderName::from_static("dpop");
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// One proxied prefix, with and without what follows it.
@@ -68,14 +39,25 @@ pub(crate) fn router(app: &Arc<App>, route: &ProxyRoute) -> Router {
     let forward = move |id: CorrelationId, request: Request| {
         let (app, proxy, upstream) = (Arc::clone(&app), proxy.clone(), upstream.clone());
         async move {
-            let mut request = match authorize(&app, &upstream, request, &id).await {
-                Ok(request) => request,
+            let (mut request, session) = match authorize(&app, &upstream, request, &id).await {
+                Ok(authorized) => authorized,
                 Err(refusal) => return headers::hardened(refusal),
             };
             let span = traces::call("upstream");
             traces::propagate(&span, request.headers_mut());
+            let tunnel = request
+                .headers()
+                .contains_key(header::UPGRADE)
+                .then(|| WatchedSession::bound_tunnel(request.extensions_mut()));
             let Ok(response) = proxy.proxy_request(request).instrument(span).await;
-            guarded_answer(&app.cookies, response, &id)
+            let response = guarded_answer(&app.cookies, response, &id);
+            match tunnel {
+                Some(tunnel) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                    tunnel.watch(session);
+                    response
+                }
+                _ => response.map(|body| session.bound(body)),
+            }
         }
     };
     let below = format!("{}/{{*rest}}", route.prefix);
@@ -86,57 +68,45 @@ pub(crate) fn router(app: &Arc<App>, route: &ProxyRoute) -> Router {
         .route(&below, axum::routing::any(forward))
 }
 
-/// Lets the request through with the session's token, or says why not.
+/// Lets the request through with the session's token, or says why not. With it comes the session that it depends on.
 async fn authorize(
     app: &App,
     upstream: &Url,
     request: Request,
     id: &CorrelationId,
-) -> Result<Request, Response> {
+) -> Result<(Request, WatchedSession), Response> {
     if has_dot_segments(request.uri().path()) {
         let detail = "the path has segments that lead elsewhere (`.` or `..`)";
         return Err(problem_in_detail(ProblemCode::InvalidRequest, Some(detail), id));
     }
     let upgrades = request.headers().contains_key(header::UPGRADE);
     let (parts, body) = request.into_parts();
-    let token = token_of(app, &parts).await?;
+    let (key, token) = session_and_token_of(app, &parts).await?;
     let mut request = Request::from_parts(parts, body);
-    let internal = || problem(ProblemCode::Internal, id);
-    let scheme = token.token_type().as_str();
-    let mut authorization =
-        HeaderValue::try_from(format!("{scheme} {}", token.access_token.expose())).map_err(|_| internal())?;
-    authorization.set_sensitive(true);
     let proof = match token.token_type() {
         TokenType::Bearer => None,
-        TokenType::DPoP => Some(proof(app, upstream, &request, &token).ok_or_else(internal)?),
+        TokenType::DPoP => {
+            Some(proof(app, upstream, &request, &token).ok_or_else(|| problem(ProblemCode::Internal, id))?)
+        }
     };
     let headers = request.headers_mut();
-    let refused: Vec<HeaderName> =
-        headers.keys().filter(|name| !is_the_clients_to_send(name.as_str())).cloned().collect();
-    for name in refused {
-        headers.remove(name);
-    }
-    strip_own_cookies(&app.cookies, headers);
+    let mut changes = Changes::stripping(headers, &app.cookies, &[]);
+    changes.authorize(&token, proof.as_deref()).ok_or_else(|| problem(ProblemCode::Internal, id))?;
+    changes.apply(headers);
     // `Connection: authorization` asks a proxy to drop the header it names (RFC 9110 §7.6.1).
     headers.remove(header::CONNECTION);
     if upgrades {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     }
-    headers.insert(header::AUTHORIZATION, authorization);
-    if let Some(proof) = proof {
-        headers.insert(DPOP, proof);
-    }
-    Ok(request)
+    let ends_in = Duration::from_secs(token.session_ends_in);
+    Ok((request, WatchedSession::new(Arc::clone(&app.sessions), key, ends_in)))
 }
 
 /// The proof that a bound token needs, for the request as the upstream sees it.
-fn proof(app: &App, upstream: &Url, request: &Request, token: &UsableToken) -> Option<HeaderValue> {
+fn proof(app: &App, upstream: &Url, request: &Request, token: &UsableToken) -> Option<String> {
     let mut url = upstream.clone();
     url.set_path(request.uri().path());
-    let proof = api_proof::proof(app, token, request.method(), &url, None)?;
-    let mut proof = HeaderValue::try_from(proof).ok()?;
-    proof.set_sensitive(true);
-    Some(proof)
+    api_proof::proof(app, token, request.method(), &url, None)
 }
 
 /// Whether an upstream could resolve the path to something outside the prefix: dots in any spelling, also
@@ -146,26 +116,6 @@ fn has_dot_segments(path: &str) -> bool {
         .decode_utf8_lossy()
         .split(['/', '\\'])
         .any(|segment| matches!(segment.split(';').next().unwrap_or(segment), "." | ".."))
-}
-
-/// Leaves the app's cookies and takes ours out.
-pub(super) fn strip_own_cookies(policy: &CookiePolicy, headers: &mut HeaderMap) {
-    if !headers.contains_key(header::COOKIE) {
-        return;
-    }
-    let mut kept = Vec::new();
-    for (name, value) in cookies::pairs(headers).filter(|(name, _)| !policy.is_ours(name)) {
-        if !kept.is_empty() {
-            kept.extend_from_slice(b"; ");
-        }
-        kept.extend_from_slice(name);
-        kept.push(b'=');
-        kept.extend_from_slice(value);
-    }
-    headers.remove(header::COOKIE);
-    if let (false, Ok(value)) = (kept.is_empty(), HeaderValue::from_bytes(&kept)) {
-        headers.insert(header::COOKIE, value);
-    }
 }
 
 /// An upstream may set its own cookies, but not ours, and not clear them either.
@@ -223,28 +173,6 @@ mod tests {
             ("; a=b", ""),
         ] {
             assert_eq!(name_that_comes_back(set_cookie.as_bytes()), name.as_bytes(), "{set_cookie:?}");
-        }
-    }
-
-    #[test]
-    fn sec_155_sec_157_identity_headers_are_not_the_clients_to_send() {
-        for name in [
-            "authorization",
-            "dpop",
-            "x-forwarded-for",
-            "x-forwarded-email",
-            "x_forwarded_user",
-            "x_jwt_payload",
-            "remote-user",
-            "x-auth-request-user",
-            "x-original-url",
-            "x-http-method-override",
-            "x-envoy-original-path",
-        ] {
-            assert!(!is_the_clients_to_send(name), "{name}");
-        }
-        for name in ["accept", "content-type", "x-request-id", "traceparent", "x-app-version", "cookie"] {
-            assert!(is_the_clients_to_send(name), "{name}");
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use authtool_contract::{ProblemCode, TokenAnswer};
+use authtool_contract::{ProblemCode, TokenAnswer, header::SESSION_ENDS_IN};
 use axum::{extract::State, response::Response};
-use http::request::Parts;
+use http::{HeaderValue, request::Parts};
 
 use super::{
     App,
@@ -35,7 +35,7 @@ pub(crate) async fn public_token(State(app): State<Arc<App>>, id: CorrelationId,
     };
     match refusal {
         Some(detail) => refuse(detail, &id),
-        None => answer(&app, &id, &request).await,
+        None => answer(&app, &id, &request).await.0,
     }
 }
 
@@ -49,10 +49,14 @@ pub(crate) async fn internal_token(
     if Provenance::of(&request.headers, &app.app_origin).is_surely_a_browser() {
         return refuse("the internal listener does not answer browsers", &id);
     }
-    match caller::gateway_refusal(app.gateway_credential.as_ref(), &request.headers) {
-        Some(detail) => refuse(detail, &id),
-        None => answer(&app, &id, &request).await,
+    if let Some(detail) = caller::gateway_refusal(app.gateway_credential.as_ref(), &request.headers) {
+        return refuse(detail, &id);
     }
+    let (mut response, session_ends_in) = answer(&app, &id, &request).await;
+    if let Some(seconds) = session_ends_in {
+        response.headers_mut().insert(SESSION_ENDS_IN, HeaderValue::from(seconds));
+    }
+    response
 }
 
 fn refuse(detail: &'static str, id: &CorrelationId) -> Response {
@@ -60,25 +64,26 @@ fn refuse(detail: &'static str, id: &CorrelationId) -> Response {
     problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), id)
 }
 
-async fn answer(app: &App, id: &CorrelationId, request: &Parts) -> Response {
+/// With it, in how many seconds the session ends.
+async fn answer(app: &App, id: &CorrelationId, request: &Parts) -> (Response, Option<u64>) {
     let key = match app.credential(&request.headers, id) {
         Ok(key) => key,
-        Err(refusal) => return refusal,
+        Err(refusal) => return (refusal, None),
     };
     let token = match app.sessions.access_token(&key).await {
         Ok(token) => token,
-        Err(error) => return session_problem(&error, id),
+        Err(error) => return (session_problem(&error, id), None),
     };
     match api_proof::as_described(app, &token, &request.headers) {
-        Ok(dpop) => json(
-            serde_json::to_vec(&TokenAnswer {
+        Ok(dpop) => {
+            let body = serde_json::to_vec(&TokenAnswer {
                 access_token: token.access_token.expose().to_owned(),
                 token_type: token.token_type(),
                 expires_in: token.expires_in,
                 dpop,
-            })
-            .unwrap_or_default(),
-        ),
-        Err(detail) => problem_in_detail(ProblemCode::InvalidRequest, Some(detail), id),
+            });
+            (json(body.unwrap_or_default()), Some(token.session_ends_in))
+        }
+        Err(detail) => (problem_in_detail(ProblemCode::InvalidRequest, Some(detail), id), None),
     }
 }

@@ -61,6 +61,8 @@ pub struct UsableToken {
     pub access_token: AccessToken,
     /// For how long, in seconds.
     pub expires_in: u64,
+    /// Seconds until the session ends if it is neither used nor refreshed again.
+    pub session_ends_in: u64,
     /// What it is bound to: each use needs a proof (RFC 9449).
     pub proof_key: Option<ProofKey>,
 }
@@ -196,6 +198,15 @@ impl Sessions {
         }
     }
 
+    /// For how long the session still runs, as it is now; `None` if it has ended. Looking is no use of it: a tunnel in
+    /// which nobody speaks does not keep its session alive.
+    pub async fn remaining(&self, key: &SessionKey) -> Result<Option<Duration>, SessionError> {
+        let Some(record) = self.store.read(key).await? else { return Ok(None) };
+        let Ok(live) = self.codec.decode_live(key, &record.value) else { return Ok(None) };
+        let remaining = self.clock.now().until(live.end(self.lifetimes.idle));
+        Ok(Some(remaining).filter(|it| !it.is_zero()))
+    }
+
     /// Stores a new session under a fresh id. Returns the cookie's value. `replaced` sessions are about to end
     /// in its favour, and do not count against the user's limit.
     pub async fn begin(&self, session: &Session, replaced: usize) -> Result<String, SessionError> {
@@ -304,9 +315,11 @@ impl Sessions {
     }
 
     pub(super) fn usable(&self, live: &Live) -> UsableToken {
+        let now = self.clock.now();
         UsableToken {
             access_token: live.access_token.clone(),
-            expires_in: live.usable_secs(&self.lifetimes, self.clock.now()),
+            expires_in: live.usable_secs(&self.lifetimes, now),
+            session_ends_in: now.until(live.end(self.lifetimes.idle)).as_secs(),
             proof_key: live.proof_key.clone(),
         }
     }

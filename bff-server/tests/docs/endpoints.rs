@@ -70,6 +70,25 @@ fn component(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
+fn gateway_credential() -> Vec<Value> {
+    vec![header_parameter(
+        header::GATEWAY_CREDENTIAL,
+        "The gateway's credential, where `server.gatewayCredential` asks for one.",
+    )]
+}
+
+fn ext_authz_answers() -> Vec<Answer> {
+    vec![
+        answer(
+            200,
+            "It may, with `Authorization`, `Cookie`, `DPoP` and `grpc-timeout` of this answer in place of its own, and without those that `x-envoy-auth-headers-to-remove` lists.",
+        ),
+        problem(ProblemCode::NoSession, NO_SESSION),
+        problem(ProblemCode::ForbiddenContext, NOT_FROM_HERE),
+        problem(ProblemCode::StoreUnavailable, RETRY),
+    ]
+}
+
 const NO_SESSION: &str = "Nobody is logged in.";
 const NOT_FROM_HERE: &str = "The request comes from where it may not.";
 const RETRY: &str = "The store or the provider cannot be reached; the session may be alive. `Retry-After` says when to ask again.";
@@ -313,6 +332,39 @@ fn operations() -> Vec<Operation> {
         },
         Operation {
             listener: Internal,
+            path: endpoint::EXT_AUTHZ,
+            method: "get",
+            id: "extAuthz",
+            summary: "The same, for Envoy's `ext_authz` over HTTP",
+            description: "The prefix of the request's own path, with its own method (any) and headers.",
+            parameters: gateway_credential(),
+            form: none_form(),
+            answers: ext_authz_answers(),
+        },
+        Operation {
+            listener: Internal,
+            path: endpoint::EXT_AUTHZ_ANONYMOUS,
+            method: "get",
+            id: "extAuthzAnonymous",
+            summary: "The same, where nobody must be logged in",
+            description: "A request without a session goes on without a token.",
+            parameters: gateway_credential(),
+            form: none_form(),
+            answers: ext_authz_answers(),
+        },
+        Operation {
+            listener: Internal,
+            path: endpoint::EXT_AUTHZ_GRPC,
+            method: "post",
+            id: "extAuthzGrpc",
+            summary: "The same, over gRPC",
+            description: "`envoy.service.auth.v3.Authorization`, in HTTP/2: a `CheckRequest`, answered by a `CheckResponse`. A route where nobody must be logged in has `context_extensions: {session: optional}`.",
+            parameters: gateway_credential(),
+            form: none_form(),
+            answers: vec![answer(200, "What becomes of the request, with `grpc-status` in the trailers.")],
+        },
+        Operation {
+            listener: Internal,
             path: endpoint::END_SESSIONS,
             method: "post",
             id: "endSessions",
@@ -461,9 +513,14 @@ fn document(operations: &[Operation]) -> Value {
         }
         // Who asks for what: the browser by its cookie, an operator by a credential, everybody else by where they are.
         described["security"] = match operation.path {
-            endpoint::SESSION | endpoint::TOKEN | endpoint::FORWARD_AUTH | endpoint::LOGOUT => {
+            endpoint::SESSION
+            | endpoint::TOKEN
+            | endpoint::FORWARD_AUTH
+            | endpoint::EXT_AUTHZ
+            | endpoint::LOGOUT => {
                 json!([{"session": []}])
             }
+            endpoint::EXT_AUTHZ_ANONYMOUS => json!([{"session": []}, {}]),
             endpoint::END_SESSIONS => json!([{"operator": []}, {}]),
             _ => json!([{}]),
         };
@@ -643,6 +700,12 @@ async fn the_server_has_the_endpoints_of_the_reference_with_their_methods() {
             Listener::Public => (bff.public_router(), format!("/bff{}", operation.path)),
             // Those of the process, and of development, are added where it is one.
             Listener::Internal if [endpoint::METRICS, endpoint::DEVELOPMENT].contains(&operation.path) => {
+                continue;
+            }
+            // Those take the method of the request that they are asked about.
+            Listener::Internal
+                if [endpoint::EXT_AUTHZ, endpoint::EXT_AUTHZ_ANONYMOUS].contains(&operation.path) =>
+            {
                 continue;
             }
             Listener::Internal => (bff.internal_router(), operation.path.to_owned()),

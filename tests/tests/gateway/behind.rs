@@ -1,52 +1,105 @@
 //! A server behind Envoy, with an API that remembers what reached it.
 
 use authtool_tests::browser::{Browser, Page};
-use authtool_tests::envoy::Envoy;
+use authtool_tests::envoy::{Envoy, Exchange};
 use authtool_tests::hostile::{Endpoint, IdTokenDraft, Lie, Signer, SigningKey, now};
-use authtool_tests::{Answer, SESSION, ServerConfig, Stage, Upstream, raw};
+use authtool_tests::raw::{self, Protocol, RawRequest};
+use authtool_tests::{Answer, SESSION, ServerConfig, Stage, Upstream};
+use futures_util::FutureExt as _;
 use serde_json::{Value, json};
+use std::cell::Cell;
+use std::panic::AssertUnwindSafe;
 use url::Url;
 
 pub(crate) const AUDIENCE: &str = "https://api.example";
+/// Access tokens are opaque: what is tested is the exchange.
+pub(crate) const OPAQUE: &[&str] = &["--opaque-tokens"];
 
 /// Everything, in order of the request's way.
 pub(crate) struct Behind {
+    pub(crate) exchange: Exchange,
     pub(crate) envoy: Envoy,
     pub(crate) stage: Stage,
     pub(crate) api: Upstream,
+    /// What the client speaks.
+    protocol: Cell<Protocol>,
+}
+
+/// Runs a test by every exchange, and with clients that speak HTTP/1.1 and HTTP/2.
+pub(crate) async fn by_every_exchange(test: impl AsyncFn(&Behind)) {
+    once_by_every_exchange(OPAQUE, async |behind| {
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            behind.protocol.set(protocol);
+            test(behind).await;
+        }
+    })
+    .await;
+}
+
+/// Runs a test by every exchange, with further arguments of `authtool-bff envoy`.
+pub(crate) async fn once_by_every_exchange(arguments: &[&str], test: impl AsyncFn(&mut Behind)) {
+    each(async |exchange| test(&mut Behind::with(exchange, |_| {}, arguments).await).await).await;
+}
+
+/// Runs something for every exchange, at the same time.
+pub(crate) async fn each(run: impl AsyncFn(Exchange)) {
+    let runs = Exchange::ALL.map(|exchange| {
+        let run = &run;
+        async move {
+            if let Err(panic) = AssertUnwindSafe(run(exchange)).catch_unwind().await {
+                eprintln!("the exchange that failed was {exchange:?}");
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
+    futures_util::future::join_all(runs).await;
 }
 
 impl Behind {
-    /// Access tokens are opaque: what is tested is the exchange.
-    pub(crate) async fn envoy() -> Self {
-        Self::with(|_| {}, &["--opaque-tokens"]).await
-    }
-
-    /// Access tokens are JWTs that Envoy checks.
-    pub(crate) async fn envoy_that_checks() -> Self {
-        let behind = Self::with(|_| {}, &["--audience", AUDIENCE]).await;
-        behind.issues(|_| {});
-        behind
-    }
-
     /// Other APIs in place of the one that remembers, each as in `--api`.
-    pub(crate) async fn with_apis(routes: &[&str]) -> Self {
-        let mut arguments = vec!["--opaque-tokens"];
+    pub(crate) async fn with_apis(
+        exchange: Exchange,
+        configure: impl FnOnce(&mut ServerConfig),
+        routes: &[&str],
+        arguments: &[&str],
+    ) -> Self {
+        let mut all = vec!["--opaque-tokens"];
         for route in routes {
-            arguments.extend(["--api", route]);
+            all.extend(["--api", route]);
         }
-        Self::start(|_| {}, &arguments, Upstream::start().await).await
+        all.extend(arguments);
+        Self::start(exchange, configure, &all, Upstream::start().await, |it| it).await
     }
 
-    pub(crate) async fn with(configure: impl FnOnce(&mut ServerConfig), arguments: &[&str]) -> Self {
+    pub(crate) async fn with(
+        exchange: Exchange,
+        configure: impl FnOnce(&mut ServerConfig),
+        arguments: &[&str],
+    ) -> Self {
+        Self::edited(exchange, configure, arguments, |it| it).await
+    }
+
+    /// With a bootstrap that somebody has changed.
+    pub(crate) async fn edited(
+        exchange: Exchange,
+        configure: impl FnOnce(&mut ServerConfig),
+        arguments: &[&str],
+        edit: impl FnOnce(String) -> String,
+    ) -> Self {
         let api = Upstream::start().await;
         let route = format!("/api={}", api.origin);
         let mut all = vec!["--api", route.as_str()];
         all.extend(arguments);
-        Self::start(configure, &all, api).await
+        Self::start(exchange, configure, &all, api, edit).await
     }
 
-    async fn start(configure: impl FnOnce(&mut ServerConfig), arguments: &[&str], api: Upstream) -> Self {
+    async fn start(
+        exchange: Exchange,
+        configure: impl FnOnce(&mut ServerConfig),
+        arguments: &[&str],
+        api: Upstream,
+        edit: impl FnOnce(String) -> String,
+    ) -> Self {
         let port = Envoy::port();
         let app = format!("http://localhost:{port}");
         let stage = Stage::with(|config| {
@@ -55,12 +108,24 @@ impl Behind {
             configure(config);
         })
         .await;
+        let arguments = [&[exchange.argument()], arguments].concat();
         let bootstrap =
-            tokio::task::block_in_place(|| Envoy::bootstrap(&stage.server.config, port, arguments));
+            tokio::task::block_in_place(|| Envoy::bootstrap(&stage.server.config, port, &arguments));
         let credential =
             stage.server.config.get("/server/gatewayCredential").as_str().unwrap_or_default().to_owned();
-        let envoy = Envoy::with(&bootstrap, port, &[("AUTHTOOL_GATEWAY_CREDENTIAL", &credential)]).await;
-        Self { envoy, stage, api }
+        let environment = [("AUTHTOOL_GATEWAY_CREDENTIAL", credential.as_str())];
+        let envoy = Envoy::with(&edit(bootstrap), port, &environment).await;
+        Self { exchange, envoy, stage, api, protocol: Cell::new(Protocol::Http1) }
+    }
+
+    /// `GET path`, in the protocol of the test.
+    pub(crate) fn get(&self, path: &str) -> RawRequest {
+        self.request("GET", path)
+    }
+
+    /// `method path`, in the protocol of the test.
+    pub(crate) fn request(&self, method: &str, path: &str) -> RawRequest {
+        raw::request(method, &self.envoy.public, path).over(self.protocol.get())
     }
 
     /// The provider issues JWT access tokens from now on, changed by `edit`.
@@ -118,7 +183,7 @@ impl Behind {
 
     /// The same with a `Cookie` header of its own, byte for byte.
     pub(crate) async fn call_with(&self, cookie: &str, path: &str) -> Answer {
-        raw::get(&self.envoy.public, path).as_same_origin_fetch().header("cookie", cookie).send().await
+        self.get(path).as_same_origin_fetch().header("cookie", cookie).send().await
     }
 
     /// How many requests have reached the API.

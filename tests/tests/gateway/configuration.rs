@@ -1,7 +1,7 @@
 //! `authtool-bff envoy`: what it prints is what Envoy takes.
 
 use authtool_tests::ServerConfig;
-use authtool_tests::envoy::Envoy;
+use authtool_tests::envoy::{Envoy, Exchange};
 use authtool_tests::hostile::HostileOp;
 use serde_json::json;
 
@@ -27,40 +27,43 @@ async fn sec_142_and_154_and_163_and_164_and_172_and_173_the_bootstrap_is_valid_
     config.set("/server/proxy", json!([{"prefix": "/api", "upstream": "https://orders.example"}]));
     let (certificate, key) = authtool_tests::redis::Authority::new().certificate_for(&["localhost"]);
     let (certificate, key) = (config.file("certificate.pem", certificate), config.file("key.pem", key));
-    let bootstrap = tokio::task::block_in_place(|| {
-        Envoy::bootstrap(
-            &config,
-            Envoy::port(),
-            &[
-                "--audience",
-                "https://api.example",
-                "--bff",
-                "bff-a:3000",
-                "--bff",
-                "bff-b:3000",
-                "--bff-internal",
-                "bff-a:3001",
-                "--app",
-                "app:80",
-                "--policy",
-                "opa:9191",
-                "--admin",
-                "127.0.0.1:9901",
-                "--tls-certificate",
-                certificate.to_str().unwrap(),
-                "--tls-key",
-                key.to_str().unwrap(),
-            ],
-        )
-    });
-    for line in LINT {
-        assert!(bootstrap.contains(line), "{line} is not in\n{bootstrap}");
+    for exchange in Exchange::ALL {
+        let bootstrap = tokio::task::block_in_place(|| {
+            Envoy::bootstrap(
+                &config,
+                Envoy::port(),
+                &[
+                    exchange.argument(),
+                    "--audience",
+                    "https://api.example",
+                    "--bff",
+                    "bff-a:3000",
+                    "--bff",
+                    "bff-b:3000",
+                    "--bff-internal",
+                    "bff-a:3001",
+                    "--app",
+                    "app:80",
+                    "--policy",
+                    "opa:9191",
+                    "--admin",
+                    "127.0.0.1:9901",
+                    "--tls-certificate",
+                    certificate.to_str().unwrap(),
+                    "--tls-key",
+                    key.to_str().unwrap(),
+                ],
+            )
+        });
+        for line in LINT {
+            assert!(bootstrap.contains(line), "{line} is not in\n{bootstrap}");
+        }
+        for never in ["extract_only_without_validation", "allow_missing", "%REQ(:PATH)%", "REQ(COOKIE)"] {
+            assert!(!bootstrap.contains(never), "{never} is in\n{bootstrap}");
+        }
+        let (good, said) = tokio::task::block_in_place(|| Envoy::validate(&bootstrap));
+        assert!(good, "{said}\n{bootstrap}");
     }
-    for never in ["extract_only_without_validation", "allow_missing", "%REQ(:PATH)%", "REQ(COOKIE)"] {
-        assert!(!bootstrap.contains(never), "{never} is in\n{bootstrap}");
-    }
-    let (good, said) = tokio::task::block_in_place(|| Envoy::validate(&bootstrap));
-    assert!(good, "{said}\n{bootstrap}");
 }
 
 #[test]
@@ -80,6 +83,12 @@ fn what_the_gateway_must_know_is_asked_for() {
     assert!(said.contains("--jwks-uri"), "the provider does not answer: {said}");
     let said = refusal(&config, &["--opaque-tokens", "--api", "api=http://x"]);
     assert!(said.contains("must be a path"), "{said}");
+    let said = refusal(&config, &["--opaque-tokens", "--api", "/api=ftp://x:21"]);
+    assert!(said.contains("h2c"), "{said}");
+    let said = refusal(&config, &["--opaque-tokens", "--max-stream-secs", "0"]);
+    assert!(said.contains("1..=86400"), "{said}");
+    let said = refusal(&config, &["--opaque-tokens", "--exchange", "magic"]);
+    assert!(said.contains("ext-authz-grpc"), "{said}");
     let said = refusal(&config, &["--opaque-tokens", "--bff", "bff"]);
     assert!(said.contains("HOST:PORT"), "{said}");
 }

@@ -1,10 +1,12 @@
-//! Gateways that ask about each request: the endpoint itself, and nginx with the recipe.
+//! Gateways that ask about each request: the endpoint itself, and nginx and Caddy with their recipes.
 
 use authtool_tests::browser::Browser;
+use authtool_tests::caddy::Caddy;
 use authtool_tests::nginx::Nginx;
 use authtool_tests::{SESSION, Stage, Upstream, ports, raw};
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
+use url::Url;
 
 const FORWARD_AUTH: &str = "/-/forward-auth";
 
@@ -62,63 +64,121 @@ async fn a_gateway_learns_whether_a_request_may_go_on_and_with_what() {
 }
 
 #[tokio::test]
-async fn sec_155_158_and_162_nginx_exchanges_cookies_for_tokens_by_the_recipe() {
-    let port = ports::free();
-    let app = format!("http://localhost:{port}");
-    let mut stage = Stage::with(|config| {
-        config.set("/client/redirect_uri", json!(format!("{app}/bff/oauth/callback")));
-    })
-    .await;
-    let api = Upstream::start().await;
-    let nginx = Nginx::start(port, &stage.server.public, &stage.server.internal, &api.origin).await;
-    let at = |path: &str| nginx.public.join(path).unwrap();
-    let browser = Browser::new();
-    browser.follow(nginx.public.clone(), at("/bff/login")).go().await;
-    let answer = browser.fetch(nginx.public.clone(), at("/bff/session")).go().await;
-    assert_eq!((answer.status.as_u16(), answer.json()["email"].as_str()), (200, Some("ada@example.com")));
+async fn sec_155_and_158_and_162_nginx_exchanges_cookies_for_tokens_by_the_recipe() {
+    let site = Site::new().await;
+    let nginx =
+        Nginx::start(site.port, &site.stage.server.public, &site.stage.server.internal, &site.api.origin)
+            .await;
+    site.expect_guarded_by(&nginx.public).await;
+    let question = raw::get(&nginx.public, "/authtool-forward-auth").send().await;
+    assert_eq!(question.status, 404, "{question:?}");
+}
 
-    let answer = browser
-        .fetch(nginx.public.clone(), at("/api/orders?a=1"))
-        .method(Method::POST)
-        .form("x=y")
-        .header("authorization", "Bearer forged")
-        .header("x-forwarded-user", "root")
-        .header("x-forwarded-method", "GET")
-        .go()
-        .await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    let arrived = api.last();
-    let token = format!("Bearer {}", stage.op.access_tokens().pop().unwrap());
-    assert_eq!(arrived.header("authorization"), token, "{arrived:?}");
-    assert_eq!(
-        (arrived.header("cookie"), arrived.header("x-forwarded-user")),
-        (String::new(), String::new())
-    );
+#[tokio::test]
+async fn sec_155_and_158_and_162_caddy_exchanges_cookies_for_tokens_by_the_recipe() {
+    let site = Site::new().await;
+    let caddy =
+        Caddy::start(site.port, &site.stage.server.public, &site.stage.server.internal, &site.api.origin)
+            .await;
+    site.expect_guarded_by(&caddy.public).await;
+}
 
-    let before = api.arrived().len();
-    let cookie = format!("{SESSION}={}", browser.cookie(SESSION).unwrap());
-    for (what, status, request) in [
-        ("no session", 401, raw::get(&nginx.public, "/api/x").header("authorization", "Bearer forged")),
-        (
-            "another site",
-            403,
-            raw::request("POST", &nginx.public, "/api/x")
-                .header("cookie", &cookie)
-                .header("origin", "https://evil.example"),
-        ),
-        ("the token endpoint", 404, raw::get(&nginx.public, "/bff/token").header("cookie", &cookie)),
-        (
-            "the question itself",
-            404,
-            raw::get(&nginx.public, "/authtool-forward-auth").header("cookie", &cookie),
-        ),
-    ] {
-        let answer = request.send().await;
-        assert_eq!(answer.status, status, "{what}: {answer:?}");
+#[test]
+fn the_recipe_for_traefik_strips_first_and_asks_for_every_request_to_the_api() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../gateway/traefik/authtool.yaml");
+    let recipe: Value = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let http = &recipe["http"];
+    assert_eq!(http["routers"]["api"]["middlewares"], json!(["never-from-clients", "authtool"]));
+    let auth = &http["middlewares"]["authtool"]["forwardAuth"];
+    assert_eq!(auth["trustForwardHeader"], json!(false));
+    assert_eq!(auth["authResponseHeaders"], json!(["Authorization", "Cookie"]));
+    assert!(auth["address"].as_str().unwrap().ends_with(FORWARD_AUTH));
+    let stripped =
+        http["middlewares"]["never-from-clients"]["headers"]["customRequestHeaders"].as_object().unwrap();
+    assert!(stripped.len() > 20 && stripped.values().all(|it| it == ""), "{stripped:?}");
+    for router in http["routers"].as_object().unwrap().values() {
+        assert!(http["services"].get(router["service"].as_str().unwrap()).is_some(), "{router}");
     }
-    stage.server.kill();
-    let answer = raw::get(&nginx.public, "/api/x").header("cookie", &cookie).send().await;
-    assert_eq!(answer.status, 503, "{answer:?}");
-    assert_eq!(answer.header("retry-after"), "1");
-    assert_eq!(api.arrived().len(), before, "nothing reached the API");
+}
+
+/// A server and an API, for a gateway to stand before.
+struct Site {
+    port: u16,
+    stage: Stage,
+    api: Upstream,
+}
+
+impl Site {
+    async fn new() -> Self {
+        let port = ports::free();
+        let app = format!("http://localhost:{port}");
+        let stage = Stage::with(|config| {
+            config.set("/client/redirect_uri", json!(format!("{app}/bff/oauth/callback")));
+        })
+        .await;
+        Self { port, stage, api: Upstream::start().await }
+    }
+
+    /// What every gateway has to do, with a recipe of ours.
+    async fn expect_guarded_by(mut self, gateway: &Url) {
+        let at = |path: &str| gateway.join(path).unwrap();
+        let browser = Browser::new();
+        browser.follow(gateway.clone(), at("/bff/login")).go().await;
+        let answer = browser.fetch(gateway.clone(), at("/bff/session")).go().await;
+        assert_eq!((answer.status.as_u16(), answer.json()["email"].as_str()), (200, Some("ada@example.com")));
+
+        let answer = browser
+            .fetch(gateway.clone(), at("/api/orders?a=1"))
+            .method(Method::POST)
+            .form("x=y")
+            .header("authorization", "Bearer forged")
+            .header("x-forwarded-user", "root")
+            .header("x-forwarded-method", "GET")
+            .header("x-jwt-payload", "forged")
+            .go()
+            .await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let arrived = self.api.last();
+        let token = format!("Bearer {}", self.stage.op.access_tokens().pop().unwrap());
+        assert_eq!((arrived.method.as_str(), arrived.uri.to_string().as_str()), ("POST", "/api/orders?a=1"));
+        assert_eq!(arrived.header("authorization"), token, "{arrived:?}");
+        for name in ["cookie", "x-forwarded-user", "x-jwt-payload"] {
+            assert_eq!(arrived.header(name), "", "{name}: {arrived:?}");
+        }
+        let cookie = format!("{SESSION}={}", browser.cookie(SESSION).unwrap());
+        let both = raw::get(gateway, "/api/x").header("cookie", format!("a=1; {cookie}; b=2")).send().await;
+        assert_eq!((both.status.as_u16(), self.api.last().header("cookie").as_str()), (200, "a=1; b=2"));
+
+        let before = self.api.arrived().len();
+        for (what, status, request) in [
+            ("no session", 401, raw::get(gateway, "/api/x").header("authorization", "Bearer forged")),
+            (
+                "another site",
+                403,
+                raw::request("POST", gateway, "/api/x")
+                    .header("cookie", &cookie)
+                    .header("origin", "https://evil.example"),
+            ),
+            (
+                "a WebSocket of another site",
+                403,
+                raw::get(gateway, "/api/x")
+                    .header("cookie", &cookie)
+                    .header("origin", "https://evil.example")
+                    .header("connection", "Upgrade")
+                    .header("upgrade", "websocket")
+                    .header("sec-websocket-version", "13")
+                    .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ),
+            ("the token endpoint", 404, raw::get(gateway, "/bff/token").header("cookie", &cookie)),
+        ] {
+            let answer = request.send().await;
+            assert_eq!(answer.status, status, "{what}: {answer:?}");
+        }
+        self.stage.server.kill();
+        let answer = raw::get(gateway, "/api/x").header("cookie", &cookie).send().await;
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert_eq!(answer.header("retry-after"), "1");
+        assert_eq!(self.api.arrived().len(), before, "nothing reached the API");
+    }
 }

@@ -1,4 +1,5 @@
-//! The gateway: a real Envoy with the Lua exchange, or a real nginx, in front of a real server (security.md §14).
+//! The gateway: a real Envoy by every way of exchange, a real nginx and a real Caddy, in front of a real server
+//! (security.md §14).
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -8,10 +9,13 @@
     reason = "a test fails by panicking"
 )]
 
+mod a_minute;
 mod behind;
 mod configuration;
 mod exchange;
+mod ext_authz;
 mod forward_auth;
+mod policy;
 mod provenance;
 mod replicas;
 mod streams;

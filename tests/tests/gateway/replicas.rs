@@ -1,16 +1,21 @@
 //! Two replicas behind Envoy, under load: users notice neither refreshes nor a replica's death.
 
-use authtool_tests::envoy::Envoy;
+use crate::behind::each;
+use authtool_tests::envoy::{Envoy, Exchange};
 use authtool_tests::redis::RedisServer;
 use authtool_tests::{LoggedIn, Replicas, SESSION, Upstream, raw, wait};
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn expired_tokens_and_a_killed_replica_cost_no_user_an_error() {
-    const USERS: usize = 20;
-    const WORKERS: usize = 16;
+    each(killed).await;
+}
+
+async fn killed(exchange: Exchange) {
+    const USERS: usize = 10;
+    const WORKERS: usize = 8;
     let redis = RedisServer::start().await;
     let api = Upstream::start().await;
     let port = Envoy::port();
@@ -28,7 +33,7 @@ async fn expired_tokens_and_a_killed_replica_cost_no_user_an_error() {
         })
         .collect();
     let route = format!("/api={}", api.origin);
-    let mut arguments = vec!["--opaque-tokens", "--api", &route];
+    let mut arguments = vec![exchange.argument(), "--opaque-tokens", "--api", &route];
     arguments.extend(addresses.iter().map(String::as_str));
     let bootstrap =
         tokio::task::block_in_place(|| Envoy::bootstrap(&replicas.servers[0].config, port, &arguments));
@@ -64,9 +69,21 @@ async fn expired_tokens_and_a_killed_replica_cost_no_user_an_error() {
             (op.count(Endpoint::Refresh) >= USERS).then_some(())
         })
         .await;
+        // Whoever dies while it refreshes a session leaves it locked for the time of a lease, whatever gateway is in front
+        // (`tests/replicas` has that): here it dies between two refreshes, and all are due again soon.
+        op.issues_access_tokens_for(10);
+        let mut quiet_since = (op.count(Endpoint::Refresh), Instant::now());
+        wait::within(Duration::from_mins(1), "every token is good for a while", async || {
+            let refreshes = op.count(Endpoint::Refresh);
+            if refreshes != quiet_since.0 {
+                quiet_since = (refreshes, Instant::now());
+            }
+            (quiet_since.1.elapsed() > Duration::from_millis(2500)).then_some(())
+        })
+        .await;
         replicas.servers[1].kill();
-        let until = op.count(Endpoint::Refresh) + 2 * USERS;
-        wait::within(Duration::from_mins(1), "everybody was refreshed twice more", async || {
+        let until = op.count(Endpoint::Refresh) + USERS;
+        wait::within(Duration::from_mins(1), "everybody was refreshed by the other", async || {
             (op.count(Endpoint::Refresh) >= until).then_some(())
         })
         .await;
@@ -80,7 +97,7 @@ async fn expired_tokens_and_a_killed_replica_cost_no_user_an_error() {
         assert_eq!(Some(arrived.uri.path().trim_start_matches("/api/")), subject.as_deref());
     }
     eprintln!(
-        "{} requests, {} refreshes",
+        "{exchange:?}: {} requests, {} refreshes",
         served.load(Ordering::Relaxed),
         replicas.op.refresh_tokens().len()
     );

@@ -1,109 +1,186 @@
-//! What goes on for long, or is large, passes through the gateway as it comes.
+//! What goes on for long, is large or ends with trailers, passes through the gateway as it comes, and ends with its
+//! session.
 
-use crate::behind::Behind;
-use authtool_tests::raw;
-use authtool_tests::streaming_upstream::{EVENTS_EVERY, StreamingUpstream};
+use crate::behind::{Behind, each};
+use authtool_tests::envoy::Exchange;
+use authtool_tests::raw::Protocol;
+use authtool_tests::streaming_upstream::StreamingUpstream;
+use authtool_tests::trailing_upstream::{TrailingUpstream, post_with_trailer};
+use authtool_tests::tunnel::Tunnel;
 use futures_util::StreamExt as _;
+use futures_util::future::join;
 use futures_util::stream;
+use reqwest::{Client, Response};
+use serde_json::json;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const CHUNK: usize = 64 * 1024;
 const MEBIBYTES: usize = 100;
 const CHUNKS: usize = MEBIBYTES * 1024 * 1024 / CHUNK;
 
-async fn streaming() -> (Behind, StreamingUpstream) {
+pub(crate) async fn streaming(exchange: Exchange) -> (Behind, StreamingUpstream) {
     let api = StreamingUpstream::start().await;
-    let behind = Behind::with_apis(&[&format!("/api={}", api.origin)]).await;
+    let behind = Behind::with_apis(exchange, |_| {}, &[&format!("/api={}", api.origin)], &[]).await;
     (behind, api)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sec_170_events_flow_for_a_minute_as_they_happen() {
-    let (behind, _api) = streaming().await;
-    let cookie = behind.cookie().await;
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer = client
-        .get(behind.url("/api/events"))
+fn client(protocol: Protocol) -> Client {
+    let client = Client::builder().no_proxy();
+    match protocol {
+        Protocol::Http1 => client.http1_only(),
+        Protocol::Http2 => client.http2_prior_knowledge(),
+    }
+    .build()
+    .unwrap()
+}
+
+pub(crate) async fn open(behind: &Behind, protocol: Protocol, cookie: &str, path: &str) -> Response {
+    let answer = client(protocol)
+        .get(behind.url(path))
         .header("cookie", cookie)
         .header("sec-fetch-site", "same-origin")
         .send()
         .await
         .unwrap();
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.headers()["content-type"], "text/event-stream");
-    let (began, mut body, mut last) = (Instant::now(), answer.bytes_stream(), Instant::now());
-    let mut text = String::new();
-    while began.elapsed() < Duration::from_secs(61) {
-        let chunk =
-            tokio::time::timeout(Duration::from_secs(20), body.next()).await.expect("an event in time");
-        text.push_str(std::str::from_utf8(&chunk.expect("the stream goes on").unwrap()).unwrap());
-        last = Instant::now();
-    }
-    assert!(last.duration_since(began) > Duration::from_mins(1));
-    let events = text.matches("data: ").count();
-    let expected = usize::try_from(Duration::from_mins(1).as_millis() / EVENTS_EVERY.as_millis()).unwrap();
-    assert!(events > expected / 2, "{events} events, not held back to be sent together");
-    assert!(text.starts_with("data: 0\n\ndata: 1\n\n"), "{text}");
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    answer
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_megabytes_go_up_and_come_down() {
-    let (behind, _api) = streaming().await;
-    let cookie = behind.cookie().await;
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let body = stream::repeat_with(|| Ok::<_, Infallible>(vec![7; CHUNK])).take(CHUNKS);
-    let answer = client
-        .post(behind.url("/api/upload"))
-        .header("cookie", &cookie)
-        .header("sec-fetch-site", "same-origin")
-        .body(reqwest::Body::wrap_stream(body))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.text().await.unwrap(), (CHUNK * CHUNKS).to_string());
+    each(async |exchange| {
+        let (behind, _api) = streaming(exchange).await;
+        let cookie = behind.cookie().await;
+        let protocol = if exchange == Exchange::ExtAuthzHttp { Protocol::Http1 } else { Protocol::Http2 };
+        let body = stream::repeat_with(|| Ok::<_, Infallible>(vec![7; CHUNK])).take(CHUNKS);
+        let answer = client(protocol)
+            .post(behind.url("/api/upload"))
+            .header("cookie", &cookie)
+            .header("sec-fetch-site", "same-origin")
+            .body(reqwest::Body::wrap_stream(body))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.text().await.unwrap(), (CHUNK * CHUNKS).to_string());
 
-    let answer = client
-        .get(behind.url(&format!("/api/download/{CHUNKS}")))
-        .header("cookie", &cookie)
-        .header("sec-fetch-site", "same-origin")
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(answer.status(), 200);
-    let (mut length, mut body) = (0, answer.bytes_stream());
-    while let Some(chunk) = body.next().await {
-        length += chunk.unwrap().len();
-    }
-    assert_eq!(length, CHUNK * CHUNKS);
+        let answer = open(&behind, protocol, &cookie, &format!("/api/download/{CHUNKS}")).await;
+        let (mut length, mut body) = (0, answer.bytes_stream());
+        while let Some(chunk) = body.next().await {
+            length += chunk.unwrap().len();
+        }
+        assert_eq!(length, CHUNK * CHUNKS);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sec_170_a_websocket_of_the_app_is_tunnelled_both_ways() {
-    let (behind, _api) = streaming().await;
-    let cookie = behind.cookie().await;
-    let app = behind.app();
-    let origin = app.as_str().trim_end_matches('/');
-    let host = origin.trim_start_matches("http://");
-    let handshake = format!(
-        "GET /api/tunnel HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nOrigin: {origin}\r\nConnection: Upgrade\r\n\
-         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    let mut socket = raw::open(&behind.envoy.public, handshake.as_bytes()).await;
-    let mut said = Vec::new();
-    let mut buffer = [0; 1024];
-    while !said.windows(4).any(|it| it == b"\r\n\r\n") {
-        let read = socket.read(&mut buffer).await.unwrap();
-        assert_ne!(read, 0, "{}", String::from_utf8_lossy(&said));
-        said.extend_from_slice(&buffer[..read]);
-    }
-    assert!(said.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&said));
-    for word in ["one", "two", "three"] {
-        socket.write_all(word.as_bytes()).await.unwrap();
-        let mut echo = vec![0; word.len()];
-        socket.read_exact(&mut echo).await.unwrap();
-        assert_eq!(echo, word.as_bytes());
-    }
+    each(async |exchange| {
+        let (behind, _api) = streaming(exchange).await;
+        let cookie = behind.cookie().await;
+        let mut tunnel = Tunnel::open(&behind.envoy.public, "/api/tunnel", &cookie).await;
+        for word in ["one", "two", "three"] {
+            assert_eq!(tunnel.echo(word).await.as_deref(), Some(word));
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trailers_arrive_at_an_api_in_http2_and_come_back() {
+    each(async |exchange| {
+        let api = TrailingUpstream::start().await;
+        let routes = [format!("/api={}", api.origin)];
+        let behind = Behind::with_apis(exchange, |_| {}, &routes.each_ref().map(String::as_str), &[]).await;
+        let cookie = behind.cookie().await;
+        let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
+        let echo = post_with_trailer(&behind.envoy.public, "/api/orders.Orders/Get", &headers, "sum").await;
+        assert_eq!(
+            (echo.answer.status.as_u16(), echo.answer.text().as_str()),
+            (200, "a message"),
+            "{echo:?}"
+        );
+        assert_eq!(echo.trailers["x-checksum"], "sum", "{echo:?}");
+        assert_eq!(echo.answer.header("x-authorization"), behind.issued());
+        // gRPC learns until when it may answer; a client that asks for less gets less.
+        assert!(echo.answer.header("x-deadline").ends_with('S'), "{echo:?}");
+        let headers = [&headers[..], &[("grpc-timeout", "2000m")]].concat();
+        let echo = post_with_trailer(&behind.envoy.public, "/api/orders.Orders/Get", &headers, "sum").await;
+        assert_eq!(echo.answer.header("x-deadline"), "2000m", "{echo:?}");
+    })
+    .await;
+}
+
+/// How long it takes until an event stream and a tunnel are ended from the other side.
+async fn time_until_ended(behind: &Behind, cookie: &str) -> (Duration, Duration) {
+    let events = async |protocol| {
+        let answer = open(behind, protocol, cookie, "/api/events").await;
+        let (began, mut body) = (Instant::now(), answer.bytes_stream());
+        while let Some(Ok(_)) = body.next().await {
+            assert!(began.elapsed() < Duration::from_secs(40), "{protocol:?}: the stream goes on and on");
+        }
+        began.elapsed()
+    };
+    let tunnel = async {
+        let mut tunnel = Tunnel::open(&behind.envoy.public, "/api/tunnel", cookie).await;
+        let began = Instant::now();
+        while tunnel.echo("still there").await.is_some() {
+            assert!(began.elapsed() < Duration::from_secs(40), "the tunnel goes on and on");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        began.elapsed()
+    };
+    let (both, tunnel) = join(join(events(Protocol::Http1), events(Protocol::Http2)), tunnel).await;
+    assert!(both.0.abs_diff(both.1) < Duration::from_secs(5), "{both:?}");
+    (both.0, tunnel)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sec_170_streams_and_websockets_end_when_the_session_ends() {
+    const LIFETIME: u64 = 8;
+    each(async |exchange| {
+        let api = StreamingUpstream::start().await;
+        let routes = [format!("/api={}", api.origin)];
+        let behind = Behind::with_apis(
+            exchange,
+            |config| {
+                config.set("/session/absoluteLifetimeSecs", json!(LIFETIME));
+            },
+            &routes.each_ref().map(String::as_str),
+            &[],
+        )
+        .await;
+        let cookie = behind.cookie().await;
+        let began = Instant::now();
+        let lasted = time_until_ended(&behind, &cookie).await;
+        let total = began.elapsed();
+        assert!(total < Duration::from_secs(LIFETIME + 4), "{exchange:?}: {lasted:?} of {total:?}");
+        assert!(
+            lasted.0 > Duration::from_secs(1) && lasted.1 > Duration::from_secs(1),
+            "{exchange:?}: {lasted:?}"
+        );
+        assert_eq!(behind.call_with(&cookie, "/api/events").await.status, 401);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sec_170_streams_and_websockets_end_after_the_configured_time() {
+    each(async |exchange| {
+        let api = StreamingUpstream::start().await;
+        let routes = [format!("/api={}", api.origin)];
+        let arguments = ["--max-stream-secs", "3"];
+        let behind =
+            Behind::with_apis(exchange, |_| {}, &routes.each_ref().map(String::as_str), &arguments).await;
+        let cookie = behind.cookie().await;
+        for lasted in <[Duration; 2]>::from(time_until_ended(&behind, &cookie).await) {
+            assert!(
+                lasted > Duration::from_secs(2) && lasted < Duration::from_secs(6),
+                "{exchange:?}: {lasted:?}"
+            );
+        }
+    })
+    .await;
 }

@@ -2,8 +2,12 @@
 
 use authtool_tests::browser::Browser;
 use authtool_tests::hostile::{Endpoint, HostileOp, Lie};
+use authtool_tests::streaming_upstream::StreamingUpstream;
+use authtool_tests::tunnel::Tunnel;
 use authtool_tests::{SESSION, Server, ServerConfig, Stage, Upstream, raw, wait};
+use futures_util::StreamExt as _;
 use serde_json::json;
+use std::time::{Duration, Instant};
 
 async fn with_api() -> (Stage, Upstream, Browser) {
     let upstream = Upstream::start().await;
@@ -245,4 +249,72 @@ async fn sec_121_the_clients_own_header_is_proof_where_a_browser_says_nothing() 
     assert_eq!(post().header("x-authtool-csrf", "2").send().await.status, 403);
     assert!(upstream.arrived().is_empty());
     assert_eq!(post().header("x-authtool-csrf", "1").send().await.status, 200);
+}
+
+#[tokio::test]
+async fn sec_170_streams_and_websockets_end_soon_after_a_logout() {
+    let api = StreamingUpstream::start().await;
+    let stage = Stage::with(|config| {
+        config.set("/server/proxy", json!([{"prefix": "/api", "upstream": api.origin}]));
+    })
+    .await;
+    let (leaves, stays) = (stage.logged_in().await, stage.logged_in().await);
+    let open = async |browser: &Browser| {
+        let cookie = format!("{SESSION}={}", browser.cookie(SESSION).unwrap());
+        let events = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .unwrap()
+            .get(stage.server.public.join("/api/events").unwrap())
+            .header("cookie", &cookie)
+            .header("sec-fetch-site", "same-origin")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(events.status(), 200);
+        (events.bytes_stream(), Tunnel::open(&stage.server.public, "/api/tunnel", &cookie).await)
+    };
+    let (mut ending_events, mut ending_tunnel) = open(&leaves).await;
+    let (mut events, mut tunnel) = open(&stays).await;
+    assert_eq!(ending_tunnel.echo("hello").await.as_deref(), Some("hello"));
+    assert!(matches!(ending_events.next().await, Some(Ok(_))));
+    stage.log_out(&leaves).await;
+    let began = Instant::now();
+    let events_end = async {
+        loop {
+            match ending_events.next().await {
+                Some(Ok(_)) => assert!(began.elapsed() < Duration::from_secs(20), "the events go on"),
+                // Not an orderly end: half an answer must not look like a whole one.
+                Some(Err(_)) => return,
+                None => panic!("the events end as if that were all"),
+            }
+        }
+    };
+    let tunnel_end = async {
+        while ending_tunnel.echo("still there").await.is_some() {
+            assert!(began.elapsed() < Duration::from_secs(20), "the tunnel goes on");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    futures_util::future::join(events_end, tunnel_end).await;
+    assert_eq!(tunnel.echo("hello").await.as_deref(), Some("hello"), "the others' go on");
+    assert!(matches!(events.next().await, Some(Ok(_))));
+}
+
+#[tokio::test]
+async fn sec_170_a_tunnel_ends_when_its_session_has_had_its_time() {
+    let api = StreamingUpstream::start().await;
+    let stage = Stage::with(|config| {
+        config
+            .set("/server/proxy", json!([{"prefix": "/api", "upstream": api.origin}]))
+            .set("/session/absoluteLifetimeSecs", json!(6));
+    })
+    .await;
+    let cookie = format!("{SESSION}={}", stage.logged_in().await.cookie(SESSION).unwrap());
+    let mut tunnel = Tunnel::open(&stage.server.public, "/api/tunnel", &cookie).await;
+    let began = Instant::now();
+    while tunnel.echo("still there").await.is_some() {
+        assert!(began.elapsed() < Duration::from_secs(10), "the tunnel goes on");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use authtool_bff::{
     Config,
-    envoy::{self, Api, Endpoint, Gateway, Jwt},
+    envoy::{self, Api, Endpoint, Exchange, Gateway, Jwt},
 };
-use clap::Args;
+use clap::{Args, ValueEnum};
 use url::Url;
 
 use crate::{Fallible, Outcome, say};
@@ -29,7 +29,8 @@ pub(crate) struct Options {
     /// A replica's internal listener; repeat it for more. Default: server.internal.
     #[arg(long, value_name = "HOST:PORT")]
     bff_internal: Vec<String>,
-    /// An API, such as /api=http://orders:4000; repeat it for more. Default: server.proxy.
+    /// An API, such as /api=http://orders:4000; repeat it for more. `h2c://` and `h2://` for HTTP/2 without and with
+    /// TLS, as gRPC needs. Default: server.proxy.
     #[arg(long, value_name = "PREFIX=URL")]
     api: Vec<String>,
     /// The server that shows the app's pages. Default: authtool, if server.static is configured.
@@ -50,22 +51,41 @@ pub(crate) struct Options {
     /// A policy service, asked by `ext_authz` over gRPC once the token is known to be good.
     #[arg(long, value_name = "HOST:PORT")]
     policy: Option<String>,
-    /// The folder of token-exchange.lua where Envoy runs.
-    #[arg(long, value_name = "FOLDER", default_value = "/etc/envoy")]
-    lua_folder: String,
+    /// How the cookie is exchanged for a token.
+    #[arg(long, value_name = "WAY", value_enum, default_value_t = Way::Lua)]
+    exchange: Way,
+    /// The longest that a stream or a WebSocket may last. It ends with the session in any case, as far as that was
+    /// known when it began.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    max_stream_secs: u64,
+    /// The folder of token-exchange.lua where Envoy runs. Default: the module is part of what is printed.
+    #[arg(long, value_name = "FOLDER")]
+    lua_folder: Option<String>,
     /// Where Envoy's own administration listens.
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<SocketAddr>,
 }
 
+/// How the cookie is exchanged for a token.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Way {
+    /// By a Lua script that asks for the token.
+    Lua,
+    /// By Envoy's `ext_authz` over HTTP.
+    ExtAuthzHttp,
+    /// By Envoy's `ext_authz` over gRPC.
+    ExtAuthzGrpc,
+}
+
 /// Prints the bootstrap as YAML.
 pub(crate) fn print(config: &Config, options: Options) -> Outcome {
+    let folder = options.lua_folder.clone();
     let bootstrap = envoy::bootstrap(config, &gateway(config, options)?);
     let mut out = std::io::stdout();
-    say(
-        &mut out,
-        "# Made by `authtool-bff envoy`. Start it with `envoy -c`; token-exchange.lua belongs beside it.",
-    );
+    say(&mut out, "# Made by `authtool-bff envoy`. Start it with `envoy -c`.");
+    if let Some(folder) = folder {
+        say(&mut out, &format!("# It needs token-exchange.lua in {folder}."));
+    }
     if config.server.gateway_credential.is_some() {
         let variable = envoy::CREDENTIAL_VARIABLE;
         say(&mut out, &format!("# Envoy needs server.gatewayCredential in its environment, as {variable}."));
@@ -75,10 +95,15 @@ pub(crate) fn print(config: &Config, options: Options) -> Outcome {
 }
 
 fn gateway(config: &Config, options: Options) -> Fallible<Gateway> {
-    if config.provider.clients.iter().any(|client| client.dpop) {
-        return Err("client.dpop binds tokens to a key, and Envoy cannot make the proofs that APIs then ask for; see \
-                    docs/dpop.md"
+    if options.exchange == Way::Lua && config.provider.clients.iter().any(|client| client.dpop) {
+        return Err("client.dpop binds tokens to a key, and the Lua exchange brings no proofs to APIs: use --exchange \
+                    ext-authz-grpc; see docs/dpop.md"
             .into());
+    }
+    if options.exchange == Way::ExtAuthzGrpc && !cfg!(feature = "grpc") {
+        return Err(
+            "this authtool-bff was built without the feature grpc: use --exchange ext-authz-http".into()
+        );
     }
     let own = |address: SocketAddr| {
         let ip = if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() };
@@ -112,6 +137,12 @@ fn gateway(config: &Config, options: Options) -> Fallible<Gateway> {
             jwt(config, options.issuer, &options.audience, options.jwks_uri)?
         },
         policy: options.policy.as_deref().map(endpoint).transpose()?,
+        exchange: match options.exchange {
+            Way::Lua => Exchange::Lua,
+            Way::ExtAuthzHttp => Exchange::ExtAuthzHttp,
+            Way::ExtAuthzGrpc => Exchange::ExtAuthzGrpc,
+        },
+        max_stream_secs: options.max_stream_secs,
         lua_folder: options.lua_folder,
         admin: options.admin,
     })
@@ -182,5 +213,12 @@ fn upstream(prefix: String, url: &Url) -> Fallible<Api> {
     let host =
         url.host_str().ok_or_else(|| format!("{url} has no host"))?.trim_matches(['[', ']']).to_owned();
     let port = url.port_or_known_default().ok_or_else(|| format!("{url} has no port"))?;
-    Ok(Api { prefix, upstream: Endpoint { host, port }, is_encrypted: url.scheme() == "https" })
+    let (is_encrypted, speaks_http2) = match url.scheme() {
+        "http" => (false, false),
+        "https" => (true, false),
+        "h2c" => (false, true),
+        "h2" => (true, true),
+        other => return Err(format!("{url}: {other} is not known; use http, https, h2c or h2").into()),
+    };
+    Ok(Api { prefix, upstream: Endpoint { host, port }, is_encrypted, speaks_http2 })
 }

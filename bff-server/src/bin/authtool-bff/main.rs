@@ -51,7 +51,7 @@ enum Command {
     /// Ask a running server on this machine whether it is well; for a container's health check.
     Health(health::Options),
     /// Print a configuration for Envoy that fits this one.
-    Envoy(envoy::Options),
+    Envoy(Box<envoy::Options>),
     /// Print the JSON Schema of the configuration file.
     Schema,
     /// Make a pair of keys for session.signingKey and session.encryptionKey.
@@ -68,7 +68,7 @@ fn main() -> ExitCode {
         Some(Command::Health(options)) => health::ask(&arguments.config, &options),
         Some(Command::Envoy(options)) => Config::load(&arguments.config)
             .map_err(Into::into)
-            .and_then(|config| envoy::print(&config, options)),
+            .and_then(|config| envoy::print(&config, *options)),
         Some(Command::Schema) => {
             say(&mut std::io::stdout(), &Config::schema());
             Ok(())

@@ -11,14 +11,30 @@ use url::Url;
 use crate::{
     adapters::{SystemClock, SystemEntropy, oidc::OidcProvider},
     config::{Config, Mode},
-    http::session_cookie_name,
+    http::{session_cookie_name, upstream::NEVER_FROM_CLIENTS},
     ports::{AuthorizationServer as _, ProviderError},
     server::provider_settings,
 };
 
-/// Headers that only the gateway itself may set, removed where no filter of ours looks at a request.
-const NEVER_FROM_CLIENTS: [&str; 5] =
-    ["authorization", "traceparent", "tracestate", "x-authtool-gateway", "x-jwt-payload"];
+/// Further headers that only the gateway itself may set, where no filter of ours looks at a request.
+const NEVER_FROM_CLIENTS_EITHER: [&str; 3] =
+    ["traceparent", "tracestate", authtool_contract::header::GATEWAY_CREDENTIAL];
+/// The exchange in Lua, and what it takes away from requests and answers: one file, needed nowhere else.
+const LUA_MODULE: &str = include_str!("token-exchange.lua");
+const LUA: &str = "envoy.filters.http.lua";
+const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";
+/// The two `ext_authz` filters: the first asks authtool, the second the policy.
+const EXCHANGE: &str = "authtool.exchange";
+const POLICY: &str = "envoy.filters.http.ext_authz";
+const EXT_AUTHZ_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz";
+/// Connections to authtool that are not used for this long are closed here: it closes them after ten seconds, and a request
+/// that is just then on its way would look like a dead replica's.
+const KEEP_ALIVE: &str = "5s";
+/// As long as a refresh may take.
+const EXCHANGE_TIMEOUT: &str = "15s";
+/// Asking again is safe: sessions are refreshed once, however many ask.
+const RETRY_ON: &str = "connect-failure,refused-stream,reset";
+const RETRIES: u32 = 3;
 const PUBLIC_CLUSTER: &str = "authtool_bff";
 const INTERNAL_CLUSTER: &str = "authtool_bff_internal";
 /// Where the Lua module finds what the server asks for as `server.gatewayCredential`.
@@ -44,6 +60,19 @@ pub struct Api {
     pub upstream: Endpoint,
     /// Whether it is reached by TLS.
     pub is_encrypted: bool,
+    /// Whether it is spoken to in HTTP/2, as gRPC and everything else with trailers needs. What is upgraded needs HTTP/1.1.
+    pub speaks_http2: bool,
+}
+
+/// How the cookie is exchanged for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exchange {
+    /// By `token-exchange.lua`, which asks `/token`.
+    Lua,
+    /// By `ext_authz` over HTTP.
+    ExtAuthzHttp,
+    /// By `ext_authz` over gRPC.
+    ExtAuthzGrpc,
 }
 
 /// What the gateway must know besides the server's configuration.
@@ -65,8 +94,12 @@ pub struct Gateway {
     pub jwt: Vec<Jwt>,
     /// A policy service (`ext_authz` over gRPC, such as OPA's) that is asked after the token was checked.
     pub policy: Option<Endpoint>,
-    /// The folder of `token-exchange.lua`, where Envoy runs.
-    pub lua_folder: String,
+    /// How the cookie becomes a token.
+    pub exchange: Exchange,
+    /// The longest that a stream may last, in seconds; it ends with the session in any case.
+    pub max_stream_secs: u64,
+    /// The folder of `token-exchange.lua`, where Envoy runs; without it, the module is part of the configuration.
+    pub lua_folder: Option<String>,
     /// Where Envoy's own administration listens, if it does.
     pub admin: Option<SocketAddr>,
 }
@@ -100,7 +133,7 @@ pub fn bootstrap(config: &Config, gateway: &Gateway) -> Value {
     let mut bootstrap = json!({
         "static_resources": {
             "listeners": [listener(config, gateway)],
-            "clusters": clusters(gateway),
+            "clusters": clusters(config, gateway),
         },
         // Refuses connections rather than falling over.
         "overload_manager": {
@@ -179,8 +212,38 @@ fn http(config: &Config, gateway: &Gateway) -> Value {
         "stream_idle_timeout": "300s",
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "access_log": [access_log()],
+        "local_reply_config": {"mappers": [unavailable()]},
         "route_config": {"name": "routes", "virtual_hosts": [virtual_host(config, gateway)]},
         "http_filters": filters(config, gateway),
+    })
+}
+
+/// Where authtool or the policy could not be asked, the same answer as the Lua module's. What they answered themselves
+/// stays as it is.
+fn unavailable() -> Value {
+    let header = |name: &str, value: &str| json!({"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"});
+    json!({
+        "filter": {"extension_filter": {
+            "name": "envoy.access_loggers.extension_filters.cel",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+                "expression": "response.code_details == 'ext_authz_error'",
+            },
+        }},
+        "headers_to_add": [
+            header("retry-after", "1"),
+            header("cache-control", "no-store"),
+            header("x-content-type-options", "nosniff"),
+        ],
+        "body_format_override": {
+            "json_format": {
+                "type": "urn:authtool:problem:gateway_unavailable",
+                "title": "Requests cannot be checked right now",
+                "status": 503,
+                "code": "gateway_unavailable",
+            },
+            "content_type": authtool_contract::PROBLEM_MEDIA_TYPE,
+        },
     })
 }
 
@@ -239,16 +302,27 @@ fn routes(config: &Config, gateway: &Gateway) -> Vec<Value> {
                 "timeout": "30s",
                 "retry_policy": retry_elsewhere(),
             },
-            "request_headers_to_remove": NEVER_FROM_CLIENTS,
+            "request_headers_to_remove": never_from_clients(),
             "typed_per_filter_config": unfiltered(gateway),
         })
     }));
+    let longest = format!("{}s", gateway.max_stream_secs);
     routes.extend(gateway.apis.iter().enumerate().map(|(i, api)| {
-        json!({
+        let mut route = json!({
             "match": {"path_separated_prefix": api.prefix},
-            // Streams may last; what is silent for five minutes, or an hour old, ends.
-            "route": {"cluster": api_cluster(i), "timeout": "0s", "max_stream_duration": {"max_stream_duration": "3600s"}},
-        })
+            // Streams may last; what is silent for five minutes, or as old as this, ends. The exchange says by
+            // `grpc-timeout` when the session ends, of whatever kind the request is.
+            "route": {
+                "cluster": api_cluster(i),
+                "timeout": "0s",
+                "max_stream_duration": {"max_stream_duration": longest, "grpc_timeout_header_max": longest},
+            },
+        });
+        if let (false, Some(object)) = (api.speaks_http2, route.as_object_mut()) {
+            // Only gRPC knows what it means, and Envoy has read it by then.
+            object.insert("request_headers_to_remove".into(), json!(["grpc-timeout"]));
+        }
+        route
     }));
     if gateway.app.is_some() || config.server.static_files.is_some() {
         routes.push(json!({
@@ -258,7 +332,9 @@ fn routes(config: &Config, gateway: &Gateway) -> Vec<Value> {
                 "timeout": "30s",
                 "retry_policy": retry_elsewhere(),
             },
-            "request_headers_to_remove": NEVER_FROM_CLIENTS,
+            "request_headers_to_remove": never_from_clients(),
+            // Pages are for everybody. In Lua the exchange looks at `protected_prefixes`.
+            "typed_per_filter_config": disabled([EXCHANGE, POLICY].into_iter().filter(|it| has(gateway, it))),
         }));
     }
     routes
@@ -269,13 +345,22 @@ fn retry_elsewhere() -> Value {
     json!({
         "retry_on": "connect-failure,refused-stream,reset-before-request",
         "num_retries": 2,
-        "retry_host_predicate": [{
-            "name": "envoy.retry_host_predicates.previous_hosts",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
-            },
-        }],
+        "retry_host_predicate": another_host(),
     })
+}
+
+/// What is sent again goes to another replica than before.
+fn another_host() -> Value {
+    json!([{
+        "name": "envoy.retry_host_predicates.previous_hosts",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+        },
+    }])
+}
+
+fn never_from_clients() -> Vec<&'static str> {
+    NEVER_FROM_CLIENTS.into_iter().chain(NEVER_FROM_CLIENTS_EITHER).collect()
 }
 
 /// The server's own endpoints: everything below the prefix, and nothing that only begins like it.
@@ -291,38 +376,49 @@ fn endpoints(prefix: &str) -> Vec<Value> {
 
 /// For routes that go to authtool itself: it wants the cookie, and no token.
 fn unfiltered(gateway: &Gateway) -> Value {
-    let disabled = json!({"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true, "config": {}});
-    let mut filters = json!({"envoy.filters.http.lua": disabled});
-    if let Some(object) = filters.as_object_mut() {
-        if !gateway.jwt.is_empty() {
-            object.insert("envoy.filters.http.jwt_authn".into(), disabled.clone());
-        }
-        if gateway.policy.is_some() {
-            object.insert("envoy.filters.http.ext_authz".into(), disabled);
-        }
+    disabled([EXCHANGE, LUA, JWT_AUTHN, POLICY].into_iter().filter(|it| has(gateway, it)))
+}
+
+/// Whether the gateway has a filter.
+fn has(gateway: &Gateway, filter: &str) -> bool {
+    match filter {
+        EXCHANGE => gateway.exchange != Exchange::Lua,
+        JWT_AUTHN => !gateway.jwt.is_empty(),
+        POLICY => gateway.policy.is_some(),
+        _ => true,
     }
-    filters
+}
+
+fn disabled(filters: impl Iterator<Item = &'static str>) -> Value {
+    let disabled = json!({"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true, "config": {}});
+    Value::Object(filters.map(|it| (it.to_owned(), disabled.clone())).collect())
 }
 
 /// In this order: who it is, whether that is true, whether he may.
 fn filters(config: &Config, gateway: &Gateway) -> Vec<Value> {
-    let mut filters = vec![json!({
-        "name": "envoy.filters.http.lua",
+    let mut filters = Vec::new();
+    if gateway.exchange != Exchange::Lua {
+        filters.push(exchange(gateway.exchange));
+    }
+    filters.push(json!({
+        "name": LUA,
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
             "default_source_code": {"inline_string": lua(config, gateway)},
         },
-    })];
+    }));
     if !gateway.jwt.is_empty() {
-        filters.push(jwt_authn(&gateway.jwt, &gateway.apis));
+        filters.push(jwt_authn(config, &gateway.jwt, &gateway.apis));
     }
     if gateway.policy.is_some() {
         filters.push(json!({
-            "name": "envoy.filters.http.ext_authz",
+            "name": POLICY,
             "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
+                "@type": EXT_AUTHZ_TYPE,
                 "transport_api_version": "V3",
                 "grpc_service": {"envoy_grpc": {"cluster_name": "policy"}, "timeout": "1s"},
+                // The claims of the token, checked.
+                "metadata_context_namespaces": [JWT_AUTHN],
                 "failure_mode_allow": false,
                 "status_on_error": {"code": "ServiceUnavailable"},
             },
@@ -335,27 +431,88 @@ fn filters(config: &Config, gateway: &Gateway) -> Vec<Value> {
     filters
 }
 
+/// `ext_authz`, with authtool as the service that decides.
+fn exchange(by: Exchange) -> Value {
+    let retries = json!({
+        "retry_on": RETRY_ON,
+        "num_retries": RETRIES,
+        "retry_host_predicate": another_host(),
+        "host_selection_retry_max_attempts": 3,
+    });
+    let exact =
+        |names: &[&str]| json!({"patterns": names.iter().map(|it| json!({"exact": it})).collect::<Vec<_>>()});
+    let mut filter = json!({
+        "@type": EXT_AUTHZ_TYPE,
+        "transport_api_version": "V3",
+        "failure_mode_allow": false,
+        "status_on_error": {"code": "ServiceUnavailable"},
+        // When the stream has to end is read together with the route.
+        "clear_route_cache": true,
+    });
+    let service = if by == Exchange::ExtAuthzGrpc {
+        json!({
+            // Each header as it came, not joined with its namesakes.
+            "encode_raw_headers": true,
+            "grpc_service": {
+                "envoy_grpc": {"cluster_name": INTERNAL_CLUSTER},
+                "timeout": EXCHANGE_TIMEOUT,
+                "retry_policy": retries,
+            },
+        })
+    } else {
+        json!({
+            // All of them: authtool says which have to go. Not those that would make the question itself a part of
+            // the client's trace or connection.
+            "allowed_headers": {"patterns": [{"safe_regex": {"regex": ".*"}}]},
+            "disallowed_headers": exact(&["connection", "te", "traceparent", "tracestate"]),
+            "http_service": {
+                "server_uri": {
+                    "uri": format!("http://{INTERNAL_CLUSTER}"),
+                    "cluster": INTERNAL_CLUSTER,
+                    "timeout": EXCHANGE_TIMEOUT,
+                },
+                "path_prefix": authtool_contract::endpoint::EXT_AUTHZ,
+                "authorization_response": {
+                    "allowed_upstream_headers": exact(&["authorization", "cookie", "dpop", "grpc-timeout"]),
+                },
+                "retry_policy": retries,
+            },
+        })
+    };
+    if let (Some(filter), Value::Object(service)) = (filter.as_object_mut(), service) {
+        filter.extend(service);
+    }
+    json!({"name": EXCHANGE, "typed_config": filter})
+}
+
 fn lua(config: &Config, gateway: &Gateway) -> String {
     let list = |items: Vec<String>| items.iter().map(|it| lua_string(it)).collect::<Vec<_>>().join(", ");
+    let module = match &gateway.lua_folder {
+        Some(folder) => format!(
+            "package.path = {} .. package.path\nlocal token_exchange = require(\"token-exchange\")\n",
+            lua_string(&format!("{}/?.lua;", folder.trim_end_matches('/')))
+        ),
+        None => format!("local token_exchange = (function()\n{LUA_MODULE}end)()\n"),
+    };
     format!(
-        "package.path = {folder} .. package.path\n\
-         local token_exchange = require(\"token-exchange\")\n\
+        "{module}\
          local config = {{\n\
          \x20 token_service_cluster = \"{INTERNAL_CLUSTER}\",\n\
          \x20 token_service_endpoint = {endpoint},\n\
          \x20 session_cookie_name = {cookie},\n\
          \x20 require_session = true,\n\
+         {elsewhere}\
          \x20 protected_prefixes = {{ {prefixes} }},\n\
          \x20 allowed_origins = {{ {origin} }},\n\
          {credential}\
          }}\n\
          function envoy_on_request(handle) token_exchange.on_request(handle, config) end\n\
          function envoy_on_response(handle) token_exchange.on_response(handle, config) end\n",
-        folder = lua_string(&format!("{}/?.lua;", gateway.lua_folder.trim_end_matches('/'))),
+        elsewhere = if gateway.exchange == Exchange::Lua { "" } else { "  exchanged_elsewhere = true,\n" },
         endpoint = lua_string(&format!("{}{}", config.server.api_prefix, authtool_contract::endpoint::TOKEN)),
         cookie = lua_string(&session_cookie_name(&config.session.cookie)),
         prefixes = list(gateway.apis.iter().map(|api| api.prefix.clone()).collect()),
-        credential = if config.server.gateway_credential.is_some() {
+        credential = if gateway.exchange == Exchange::Lua && config.server.gateway_credential.is_some() {
             format!("  gateway_credential = os.getenv(\"{CREDENTIAL_VARIABLE}\"),\n")
         } else {
             String::new()
@@ -374,7 +531,12 @@ fn lua_string(text: &str) -> String {
     format!("\"{escaped}\"")
 }
 
-fn jwt_authn(issuers: &[Jwt], apis: &[Api]) -> Value {
+fn jwt_authn(config: &Config, issuers: &[Jwt], apis: &[Api]) -> Value {
+    // Not from the query, where the default would look too.
+    let mut from_headers = vec![json!({"name": "Authorization", "value_prefix": "Bearer "})];
+    if config.provider.clients.iter().any(|client| client.dpop) {
+        from_headers.push(json!({"name": "Authorization", "value_prefix": "DPoP "}));
+    }
     let name = |index: usize| format!("issuer_{index}");
     let providers: Map<String, Value> = issuers
         .iter()
@@ -388,9 +550,10 @@ fn jwt_authn(issuers: &[Jwt], apis: &[Api]) -> Value {
                     "cache_duration": "300s",
                     "async_fetch": {"fast_listener": true},
                 },
-                // Not from the query, where the default would look too.
-                "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
+                "from_headers": from_headers,
                 "forward": true,
+                // For the policy, and for the access log of those who want it.
+                "payload_in_metadata": "jwt_payload",
                 "require_expiration": true,
                 "clock_skew_seconds": 10,
             });
@@ -404,7 +567,7 @@ fn jwt_authn(issuers: &[Jwt], apis: &[Api]) -> Value {
         json!({"requires_any": {"requirements": any}})
     };
     json!({
-        "name": "envoy.filters.http.jwt_authn",
+        "name": JWT_AUTHN,
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
             "providers": providers,
@@ -416,14 +579,19 @@ fn jwt_authn(issuers: &[Jwt], apis: &[Api]) -> Value {
     })
 }
 
-fn clusters(gateway: &Gateway) -> Vec<Value> {
-    let mut clusters = vec![
-        cluster(PUBLIC_CLUSTER, &gateway.public, None, None),
-        cluster(INTERNAL_CLUSTER, &gateway.internal, None, Some(authtool_contract::endpoint::HEALTHZ)),
-    ];
+fn clusters(config: &Config, gateway: &Gateway) -> Vec<Value> {
+    let mut internal =
+        cluster(INTERNAL_CLUSTER, &gateway.internal, None, Some(authtool_contract::endpoint::HEALTHZ));
+    let has_credential = config.server.gateway_credential.is_some() && gateway.exchange != Exchange::Lua;
+    let mut public = cluster(PUBLIC_CLUSTER, &gateway.public, None, None);
+    speak(&mut public, false, Some(false));
+    speak(&mut internal, gateway.exchange == Exchange::ExtAuthzGrpc, Some(has_credential));
+    let mut clusters = vec![public, internal];
     for (i, api) in gateway.apis.iter().enumerate() {
         let tls = api.is_encrypted.then_some(api.upstream.host.as_str());
-        clusters.push(cluster(&api_cluster(i), std::slice::from_ref(&api.upstream), tls, None));
+        let mut cluster = cluster(&api_cluster(i), std::slice::from_ref(&api.upstream), tls, None);
+        speak(&mut cluster, api.speaks_http2, None);
+        clusters.push(cluster);
     }
     if let Some(app) = &gateway.app {
         clusters.push(cluster("app", std::slice::from_ref(app), None, None));
@@ -437,18 +605,56 @@ fn clusters(gateway: &Gateway) -> Vec<Value> {
     }
     if let Some(policy) = &gateway.policy {
         let mut cluster = cluster("policy", std::slice::from_ref(policy), None, None);
-        if let Some(object) = cluster.as_object_mut() {
-            object.insert(
-                "typed_extension_protocol_options".into(),
-                json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                    "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                    "explicit_http_config": {"http2_protocol_options": {}},
-                }}),
-            );
-        }
+        speak(&mut cluster, true, None);
         clusters.push(cluster);
     }
     clusters
+}
+
+/// What a cluster is spoken to in: HTTP/1.1, unless told otherwise. `authtool` is for its own: whether to add what it
+/// asks of a gateway, in place of whatever a client has sent by that name.
+fn speak(cluster: &mut Value, http2: bool, authtool: Option<bool>) {
+    if !http2 && authtool.is_none() {
+        return;
+    }
+    let protocol = if http2 { "http2_protocol_options" } else { "http_protocol_options" };
+    let mut options = json!({
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {protocol: {}},
+    });
+    if let (Some(_), Some(options)) = (authtool, options.as_object_mut()) {
+        options.insert("common_http_protocol_options".into(), json!({"idle_timeout": KEEP_ALIVE}));
+    }
+    if let (Some(true), Some(options)) = (authtool, options.as_object_mut()) {
+        let filters = json!([
+            {
+                "name": "envoy.filters.http.header_mutation",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+                    "mutations": {"request_mutations": [{"append": {
+                        "header": {
+                            "key": authtool_contract::header::GATEWAY_CREDENTIAL,
+                            "value": format!("%ENVIRONMENT({CREDENTIAL_VARIABLE})%"),
+                        },
+                        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+                    }}]},
+                },
+            },
+            {
+                "name": "envoy.filters.http.upstream_codec",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
+                },
+            },
+        ]);
+        options.insert("http_filters".into(), filters);
+    }
+    if let Some(cluster) = cluster.as_object_mut() {
+        cluster.insert(
+            "typed_extension_protocol_options".into(),
+            json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}),
+        );
+    }
 }
 
 fn jwks_cluster(index: usize) -> String {
@@ -489,6 +695,8 @@ fn cluster(name: &str, endpoints: &[Endpoint], tls: Option<&str>, health: Option
                 "max_ejection_percent": 50,
             }),
         );
+        // At once, too, when it is given another try and fails again: by default, changes within a second of the last wait.
+        object.insert("common_lb_config".into(), json!({"update_merge_window": "0s"}));
     }
     if let Some(path) = health {
         object.insert(
@@ -524,4 +732,13 @@ fn cluster(name: &str, endpoints: &[Endpoint], tls: Option<&str>, health: Option
 
 fn socket_address(host: &str, port: u16) -> Value {
     json!({"socket_address": {"address": host, "port_value": port}})
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_lua_module_is_part_of_the_program() {
+        // A checkout without symbolic links has the link's text in its place.
+        assert!(super::LUA_MODULE.contains("function token_exchange.on_request"), "{}", super::LUA_MODULE);
+    }
 }

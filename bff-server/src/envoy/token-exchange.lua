@@ -1,0 +1,1 @@
+../../../gateway/envoy/token-exchange.lua

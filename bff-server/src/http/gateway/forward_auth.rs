@@ -1,0 +1,66 @@
+//! `GET /-/forward-auth` on the internal listener: a gateway shows a request's headers, and learns whether it may go on and
+//! with which.
+//!
+//! | answer | what the gateway does |
+//! |---|---|
+//! | 200 | sets `Authorization`, `Cookie` and `DPoP` of the request to those of the answer; `Cookie` no longer has ours |
+//! | 401, 403 | gives the answer to the client |
+//! | 503 | gives it too: nothing is known of the session, and nothing may go on |
+
+use std::sync::Arc;
+
+use authtool_contract::ProblemCode;
+use axum::{body::Body, extract::State, response::Response};
+use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
+
+use super::{App, CorrelationId, ProofFor, Question, Session, decide, problem_in_detail};
+use crate::http::caller;
+
+/// How gateways name the method of the request that they ask about: nginx as its configuration says, Traefik and Caddy
+/// by themselves.
+const METHOD_HEADERS: [&str; 2] = ["x-original-method", "x-forwarded-method"];
+
+/// See the [module](self).
+pub(in crate::http) async fn forward_auth(
+    State(app): State<Arc<App>>,
+    id: CorrelationId,
+    request: Parts,
+) -> Response {
+    let headers = &request.headers;
+    if let Some(detail) = caller::gateway_refusal(app.gateway_credential.as_ref(), headers) {
+        return problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), &id);
+    }
+    let Some(method) = original_method(headers) else {
+        let detail = "the gateway must say which method the request has, once: X-Original-Method or X-Forwarded-Method";
+        return problem_in_detail(ProblemCode::InvalidRequest, Some(detail), &id);
+    };
+    let question = Question {
+        method,
+        headers,
+        session: Session::Required,
+        proof: ProofFor::Described,
+        of_the_gateway: &[],
+    };
+    match decide(&app, &question, &id).await {
+        Ok(changes) => {
+            let mut response = Response::new(Body::empty());
+            // Some gateways leave a request's header as it is where the answer has none of that name.
+            if headers.contains_key(header::COOKIE) {
+                response.headers_mut().insert(header::COOKIE, HeaderValue::from_static(""));
+            }
+            for (name, value) in changes.set {
+                if name == header::AUTHORIZATION || name == header::COOKIE || name == "dpop" {
+                    response.headers_mut().insert(name, value);
+                }
+            }
+            response
+        }
+        Err(refusal) => refusal,
+    }
+}
+
+fn original_method(headers: &HeaderMap) -> Option<Method> {
+    let mut values = METHOD_HEADERS.iter().flat_map(|name| headers.get_all(*name));
+    let method = Method::from_bytes(values.next()?.as_bytes()).ok()?;
+    values.next().is_none().then_some(method)
+}

@@ -1,0 +1,132 @@
+//! Gateways that ask about each request: may it go on, and with which headers. One decision, three ways to ask.
+//!
+//! | what is found | what the gateway is told |
+//! |---|---|
+//! | no session, or none that can be told from a planted one | 401; where nobody must be logged in, to go on without a token |
+//! | a request that another site could have made | 403 |
+//! | a session, but its store or provider cannot be asked | 503 with `Retry-After` |
+//! | a session | to go on with the token, without our cookies and without what no client may say about itself |
+
+pub(super) mod ext_authz;
+#[cfg(feature = "grpc")]
+pub(super) mod ext_authz_grpc;
+#[cfg(feature = "grpc")]
+mod ext_authz_messages;
+pub(super) mod forward_auth;
+#[cfg(feature = "grpc")]
+mod unary;
+
+#[cfg(all(feature = "fuzzing", feature = "grpc"))]
+pub(crate) use self::ext_authz_grpc::headers_of_check_request;
+
+use authtool_contract::{ProblemCode, TokenType};
+use axum::response::Response;
+use http::{HeaderMap, Method, header};
+use url::Url;
+
+use super::{
+    App,
+    answer::{problem, problem_in_detail, session_problem},
+    api_proof,
+    cookies::{self, Presented},
+    correlation::CorrelationId,
+    guard::Provenance,
+    upstream::Changes,
+};
+use crate::service::sessions::{SessionError, UsableToken};
+
+/// A request of a client, as a gateway describes it.
+struct Question<'a> {
+    method: Method,
+    headers: &'a HeaderMap,
+    session: Session,
+    proof: ProofFor<'a>,
+    /// Headers that are the gateway's own when we see them.
+    of_the_gateway: &'a [&'a str],
+}
+
+/// Whether somebody must be logged in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Session {
+    Required,
+    Optional,
+}
+
+/// Where a bound token's proof is for.
+enum ProofFor<'a> {
+    /// What the gateway says in headers.
+    Described,
+    /// The API behind this path.
+    Path(&'a str),
+}
+
+/// What goes on and how, or the answer for the client.
+async fn decide(app: &App, question: &Question<'_>, id: &CorrelationId) -> Result<Changes, Response> {
+    let headers = question.headers;
+    let stripped = || Changes::stripping(headers, &app.cookies, question.of_the_gateway);
+    let anonymous = question.session == Session::Optional;
+    if anonymous && cookies::find(headers, app.cookies.session_name()) == Presented::Absent {
+        return Ok(stripped());
+    }
+    // In this order: without a cookie there is nothing that another site could misuse.
+    let key = match app.credential(headers, id) {
+        Ok(key) => key,
+        Err(refusal) if cookies::find(headers, app.cookies.session_name()) == Presented::Ambiguous => {
+            return Err(refusal);
+        }
+        Err(_) if anonymous => return Ok(stripped()),
+        Err(refusal) => return Err(refusal),
+    };
+    let upgrades =
+        headers.contains_key(header::UPGRADE) || headers.contains_key(header::SEC_WEBSOCKET_VERSION);
+    if !Provenance::of(headers, &app.app_origin).may_call_api(&question.method, upgrades) {
+        let detail = "an API call that changes something, or reads across origins, must come from the app's own origin";
+        return Err(problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), id));
+    }
+    let token = match app.sessions.access_token(&key).await {
+        Ok(token) => token,
+        Err(SessionError::NoSession) if anonymous => return Ok(stripped()),
+        Err(error) => return Err(session_problem(&error, id)),
+    };
+    let proof = proof(app, question, &token)
+        .map_err(|detail| problem_in_detail(ProblemCode::InvalidRequest, Some(detail), id))?;
+    let mut changes = stripped();
+    changes.authorize(&token, proof.as_deref()).ok_or_else(|| problem(ProblemCode::Internal, id))?;
+    changes.end_with_session(headers, token.session_ends_in);
+    Ok(changes)
+}
+
+/// The proof that a bound token needs to be of use at the API.
+fn proof(app: &App, question: &Question<'_>, token: &UsableToken) -> Result<Option<String>, &'static str> {
+    if token.token_type() == TokenType::Bearer {
+        return Ok(None);
+    }
+    match question.proof {
+        ProofFor::Described => api_proof::as_described(app, token, question.headers)?.ok_or(
+            "the token is bound to a key: describe the API's request with x-authtool-dpop-method and -url",
+        ),
+        ProofFor::Path(path) => app
+            .url_at_the_api(path)
+            .and_then(|url| api_proof::proof(app, token, &question.method, &url, None))
+            .ok_or("the token is bound to a key, and no proof could be made for this path"),
+    }
+    .map(Some)
+}
+
+impl App {
+    /// A request's URL as the API knows it: at the upstream that `server.proxy` names for the path, or else at the
+    /// app's own origin, which is the host that reaches the API.
+    fn url_at_the_api(&self, path: &str) -> Option<Url> {
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let below = |prefix: &str| {
+            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let api = self.apis.iter().filter(|api| below(&api.prefix)).max_by_key(|api| api.prefix.len());
+        let mut url = match api {
+            Some(api) => api.upstream.clone(),
+            None => Url::parse(&self.app_origin).ok()?,
+        };
+        url.set_path(path);
+        Some(url)
+    }
+}
