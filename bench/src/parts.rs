@@ -1,11 +1,13 @@
 //! The parts that benches start: the server, the limits, Redis, a provider.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use authtool_tests::{
     Process, SESSION, Server, ServerConfig, hostile::HostileOp, ports, raw, redis::RedisServer, wait,
 };
 use url::Url;
+
+use crate::sessions::{TokenSizes, Writer};
 
 /// A provider, a Redis, and a server over it, as somebody runs it in production.
 pub(crate) struct Stand {
@@ -43,6 +45,28 @@ impl Stand {
     /// The process id of Redis.
     pub(crate) async fn redis_process(&self) -> u32 {
         u32::try_from(self.redis.info("process_id").await).expect("a process id")
+    }
+}
+
+/// A server with sessions, and a handler that reads as many bytes for each of them and answers as many as `/token`.
+pub(crate) struct BesideTheLimit {
+    pub(crate) stand: Stand,
+    pub(crate) limit: BareHandler,
+    /// Of the sessions.
+    pub(crate) cookies: Arc<[String]>,
+}
+
+impl BesideTheLimit {
+    pub(crate) async fn with_sessions(count: usize) -> Self {
+        let tokens = TokenSizes::USUAL;
+        let stand = Stand::new().await;
+        let writer = Writer::new(&stand.server.config);
+        let cookies = writer.write(count, tokens).await;
+        let answer = stand.server.token_for(&cookies[0]).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let limit = BareHandler::start(Some(stand.redis.port), answer.body.len()).await;
+        store_for_the_limit(&stand.redis, &cookies, writer.record_length(tokens), answer.body.len()).await;
+        Self { stand, limit, cookies }
     }
 }
 

@@ -17,7 +17,7 @@ use url::Url;
 
 use crate::{
     adapters::{SystemEntropy, oidc},
-    config::{Config, CookieSettings, Hardening, SameSite},
+    config::Config,
     domain::{
         credential::{AccessToken, AuthorizationCode, IdToken, MAX_TOKEN_BYTES},
         dpop::Nonce,
@@ -135,7 +135,7 @@ pub fn cookies(data: &[u8]) {
             headers.append(header::COOKIE, value);
         }
     }
-    let policy = cookie_policy();
+    let policy = CookiePolicy::strict_host();
     goes_on_clean(headers.clone());
     let session = session_cookie();
     let Some(sealer) = sealer() else { return };
@@ -185,26 +185,13 @@ pub fn check_request(data: &[u8]) {
 
 /// Of a client's headers, nothing that is ours to say and none of our cookies reaches an API.
 fn goes_on_clean(mut headers: HeaderMap) {
-    let policy = cookie_policy();
+    let policy = CookiePolicy::strict_host();
     Changes::stripping(&headers, &policy, &[]).apply(&mut headers);
     assert!(!headers.contains_key(header::AUTHORIZATION), "{headers:?}");
     let strange =
         headers.keys().find(|it| it.as_str().starts_with("x-forwarded-") || it.as_str().contains('_'));
     assert!(strange.is_none(), "{headers:?}");
     assert!(cookies::pairs(&headers).all(|(name, _)| !policy.is_ours(name)), "{headers:?}");
-}
-
-fn cookie_policy() -> CookiePolicy {
-    CookiePolicy::new(&CookieSettings {
-        hardening: Hardening::Host,
-        same_site: SameSite::Strict,
-        secure: true,
-        http_only: true,
-        path: "/".to_owned(),
-        domain: None,
-        partitioned: false,
-        max_age: None,
-    })
 }
 
 /// A signed token, from its first byte to its signature.

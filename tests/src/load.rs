@@ -1,6 +1,7 @@
 //! Many users at once, while things go wrong.
 
 use crate::{Answer, Gateway, LoggedIn};
+use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -160,4 +161,25 @@ impl std::fmt::Debug for Observed {
         }
         write!(f, "{} requests: {outcomes:?}, the longest took {:?}", self.0.len(), self.longest_wait())
     }
+}
+
+/// Every user sends this many requests, all of them under way at once, to the servers in turn.
+pub async fn all_at_once(
+    gateway: &Arc<Gateway>,
+    servers: &[Url],
+    users: &[LoggedIn],
+    requests_each: usize,
+) -> Vec<(LoggedIn, reqwest::Result<Answer>)> {
+    let tasks = users.iter().flat_map(|user| {
+        (0..requests_each).map(|turn| {
+            let (gateway, server, user) =
+                (Arc::clone(gateway), servers[turn % servers.len()].clone(), user.clone());
+            tokio::spawn(async move {
+                let answer = gateway.token(&server, &user.cookie).await;
+                (user, answer)
+            })
+        })
+    });
+    let answers = join_all(tasks.collect::<Vec<_>>()).await;
+    answers.into_iter().map(|answer| answer.expect("the task ends by itself")).collect()
 }

@@ -16,10 +16,9 @@ use serde_json::{Value, json};
 use super::token::SESSIONS;
 use crate::{
     load::Asked,
-    parts::{BareHandler, Stand, store_for_the_limit},
+    parts::{BareHandler, BesideTheLimit},
     report::{Row, Target},
     rounds::{Contender, Effort, in_turn},
-    sessions::{TokenSizes, Writer},
 };
 
 /// Asks, takes the token out of the answer, and nothing else: no check of where a request comes from, no header or
@@ -35,13 +34,7 @@ end
 "#;
 
 pub(crate) async fn run(effort: Effort) -> Vec<Row> {
-    let stand = Stand::new().await;
-    let tokens = TokenSizes::USUAL;
-    let writer = Writer::new(&stand.server.config);
-    let cookies = writer.write(SESSIONS, tokens).await;
-    let length = stand.server.token_for(&cookies[0]).await.body.len();
-    let limit = BareHandler::start(Some(stand.redis.port), length).await;
-    store_for_the_limit(&stand.redis, &cookies, writer.record_length(tokens), length).await;
+    let BesideTheLimit { stand, limit, cookies } = BesideTheLimit::with_sessions(SESSIONS).await;
     let api = BareHandler::start(None, 256).await;
 
     let whole = in_front_of(&stand.server, api.port);

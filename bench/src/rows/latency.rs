@@ -7,20 +7,13 @@ use serde_json::json;
 use super::token::SESSIONS;
 use crate::{
     load::{self, Asked},
-    parts::{BareHandler, Stand, store_for_the_limit},
+    parts::BesideTheLimit,
     report::{Figure, Row, Target},
     rounds::{CONNECTIONS, Effort},
-    sessions::{TokenSizes, Writer},
 };
 
 pub(crate) async fn run(effort: Effort) -> Vec<Row> {
-    let stand = Stand::new().await;
-    let tokens = TokenSizes::USUAL;
-    let writer = Writer::new(&stand.server.config);
-    let cookies = writer.write(SESSIONS, tokens).await;
-    let length = stand.server.token_for(&cookies[0]).await.body.len();
-    let limit = BareHandler::start(Some(stand.redis.port), length).await;
-    store_for_the_limit(&stand.redis, &cookies, writer.record_length(tokens), length).await;
+    let BesideTheLimit { stand, limit, cookies } = BesideTheLimit::with_sessions(SESSIONS).await;
     let asked = [limit.port, stand.server.config.internal_port()]
         .map(|port| Asked::new(port, "/bff/token", SESSION, &cookies));
 

@@ -9,9 +9,9 @@ use std::{
 use authtool_tests::{
     Answer, Gateway, LoggedIn, Replicas,
     hostile::{Endpoint, now},
+    load,
     redis::RedisServer,
 };
-use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::{
@@ -21,13 +21,10 @@ use crate::{
 
 const REQUESTS_EACH: usize = 50;
 
-/// What became of a request.
-type Outcome = Result<Answer, String>;
-
 pub(crate) async fn run(effort: Effort) -> Vec<Row> {
     let sessions = if effort.quick { 100 } else { 1_000 };
     let redis = RedisServer::start().await;
-    let replicas = Arc::new(Replicas::start(2, &redis.connection()).await);
+    let replicas = Replicas::start(2, &redis.connection()).await;
     let gateway = Arc::new(Gateway::new(16));
     // They expire together, when everybody is logged in.
     let few = Instant::now();
@@ -44,9 +41,10 @@ pub(crate) async fn run(effort: Effort) -> Vec<Row> {
     }
 
     let started = Instant::now();
-    let answers = all_at_once(&replicas, &gateway, &users).await;
+    let answers = load::all_at_once(&gateway, &replicas.internal(), &users, REQUESTS_EACH).await;
     let took = started.elapsed();
-    let failed = answers.iter().filter(|(user, answer)| !is_served(&replicas, user, answer)).count();
+    let failed =
+        answers.iter().filter(|(user, answer)| !is_served(&replicas, user, answer.as_ref().ok())).count();
     let refreshes = replicas.op.count(Endpoint::Refresh);
     let requests = sessions * REQUESTS_EACH;
     crate::progress(&format!("{requests} requests in {took:.1?}: {refreshes} refreshes, {failed} failures"));
@@ -76,26 +74,6 @@ pub(crate) async fn run(effort: Effort) -> Vec<Row> {
     ]
 }
 
-fn is_served(replicas: &Replicas, user: &LoggedIn, answer: &Outcome) -> bool {
-    answer.as_ref().is_ok_and(|answer| replicas.subject_of(answer).as_ref() == Some(&user.subject))
-}
-
-async fn all_at_once(
-    replicas: &Arc<Replicas>,
-    gateway: &Arc<Gateway>,
-    users: &[LoggedIn],
-) -> Vec<(LoggedIn, Outcome)> {
-    let internal = replicas.internal();
-    let tasks = users.iter().flat_map(|user| {
-        (0..REQUESTS_EACH).map(|turn| {
-            let (gateway, server, user) =
-                (Arc::clone(gateway), internal[turn % internal.len()].clone(), user.clone());
-            tokio::spawn(async move {
-                let answer = gateway.token(&server, &user.cookie).await.map_err(|error| error.to_string());
-                (user, answer)
-            })
-        })
-    });
-    let answers = join_all(tasks.collect::<Vec<_>>()).await;
-    answers.into_iter().map(|answer| answer.expect("the task ends by itself")).collect()
+fn is_served(replicas: &Replicas, user: &LoggedIn, answer: Option<&Answer>) -> bool {
+    answer.is_some_and(|answer| replicas.subject_of(answer).as_ref() == Some(&user.subject))
 }

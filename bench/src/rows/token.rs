@@ -5,25 +5,16 @@ use serde_json::json;
 
 use crate::{
     load::Asked,
-    parts::{BareHandler, Stand, store_for_the_limit},
+    parts::BesideTheLimit,
     report::{Row, Target},
     rounds::{Contender, Effort, in_turn},
-    sessions::{TokenSizes, Writer},
 };
 
 /// Enough that no two requests in a row are one user's.
 pub(super) const SESSIONS: usize = 10_000;
 
 pub(crate) async fn run(effort: Effort) -> Vec<Row> {
-    let stand = Stand::new().await;
-    let tokens = TokenSizes::USUAL;
-    let writer = Writer::new(&stand.server.config);
-    let cookies = writer.write(SESSIONS, tokens).await;
-    let answer = stand.server.token_for(&cookies[0]).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    let limit = BareHandler::start(Some(stand.redis.port), answer.body.len()).await;
-    store_for_the_limit(&stand.redis, &cookies, writer.record_length(tokens), answer.body.len()).await;
-
+    let BesideTheLimit { stand, limit, cookies } = BesideTheLimit::with_sessions(SESSIONS).await;
     let redis = stand.redis_process().await;
     let contenders = [
         Contender {

@@ -13,6 +13,7 @@ use url::Url;
 
 use super::finding::{Area, Finding, Notes};
 use crate::{
+    adapters::http_failure,
     config::{Config, Mode},
     domain::metadata::is_loopback,
     http::CookiePolicy,
@@ -114,21 +115,9 @@ impl Reply {
     }
 }
 
-/// Without the address, which the operator knows.
+/// In words, for an operator.
 fn described(error: &reqwest::Error) -> String {
-    let mut text = if error.is_timeout() {
-        format!("no answer within {} seconds", TIMEOUT.as_secs())
-    } else if error.is_connect() {
-        "no connection could be made".to_owned()
-    } else {
-        "the exchange failed".to_owned()
-    };
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+    http_failure::describe(error, || format!("no answer within {} seconds", TIMEOUT.as_secs()))
 }
 
 fn same_origin(config: &Config, url: &Url, notes: &mut Notes) {

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header};
 
+#[cfg(any(test, feature = "fuzzing"))]
+use crate::config::Hardening;
 use crate::config::{CookieSettings, SameSite};
 
 /// What a request holds under a cookie's name.
@@ -111,6 +113,21 @@ impl CookiePolicy {
             logout_name: format!("{flow_prefix}authtool_logout"),
             return_name: format!("{flow_prefix}authtool_return"),
         }
+    }
+
+    /// The default, for tests.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn strict_host() -> Self {
+        Self::new(&CookieSettings {
+            hardening: Hardening::Host,
+            same_site: SameSite::Strict,
+            secure: true,
+            http_only: true,
+            path: "/".to_owned(),
+            domain: None,
+            partitioned: false,
+            max_age: None,
+        })
     }
 
     pub(crate) fn session_name(&self) -> &str {
@@ -252,16 +269,7 @@ mod tests {
 
     #[test]
     fn sec_084_deletion_repeats_the_attributes() {
-        let policy = CookiePolicy::new(&CookieSettings {
-            hardening: Hardening::Host,
-            same_site: SameSite::Strict,
-            secure: true,
-            http_only: true,
-            path: "/".into(),
-            domain: None,
-            partitioned: false,
-            max_age: None,
-        });
+        let policy = CookiePolicy::strict_host();
         let set = policy.set_session("v", Duration::from_mins(1)).unwrap();
         let clear = policy.clear_session().unwrap();
         assert_eq!(set.to_str().unwrap(), "__Host-session_id=v; Path=/; Secure; HttpOnly; SameSite=Strict");

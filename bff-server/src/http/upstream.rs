@@ -160,23 +160,7 @@ fn deadline(value: &[u8]) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        config::{CookieSettings, Hardening, SameSite},
-        domain::credential::AccessToken,
-    };
-
-    fn policy() -> CookiePolicy {
-        CookiePolicy::new(&CookieSettings {
-            hardening: Hardening::Host,
-            same_site: SameSite::Strict,
-            secure: true,
-            http_only: true,
-            path: "/".to_owned(),
-            domain: None,
-            partitioned: false,
-            max_age: None,
-        })
-    }
+    use crate::domain::credential::AccessToken;
 
     fn map(headers: &[(&'static str, &str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
@@ -194,7 +178,7 @@ mod tests {
             session_ends_in: 60,
             proof_key: None,
         };
-        let mut changes = Changes::stripping(&headers, &policy(), &["x-forwarded-for"]);
+        let mut changes = Changes::stripping(&headers, &CookiePolicy::strict_host(), &["x-forwarded-for"]);
         changes.authorize(&token, None).unwrap();
         changes.apply(&mut headers);
         headers

@@ -29,6 +29,18 @@ pub struct Account {
     pub rules: String,
 }
 
+impl Account {
+    /// One that may not ask Redis to report changes.
+    pub fn without_tracking() -> Self {
+        Self {
+            name: "authtool".to_owned(),
+            password: "canary-password-of-the-account".to_owned(),
+            rules: "resetchannels ~authtool_bff:* -@all +@read +@write +@scripting -@dangerous +time"
+                .to_owned(),
+        }
+    }
+}
+
 /// How a Redis differs from a fresh one without password.
 #[derive(Default)]
 pub struct RedisOptions {

@@ -36,13 +36,8 @@ async fn what_is_there_is_said_to_be_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_local_cache_that_cannot_be_used_is_said_to_be_out_of_use_and_is_no_failure() {
     let op = HostileOp::start().await;
-    let account = Account {
-        name: "authtool".to_owned(),
-        password: "canary-password-of-the-account".to_owned(),
-        rules: "resetchannels ~authtool_bff:* -@all +@read +@write +@scripting -@dangerous +time".to_owned(),
-    };
     let redis = RedisServer::with(|options| {
-        options.account(&account);
+        options.account(&Account::without_tracking());
     })
     .await;
     for (protocol, said_of_it) in [("RESP3", "+client|tracking"), ("RESP2", "needs the protocol RESP3")] {

@@ -3,8 +3,7 @@
 use crate::MACHINE;
 use authtool_tests::hostile::{Endpoint, now};
 use authtool_tests::redis::RedisServer;
-use authtool_tests::{Answer, Gateway, LoggedIn, Replicas};
-use futures_util::future::join_all;
+use authtool_tests::{Answer, Gateway, LoggedIn, Replicas, load};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,19 +17,8 @@ async fn round(
     gateway: &Arc<Gateway>,
     users: &[LoggedIn],
 ) -> Vec<(LoggedIn, Answer)> {
-    let internal = replicas.internal();
-    let tasks = users.iter().flat_map(|user| {
-        (0..REQUESTS_EACH).map(|turn| {
-            let (gateway, server, user) =
-                (Arc::clone(gateway), internal[turn % internal.len()].clone(), user.clone());
-            tokio::spawn(async move {
-                let answer = gateway.token(&server, &user.cookie).await.expect("the server answers");
-                (user, answer)
-            })
-        })
-    });
-    let answers = join_all(tasks.collect::<Vec<_>>()).await;
-    answers.into_iter().map(|answer| answer.expect("the task ends by itself")).collect()
+    let answers = load::all_at_once(gateway, &replicas.internal(), users, REQUESTS_EACH).await;
+    answers.into_iter().map(|(user, answer)| (user, answer.expect("the server answers"))).collect()
 }
 
 async fn until(unix_seconds: i64) {

@@ -468,13 +468,8 @@ async fn after_a_failover_the_new_primary_is_listened_to() {
 
 #[tokio::test]
 async fn an_account_without_the_right_is_told_so_and_served() {
-    let account = authtool_tests::redis::Account {
-        name: "authtool".to_owned(),
-        password: "canary-password-of-the-account".to_owned(),
-        rules: "resetchannels ~authtool_bff:* -@all +@read +@write +@scripting -@dangerous +time".to_owned(),
-    };
     let redis = RedisServer::with(|options| {
-        options.account(&account);
+        options.account(&authtool_tests::redis::Account::without_tracking());
     })
     .await;
     let store = with_staleness(&redis.connection(), STALENESS);

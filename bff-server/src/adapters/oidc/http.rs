@@ -12,6 +12,7 @@ use tracing::Instrument as _;
 use url::Url;
 
 use crate::{
+    adapters::http_failure,
     domain::dpop::HeldToken,
     ports::ProviderError,
     telemetry::{self, traces},
@@ -238,20 +239,9 @@ impl BackChannel {
     }
 }
 
-/// The error and its causes, without the URL (it may carry a secret in its query).
+/// In words, for a log.
 fn describe(error: &reqwest::Error) -> String {
-    let mut text = if error.is_timeout() {
+    http_failure::describe(error, || {
         format!("it did not answer within {} seconds", EXCHANGE_TIMEOUT.as_secs())
-    } else if error.is_connect() {
-        "no connection could be made".to_owned()
-    } else {
-        "the exchange failed".to_owned()
-    };
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
+    })
 }
