@@ -10,11 +10,12 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
+use ::http::Request;
+use axum::{Router, extract::ConnectInfo};
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
-    service::TowerToHyperService,
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::{
@@ -41,7 +42,7 @@ use crate::{
         session_id::{CookieKey, SessionCookie},
         session_index::SessionIndexes,
     },
-    http::{self, App, CookiePolicy, journal::Journal, session_cookie_name},
+    http::{self, App, CookiePolicy, CorrelationIds, Quick, journal::Journal, session_cookie_name},
     ports::{AuthorizationServer, Clock, Entropy, ProviderError, SessionStore, StoreError},
     seal::{KeyMaterial, RecordCodec, Sealer},
     service::{
@@ -64,6 +65,8 @@ const MAX_CONNECTIONS: usize = 16_384;
 /// Upper ends of the latency histograms' buckets, in seconds.
 const LATENCY_BUCKETS: [f64; 12] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0, 10.0];
+/// How often what was measured is summed up.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 /// What is in flight at a shutdown has this long to finish.
 const DRAIN: Duration = Duration::from_secs(20);
 /// And a shutdown is over after this long, whatever is unfinished.
@@ -191,18 +194,22 @@ pub async fn serve(config: &Config, shutdown: impl Future<Output = ()>) -> Resul
         }
         Err(error) => return Err(error),
     };
+    // Before anything is counted: what counts remembers where.
+    let metrics = metrics_router();
     let bff = Bff::start(config)?;
     let stop = CancellationToken::new();
     let mut listeners = tokio::task::JoinSet::new();
     tracing::info!(address = %config.server.public, app = %config.server.app, "serving browsers");
-    listeners.spawn(accept(public, bff.public_router(), stop.clone()));
+    let quick = http::public_quick(&bff.app, &bff.config);
+    listeners.spawn(accept(public, quick, bff.public_router(), stop.clone()));
     if let Some(internal) = internal {
         tracing::info!(address = %config.server.internal, "serving gateways and probes");
-        let router = match metrics_router() {
+        let router = match metrics {
             Some(metrics) => bff.internal_router().merge(metrics),
             None => bff.internal_router(),
         };
-        listeners.spawn(accept(internal, router, stop.clone()));
+        let quick = http::internal_quick(&bff.app, &bff.config);
+        listeners.spawn(accept(internal, quick, router, stop.clone()));
     }
     shutdown.await;
     tracing::info!("shutting down");
@@ -214,12 +221,21 @@ pub async fn serve(config: &Config, shutdown: impl Future<Output = ()>) -> Resul
     Ok(())
 }
 
-/// `/-/metrics`, if nobody else records metrics in this process.
+/// `/-/metrics`, if nobody else records metrics in this process. Must be called within a Tokio runtime.
 fn metrics_router() -> Option<Router> {
     let recorder = PrometheusBuilder::new().set_buckets(&LATENCY_BUCKETS).ok()?.build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).ok()?;
     telemetry::metrics::describe();
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        // Every single latency is kept until somebody asks, or this sums them up: nobody may ever ask.
+        let mut turns = tokio::time::interval(METRICS_UPKEEP);
+        loop {
+            turns.tick().await;
+            upkeep.run_upkeep();
+        }
+    });
     let render = move || {
         let text = handle.render();
         async move { ([(::http::header::CONTENT_TYPE, "text/plain; version=0.0.4")], text) }
@@ -232,7 +248,8 @@ async fn listen(address: std::net::SocketAddr, key: &'static str) -> Result<TcpL
 }
 
 /// Accepts connections until `stop`, then lets those that are open finish what they are doing.
-async fn accept(listener: TcpListener, router: Router, stop: CancellationToken) {
+async fn accept(listener: TcpListener, quick: Quick, router: Router, stop: CancellationToken) {
+    let quick = Arc::new(quick);
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
@@ -263,12 +280,20 @@ async fn accept(listener: TcpListener, router: Router, stop: CancellationToken) 
         };
         let spoken = Arc::new(AtomicBool::new(false));
         let speaks = Arc::clone(&spoken);
-        let routed = router.clone().layer(axum::Extension(axum::extract::ConnectInfo(peer)));
-        let service = TowerToHyperService::new(tower::service_fn(move |request| {
+        let (quick, routed) = (Arc::clone(&quick), router.clone());
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             speaks.store(true, Ordering::Relaxed);
-            routed.clone().oneshot(request)
-        }));
-        let connection = server.serve_connection_with_upgrades(quick(stream), service).into_owned();
+            let (quick, routed) = (Arc::clone(&quick), routed.clone());
+            async move {
+                if let Some(response) = quick.answer(&request, peer.ip()).await {
+                    return Ok(response);
+                }
+                // Not as a layer: that would build the whole router anew for each connection.
+                request.extensions_mut().insert(ConnectInfo(peer));
+                routed.oneshot(request).await
+            }
+        });
+        let connection = server.serve_connection_with_upgrades(undelayed(stream), service).into_owned();
         let mut connection = Box::pin(graceful.watch(connection));
         tokio::spawn(async move {
             let outcome = match tokio::time::timeout(HEADER_READ_TIMEOUT, &mut connection).await {
@@ -291,7 +316,7 @@ async fn accept(listener: TcpListener, router: Router, stop: CancellationToken) 
 }
 
 /// Answers are small and written at once: do not hold them back to fill packets.
-fn quick(stream: TcpStream) -> TokioIo<TcpStream> {
+fn undelayed(stream: TcpStream) -> TokioIo<TcpStream> {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
@@ -385,6 +410,7 @@ fn assemble(
         logout_on_get: config.session.logout_on_get,
         client_keys: http::key_set(&config.provider.clients),
         apis: config.server.proxy.clone(),
+        correlation_ids: CorrelationIds::new(&*entropy),
         same_site_return: config.session.same_site_return,
         gateway_credential: config.server.gateway_credential.clone(),
         operator_credential: config.server.operator_credential.clone(),

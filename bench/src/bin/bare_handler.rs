@@ -71,15 +71,10 @@ fn body(length: usize) -> String {
 }
 
 async fn handle(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    let Some(key) = headers.get(header::COOKIE).and_then(|cookie| {
-        let (_, value) = cookie.to_str().ok()?.split_once("session_id=")?;
-        value.split(';').next()?.get(..45)
-    }) else {
-        return StatusCode::UNAUTHORIZED.into_response();
-    };
     let body = match shared.redis {
         None => shared.answer,
         Some(mut redis) => {
+            let Some(key) = session(&headers) else { return StatusCode::UNAUTHORIZED.into_response() };
             let stored: Option<Vec<u8>> = redis::cmd("GET")
                 .arg(format!("limit:session:{key}"))
                 .query_async(&mut redis)
@@ -92,4 +87,9 @@ async fn handle(State(shared): State<Shared>, headers: HeaderMap) -> Response {
         }
     };
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+fn session(headers: &HeaderMap) -> Option<&str> {
+    let (_, value) = headers.get(header::COOKIE)?.to_str().ok()?.split_once("session_id=")?;
+    value.split(';').next()?.get(..45)
 }

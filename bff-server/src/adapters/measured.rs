@@ -1,9 +1,11 @@
 //! A store that says how long the one inside it takes.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
-use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::{
@@ -12,54 +14,75 @@ use crate::{
         session_index::{IndexName, Member},
     },
     ports::{LeaseOwner, Marker, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version},
-    telemetry::{self, traces},
+    telemetry::{StoreOperation, traces},
 };
 
 /// Measures each operation of a store.
-pub struct MeasuredStore(Arc<dyn SessionStore>);
+pub struct MeasuredStore {
+    inner: Arc<dyn SessionStore>,
+    operations: Operations,
+}
+
+macro_rules! operations {
+    ($($name:ident),*) => {
+        struct Operations {
+            $($name: StoreOperation,)*
+        }
+
+        impl Operations {
+            const fn new() -> Self {
+                Self { $($name: StoreOperation::new(stringify!($name)),)* }
+            }
+        }
+    };
+}
+
+operations!(
+    read, settle, insert, replace, remove, spend, is_spent, enlist, delist, enlisted, acquire, release, ping
+);
 
 impl MeasuredStore {
-    /// Around `store`.
+    /// Around `store`. Whoever records metrics should have been installed by the time it is first used.
     pub fn new(store: Arc<dyn SessionStore>) -> Self {
-        Self(store)
+        Self { inner: store, operations: Operations::new() }
     }
 }
 
 async fn measured<T>(
-    operation: &'static str,
+    operation: &StoreOperation,
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     let started = Instant::now();
-    let outcome = work.instrument(traces::call(operation)).await;
-    telemetry::store(operation, outcome.is_ok(), started.elapsed());
+    let outcome = work.instrument(traces::call(operation.name)).await;
+    operation.took(started.elapsed(), outcome.is_ok());
     outcome
 }
 
 #[async_trait]
 impl SessionStore for MeasuredStore {
     async fn read(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
-        measured("read", self.0.read(key)).await
+        measured(&self.operations.read, self.inner.read(key)).await
     }
 
     /// Not measured: what memory answers is counted where it is kept.
     fn recall(&self, key: &SessionKey) -> Option<StoredRecord> {
-        self.0.recall(key)
+        self.inner.recall(key)
     }
 
     async fn read_for_recall(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
-        measured("read", self.0.read_for_recall(key)).await
+        measured(&self.operations.read, self.inner.read_for_recall(key)).await
     }
 
     async fn settle(&self) {
         let settled = async {
-            self.0.settle().await;
+            self.inner.settle().await;
             Ok::<(), StoreError>(())
         };
-        measured("settle", settled).await.unwrap_or_default();
+        measured(&self.operations.settle, settled).await.unwrap_or_default();
     }
 
     async fn insert(&self, key: &SessionKey, value: &[u8], ttl: Duration) -> Result<(), StoreError> {
-        measured("insert", self.0.insert(key, value, ttl)).await
+        measured(&self.operations.insert, self.inner.insert(key, value, ttl)).await
     }
 
     async fn replace(
@@ -69,19 +92,19 @@ impl SessionStore for MeasuredStore {
         value: &[u8],
         ttl: Duration,
     ) -> Result<ReplaceOutcome, StoreError> {
-        measured("replace", self.0.replace(key, expected, value, ttl)).await
+        measured(&self.operations.replace, self.inner.replace(key, expected, value, ttl)).await
     }
 
     async fn remove(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
-        measured("remove", self.0.remove(key)).await
+        measured(&self.operations.remove, self.inner.remove(key)).await
     }
 
     async fn spend(&self, marker: &Marker, ttl: Duration) -> Result<bool, StoreError> {
-        measured("spend", self.0.spend(marker, ttl)).await
+        measured(&self.operations.spend, self.inner.spend(marker, ttl)).await
     }
 
     async fn is_spent(&self, marker: &Marker) -> Result<bool, StoreError> {
-        measured("is_spent", self.0.is_spent(marker)).await
+        measured(&self.operations.is_spent, self.inner.is_spent(marker)).await
     }
 
     async fn enlist(
@@ -91,15 +114,15 @@ impl SessionStore for MeasuredStore {
         ttl: Duration,
         limit: usize,
     ) -> Result<Vec<Member>, StoreError> {
-        measured("enlist", self.0.enlist(index, member, ttl, limit)).await
+        measured(&self.operations.enlist, self.inner.enlist(index, member, ttl, limit)).await
     }
 
     async fn delist(&self, index: &IndexName, member: &Member) -> Result<(), StoreError> {
-        measured("delist", self.0.delist(index, member)).await
+        measured(&self.operations.delist, self.inner.delist(index, member)).await
     }
 
     async fn enlisted(&self, index: &IndexName) -> Result<Vec<Member>, StoreError> {
-        measured("enlisted", self.0.enlisted(index)).await
+        measured(&self.operations.enlisted, self.inner.enlisted(index)).await
     }
 
     async fn acquire(
@@ -108,14 +131,14 @@ impl SessionStore for MeasuredStore {
         owner: &LeaseOwner,
         lease: Duration,
     ) -> Result<bool, StoreError> {
-        measured("acquire", self.0.acquire(key, owner, lease)).await
+        measured(&self.operations.acquire, self.inner.acquire(key, owner, lease)).await
     }
 
     async fn release(&self, key: &SessionKey, owner: &LeaseOwner) -> Result<(), StoreError> {
-        measured("release", self.0.release(key, owner)).await
+        measured(&self.operations.release, self.inner.release(key, owner)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        measured("ping", self.0.ping()).await
+        measured(&self.operations.ping, self.inner.ping()).await
     }
 }

@@ -23,11 +23,6 @@ pub(crate) fn problem_in_detail(code: ProblemCode, detail: Option<&str>, id: &Co
     })
 }
 
-/// For the one place that does not know the request's id any more; the answer's header still has it.
-pub(crate) fn problem_without_id(code: ProblemCode) -> Response {
-    document(&Problem::new(code))
-}
-
 fn document(problem: &Problem) -> Response {
     let body = serde_json::to_vec(problem).unwrap_or_default();
     let mut response = Response::new(Body::from(body));

@@ -52,7 +52,12 @@ impl Origin {
     /// The last address in `X-Forwarded-For` that is not itself a trusted proxy's: everything before it may be
     /// the client's invention.
     pub(crate) fn of(extensions: &Extensions, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
-        let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
+        Self::behind(extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip()), headers, trusted)
+    }
+
+    /// The same, of a request that comes from this address.
+    pub(crate) fn behind(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+        let peer = peer.map(|peer| peer.to_canonical());
         let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
         let Some(peer) = peer.filter(|peer| is_trusted(*peer)) else {
             return Self { client: peer, through_a_trusted_proxy: false };

@@ -23,6 +23,9 @@ pub(crate) struct Cacheable;
 
 const CACHEABLE: &str = "public, max-age=300";
 
+/// Room for these, the policy, and what an answer has of its own.
+const HEADERS_OF_AN_ANSWER: usize = 16;
+
 /// Hardens every answer of a router.
 pub(crate) async fn protect(request: Request, next: Next) -> Response {
     hardened(next.run(request).await)
@@ -31,6 +34,7 @@ pub(crate) async fn protect(request: Request, next: Next) -> Response {
 /// Nothing of ours is (unless [`Cacheable`]) cached, sniffed, framed, embedded or referred to, whatever its status.
 pub(crate) fn hardened(mut response: Response) -> Response {
     let headers = response.headers_mut();
+    headers.reserve(HEADERS_OF_AN_ANSWER.saturating_sub(headers.len()));
     for (name, value) in OWN_ANSWERS {
         headers.insert(name, HeaderValue::from_static(value));
     }

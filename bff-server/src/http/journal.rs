@@ -285,7 +285,7 @@ mod tests {
     }
 
     fn id() -> CorrelationId {
-        CorrelationId::fresh(&SystemEntropy)
+        crate::http::CorrelationIds::new(&SystemEntropy).next()
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod login;
 mod logout;
 mod page;
 mod proxy;
+mod quick;
 mod same_site_return;
 pub(crate) mod sealed_cookie;
 mod session;
@@ -39,14 +40,15 @@ use axum::{
 use http::{HeaderMap, Method, header, request::Parts};
 use hyper::body::Body as _;
 use ipnet::IpNet;
-use tower_http::catch_panic::CatchPanicLayer;
 use url::Url;
 
 pub(crate) use self::client_keys::key_set;
 pub(crate) use self::cookies::{CookiePolicy, session_cookie_name};
+pub(crate) use self::correlation::CorrelationIds;
 #[cfg(all(feature = "fuzzing", feature = "grpc"))]
 pub(crate) use self::gateway::headers_of_check_request;
 pub use self::page::{ErrorPage, error_pages};
+pub(crate) use self::quick::Quick;
 use self::{
     answer::{method_not_allowed, problem, see_other, with_cookie},
     cookies::Presented,
@@ -98,6 +100,7 @@ pub(crate) struct App {
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) client_keys: String,
     pub(crate) apis: Vec<ProxyRoute>,
+    pub(crate) correlation_ids: CorrelationIds,
     pub(crate) store: Arc<dyn SessionStore>,
     pub(crate) server: Arc<dyn AuthorizationServer>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -238,10 +241,7 @@ pub(crate) fn public_router(app: &Arc<App>, config: &ServerConfig) -> Router {
             own = own.route(&format!("{}{rest}", config.api_prefix), any(not_found));
         }
     }
-    let own = own
-        .layer(middleware::from_fn(limit_body))
-        .layer(middleware::from_fn(headers::protect))
-        .with_state(Arc::clone(app));
+    let own = own.layer(middleware::from_fn(own_endpoint)).with_state(Arc::clone(app));
     let mut router = own;
     for route in &config.proxy {
         router = router.merge(proxy::router(app, route));
@@ -298,15 +298,8 @@ enum Listener {
     Internal,
 }
 
-/// What every request goes through, outermost first: its id, the limits, and a net for panics.
 fn around(router: Router, app: &Arc<App>, listener: Listener) -> Router {
-    router
-        .layer(CatchPanicLayer::custom(|_| {
-            tracing::error!(event = "panic", "a request handler panicked; the panic message is on stderr");
-            headers::hardened(answer::problem_without_id(ProblemCode::Internal))
-        }))
-        .layer(middleware::from_fn(limit))
-        .layer(middleware::from_fn_with_state((Arc::clone(app), listener), correlation::correlate))
+    router.layer(middleware::from_fn_with_state((Arc::clone(app), listener), correlation::around))
 }
 
 /// `get()` of axum also answers `HEAD`, by running the handler: a `HEAD /login` would start a login.
@@ -319,31 +312,50 @@ async fn not_found(id: CorrelationId) -> Response {
     problem(ProblemCode::NotFound, &id)
 }
 
-/// Refuses what no honest client sends.
-async fn limit(id: CorrelationId, request: Request, next: middleware::Next) -> Response {
-    if request.method() == Method::TRACE || request.method() == Method::CONNECT {
-        return problem(ProblemCode::MethodNotAllowed, &id);
-    }
-    let target = request.uri().path_and_query().map_or(0, |it| it.as_str().len());
-    if target > MAX_URI_BYTES {
-        return problem(ProblemCode::InvalidRequest, &id);
-    }
-    let header_bytes: usize =
-        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if header_bytes > MAX_HEADER_BYTES {
-        return problem(ProblemCode::HeadersTooLarge, &id);
-    }
-    next.run(request).await
+/// Past the public listener's router.
+pub(crate) fn public_quick(app: &Arc<App>, config: &ServerConfig) -> Quick {
+    Quick::new(app, &config.api_prefix, Listener::Public)
 }
 
-/// Refuses a large body before anything is done for the request. Bodies are not read at all, so one of
-/// unannounced length costs nothing.
-async fn limit_body(id: CorrelationId, request: Request, next: middleware::Next) -> Response {
+/// Past the internal listener's router.
+pub(crate) fn internal_quick(app: &Arc<App>, config: &ServerConfig) -> Quick {
+    Quick::new(app, &config.api_prefix, Listener::Internal)
+}
+
+/// Refuses what no honest client sends.
+fn limit(id: &CorrelationId, request: &Request) -> Option<Response> {
+    if request.method() == Method::TRACE || request.method() == Method::CONNECT {
+        return Some(problem(ProblemCode::MethodNotAllowed, id));
+    }
+    if target_bytes(request) > MAX_URI_BYTES {
+        return Some(problem(ProblemCode::InvalidRequest, id));
+    }
+    (header_bytes(request) > MAX_HEADER_BYTES).then(|| problem(ProblemCode::HeadersTooLarge, id))
+}
+
+/// Whether [`limit`] and [`own_endpoint`] let a request pass that has no body.
+fn is_within_limits<B>(request: &http::Request<B>) -> bool {
+    !request.headers().contains_key(header::CONTENT_LENGTH)
+        && target_bytes(request) <= MAX_URI_BYTES
+        && header_bytes(request) <= MAX_HEADER_BYTES
+}
+
+fn target_bytes<B>(request: &http::Request<B>) -> usize {
+    request.uri().path_and_query().map_or(0, |it| it.as_str().len())
+}
+
+fn header_bytes<B>(request: &http::Request<B>) -> usize {
+    request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+}
+
+/// For our own endpoints: refuses a large body before anything is done for the request, and hardens every answer. Bodies
+/// are not read at all, so one of unannounced length costs nothing.
+async fn own_endpoint(id: CorrelationId, request: Request, next: middleware::Next) -> Response {
     let announced = request.body().size_hint().lower();
     if announced > MAX_BODY_BYTES {
-        return problem(ProblemCode::ContentTooLarge, &id);
+        return headers::hardened(problem(ProblemCode::ContentTooLarge, &id));
     }
-    next.run(request).await
+    headers::hardened(next.run(request).await)
 }
 
 /// The session of a request to somebody else's handler.

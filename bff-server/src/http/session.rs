@@ -39,23 +39,37 @@ pub(crate) async fn session(State(app): State<Arc<App>>, id: CorrelationId, requ
             app.tell(|journal| {
                 journal.follow(Step::good("The app asked who is logged in, and was told", &id));
             });
-            let mut response = json(body(&session));
-            if let Presented::One(value) = cookies::find(request.headers(), app.cookies.session_name()) {
-                with_cookie(&mut response, app.cookies.renew_session(value, session.cookie_ends_in));
+            match cookies::find(request.headers(), app.cookies.session_name()) {
+                Presented::One(value) => answer_with(&app, &session, value),
+                Presented::Absent | Presented::Ambiguous => json(body(&session)),
             }
-            response
         }
         Err(error) => session_problem(&error, &id),
     }
 }
 
+/// The answer that shows a session, and has the browser keep its cookie.
+pub(super) fn answer_with(app: &App, session: &VisibleSession, cookie: &[u8]) -> Response {
+    let mut response = json(body(session));
+    with_cookie(&mut response, app.cookies.renew_session(cookie, session.cookie_ends_in));
+    response
+}
+
 /// The stored claims are a JSON object already: the timing is put in front, and nothing is parsed.
 fn body(session: &VisibleSession) -> String {
-    let timing = format!("{{\"{SESSION_MEMBER}\":{{\"expires_in\":{}}}", session.expires_in);
-    match session.claims_json.strip_prefix('{') {
-        Some("}") | None => format!("{timing}}}"),
-        Some(claims) => format!("{timing},{claims}"),
+    let mut body = String::with_capacity(64 + session.claims_json.len());
+    let expires_in = session.expires_in.to_string();
+    for part in ["{\"", SESSION_MEMBER, "\":{\"expires_in\":", &expires_in, "}"] {
+        body.push_str(part);
     }
+    match session.claims_json.strip_prefix('{') {
+        Some("}") | None => body.push('}'),
+        Some(claims) => {
+            body.push(',');
+            body.push_str(claims);
+        }
+    }
+    body
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use authtool_contract::{ProblemCode, TokenAnswer, header::SESSION_ENDS_IN};
+use authtool_contract::{ProblemCode, header::SESSION_ENDS_IN};
 use axum::{extract::State, response::Response};
 use http::{HeaderValue, request::Parts};
 
@@ -13,7 +13,7 @@ use super::{
     correlation::CorrelationId,
     guard::Provenance,
 };
-use crate::config::Mode;
+use crate::{config::Mode, service::sessions::UsableToken};
 
 /// On the public listener. In `bff` mode a gateway may be routed here, but a browser gets nothing; in
 /// `tokenExchange` mode the app's own `fetch` is answered, and nothing else that a browser sends.
@@ -52,11 +52,10 @@ pub(crate) async fn internal_token(
     if let Some(detail) = caller::gateway_refusal(app.gateway_credential.as_ref(), &request.headers) {
         return refuse(detail, &id);
     }
-    let (mut response, session_ends_in) = answer(&app, &id, &request).await;
-    if let Some(seconds) = session_ends_in {
-        response.headers_mut().insert(SESSION_ENDS_IN, HeaderValue::from(seconds));
+    match answer(&app, &id, &request).await {
+        (response, Some(seconds)) => telling_the_end(response, seconds),
+        (refusal, None) => refusal,
     }
-    response
 }
 
 fn refuse(detail: &'static str, id: &CorrelationId) -> Response {
@@ -75,15 +74,65 @@ async fn answer(app: &App, id: &CorrelationId, request: &Parts) -> (Response, Op
         Err(error) => return (session_problem(&error, id), None),
     };
     match api_proof::as_described(app, &token, &request.headers) {
-        Ok(dpop) => {
-            let body = serde_json::to_vec(&TokenAnswer {
-                access_token: token.access_token.expose().to_owned(),
-                token_type: token.token_type(),
-                expires_in: token.expires_in,
-                dpop,
-            });
-            (json(body.unwrap_or_default()), Some(token.session_ends_in))
-        }
+        Ok(dpop) => (answer_with(&token, dpop.as_deref()), Some(token.session_ends_in)),
         Err(detail) => (problem_in_detail(ProblemCode::InvalidRequest, Some(detail), id), None),
+    }
+}
+
+/// Tells a gateway in how many seconds the session ends.
+pub(super) fn telling_the_end(mut response: Response, seconds: u64) -> Response {
+    response.headers_mut().insert(SESSION_ENDS_IN, HeaderValue::from(seconds));
+    response
+}
+
+/// The answer that hands a token out.
+pub(super) fn answer_with(token: &UsableToken, dpop: Option<&str>) -> Response {
+    json(body(token, dpop))
+}
+
+/// A [`TokenAnswer`](authtool_contract::TokenAnswer), put together rather than serialised: this is the answer to every
+/// API call of every user. Neither tokens (RFC 6750 §2.1) nor proofs (RFC 7515 §7.1) have characters that JSON escapes.
+fn body(token: &UsableToken, dpop: Option<&str>) -> String {
+    let (access_token, token_type) = (token.access_token.expose(), token.token_type().as_str());
+    let mut body = String::with_capacity(96 + access_token.len() + dpop.map_or(0, str::len));
+    for part in
+        ["{\"access_token\":\"", access_token, "\",\"token_type\":\"", token_type, "\",\"expires_in\":"]
+    {
+        body.push_str(part);
+    }
+    body.push_str(&token.expires_in.to_string());
+    if let Some(dpop) = dpop {
+        for part in [",\"dpop\":\"", dpop, "\""] {
+            body.push_str(part);
+        }
+    }
+    body.push('}');
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use authtool_contract::{TokenAnswer, TokenType};
+
+    use super::*;
+    use crate::domain::credential::AccessToken;
+
+    #[test]
+    fn the_body_is_the_contracts() {
+        for dpop in [None, Some("eyJ0eXAiOiJkcG9wK2p3dCJ9.e30.c2ln_-")] {
+            let token = UsableToken {
+                access_token: AccessToken::parse("aZ09-._~+/=").unwrap(),
+                expires_in: 293,
+                session_ends_in: 3600,
+                proof_key: None,
+            };
+            let answer = TokenAnswer {
+                access_token: token.access_token.expose().to_owned(),
+                token_type: TokenType::Bearer,
+                expires_in: 293,
+                dpop: dpop.map(str::to_owned),
+            };
+            assert_eq!(body(&token, dpop), serde_json::to_string(&answer).unwrap());
+        }
     }
 }

@@ -108,11 +108,12 @@ impl Sealer {
         sealed.extend_from_slice(&key.id);
         sealed.extend_from_slice(&nonce);
         let mut body = plaintext.to_vec();
-        key.for_context(purpose, context)
+        let context = associated_data(&key.id, purpose, context);
+        key.for_context(&context)
             .and_then(|aead| {
                 aead.seal_in_place_append_tag(
                     Nonce::assume_unique_for_key(nonce),
-                    Aad::from(associated_data(&key.id, purpose, context)),
+                    Aad::from(&context),
                     &mut body,
                 )
             })
@@ -137,11 +138,11 @@ impl Sealer {
             .ok_or(SealError::UnknownKey)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::UnknownFormat)?;
         let mut body = body.to_vec();
+        let context = associated_data(&key.id, purpose, context);
         let opened = key
-            .for_context(purpose, context)
+            .for_context(&context)
             .and_then(|aead| {
-                aead.open_in_place(nonce, Aad::from(associated_data(&key.id, purpose, context)), &mut body)
-                    .map(|plaintext| plaintext.len())
+                aead.open_in_place(nonce, Aad::from(&context), &mut body).map(|plaintext| plaintext.len())
             })
             .map_err(|_| SealError::Forged)?;
         body.truncate(opened);
@@ -150,20 +151,18 @@ impl Sealer {
 }
 
 impl SealKey {
-    fn for_context(
-        &self,
-        purpose: Purpose,
-        context: &str,
-    ) -> Result<LessSafeKey, aws_lc_rs::error::Unspecified> {
-        let key = hmac::sign(&self.root, &associated_data(&self.id, purpose, context));
+    fn for_context(&self, context: &[u8]) -> Result<LessSafeKey, aws_lc_rs::error::Unspecified> {
+        let key = hmac::sign(&self.root, context);
         UnboundKey::new(&AES_256_GCM, key.as_ref()).map(LessSafeKey::new)
     }
 }
 
 /// Unambiguous: each field is preceded by its length.
 fn associated_data(key_id: &[u8], purpose: Purpose, context: &str) -> Vec<u8> {
-    let mut data = vec![FORMAT];
-    for field in [key_id, purpose.label().as_bytes(), context.as_bytes()] {
+    let fields = [key_id, purpose.label().as_bytes(), context.as_bytes()];
+    let mut data = Vec::with_capacity(1 + fields.iter().map(|field| 4 + field.len()).sum::<usize>());
+    data.push(FORMAT);
+    for field in fields {
         data.extend_from_slice(&u32::try_from(field.len()).unwrap_or(u32::MAX).to_be_bytes());
         data.extend_from_slice(field);
     }

@@ -187,7 +187,7 @@ impl Sessions {
             tokio::time::sleep(POLL_INTERVAL).await;
             let (_, session) = self.read(key).await?;
             if let Freshness::Fresh = self.freshness(&session) {
-                return Ok(self.usable(&session.live));
+                return Ok(self.usable(session.live));
             }
         }
         telemetry::refreshes_in_flight(1.0);
@@ -236,7 +236,7 @@ impl Sessions {
         let (record, session) = self.read(key).await?;
         match self.freshness(&session) {
             // Somebody was faster, between our reading and our lease.
-            Freshness::Fresh => return Ok(self.usable(&session.live)),
+            Freshness::Fresh => return Ok(self.usable(session.live)),
             Freshness::Over => return Err(SessionError::NoSession),
             Freshness::Stale | Freshness::Expired => {}
         }
@@ -281,7 +281,7 @@ impl Sessions {
         let (_, now) = self.read(key).await?;
         if now.kept.refresh_token != seen.kept.refresh_token {
             return match self.freshness(&now) {
-                Freshness::Fresh | Freshness::Stale => Ok(self.usable(&now.live)),
+                Freshness::Fresh | Freshness::Stale => Ok(self.usable(now.live)),
                 Freshness::Expired | Freshness::Over => {
                     Err(SessionError::Provider(ProviderError::retry_after(
                         "the session was refreshed elsewhere, and needs it again",
@@ -358,7 +358,7 @@ impl Sessions {
                 if let Err(error) = self.enlist(key, &renewed, 0).await {
                     tracing::warn!(session = %key, %error, "a refreshed session's stay in its indexes was not extended");
                 }
-                Ok(self.usable(&renewed.live))
+                Ok(self.usable(renewed.live))
             }
             ReplaceOutcome::Gone => {
                 tracing::info!(session = %key, "a session ended while it was refreshed; its new tokens are revoked");
@@ -372,7 +372,7 @@ impl Sessions {
                 {
                     self.revoke_token_soon(&client.name, RevocableToken::Refresh(refresh_token));
                 }
-                Ok(self.usable(&newer.live))
+                Ok(self.usable(newer.live))
             }
         }
     }

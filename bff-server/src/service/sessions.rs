@@ -172,26 +172,68 @@ impl Sessions {
 
     /// The session, as it may be shown to the browser.
     pub async fn show(self: &Arc<Self>, key: &SessionKey) -> Result<VisibleSession, SessionError> {
-        let mut live = self.read_live(key).await?;
+        let live = self.read_live(key).await?;
+        Ok(self.visible(live))
+    }
+
+    fn visible(&self, mut live: Live) -> VisibleSession {
         let now = self.clock.now();
         if live.should_note_use(self.lifetimes.idle, now) {
             live.used_at = now;
         }
         let expires_in = now.until(live.end(self.lifetimes.idle)).as_secs();
         let cookie_ends_in = now.until(live.ends_at);
-        Ok(VisibleSession { claims_json: live.claims_json, expires_in, cookie_ends_in })
+        VisibleSession { claims_json: live.claims_json, expires_in, cookie_ends_in }
+    }
+
+    /// What [`show`](Self::show) answers where nothing is unusual; `None` for it to find out what is.
+    pub(crate) async fn running(
+        self: &Arc<Self>,
+        key: &SessionKey,
+    ) -> Result<Option<VisibleSession>, StoreError> {
+        Ok(self.usual_live(key).await?.map(|live| self.visible(live)))
+    }
+
+    /// What [`access_token`](Self::access_token) answers where nothing is unusual; `None` for it to find out what is.
+    pub(crate) async fn fresh_token(
+        self: &Arc<Self>,
+        key: &SessionKey,
+    ) -> Result<Option<UsableToken>, StoreError> {
+        let Some(live) = self.usual_live(key).await? else { return Ok(None) };
+        let is_usual =
+            live.proof_key.is_none() && live.freshness(&self.lifetimes, self.clock.now()) == Freshness::Fresh;
+        Ok(is_usual.then(|| self.usable(live)))
+    }
+
+    async fn usual_live(self: &Arc<Self>, key: &SessionKey) -> Result<Option<Live>, StoreError> {
+        let now = self.clock.now();
+        let (version, live) = match self.recall_live(key, now) {
+            Some(recalled) => recalled,
+            None => {
+                let Some(record) = self.store.read_for_recall(key).await? else { return Ok(None) };
+                let Ok(live) = self.codec.decode_live(key, &record.value) else { return Ok(None) };
+                if still_running(live.end(self.lifetimes.idle), now).is_err() {
+                    return Ok(None);
+                }
+                (record.version, live)
+            }
+        };
+        if live.should_note_use(self.lifetimes.idle, now) {
+            self.note_use_soon(key, version);
+        }
+        Ok(Some(live))
     }
 
     /// A currently valid access token; refreshed first if it is about to expire.
     pub async fn access_token(self: &Arc<Self>, key: &SessionKey) -> Result<UsableToken, SessionError> {
         let live = self.read_live(key).await?;
         match live.freshness(&self.lifetimes, self.clock.now()) {
-            Freshness::Fresh => Ok(self.usable(&live)),
+            Freshness::Fresh => Ok(self.usable(live)),
             Freshness::Over => Err(SessionError::NoSession),
             freshness @ (Freshness::Stale | Freshness::Expired) => match self.refresh(key).await {
                 // The token at hand is good for a few seconds more: better than an error.
                 Err(SessionError::Provider(_) | SessionError::Store(_)) if freshness == Freshness::Stale => {
-                    Ok(self.usable(&live))
+                    Ok(self.usable(live))
                 }
                 outcome => outcome,
             },
@@ -314,13 +356,14 @@ impl Sessions {
         });
     }
 
-    pub(super) fn usable(&self, live: &Live) -> UsableToken {
+    pub(super) fn usable(&self, live: Live) -> UsableToken {
         let now = self.clock.now();
         UsableToken {
-            access_token: live.access_token.clone(),
             expires_in: live.usable_secs(&self.lifetimes, now),
             session_ends_in: now.until(live.end(self.lifetimes.idle)).as_secs(),
-            proof_key: live.proof_key.clone(),
+            // Moved: each copy of a token would have to be made, and erased.
+            access_token: live.access_token,
+            proof_key: live.proof_key,
         }
     }
 

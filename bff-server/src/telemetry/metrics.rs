@@ -4,9 +4,11 @@
 //! Counted through the `metrics` facade: the binary exports them in Prometheus's format at `/-/metrics`; an app
 //! that mounts us installs whatever recorder it likes, or none.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 /// `authtool_logins_total{outcome}`: `success`, or the code of the error page.
 pub const LOGINS: &str = "authtool_logins_total";
@@ -100,9 +102,26 @@ pub(crate) fn refreshes_in_flight(change: f64) {
     gauge!(REFRESHES_IN_FLIGHT).increment(change);
 }
 
-pub(crate) fn store(operation: &'static str, ok: bool, took: Duration) {
-    let outcome = if ok { "ok" } else { "error" };
-    histogram!(STORE_SECONDS, "operation" => operation, "outcome" => outcome).record(took);
+/// Where the durations of one operation of the store are recorded. Looked up once: it would be most of what recording
+/// costs.
+pub(crate) struct StoreOperation {
+    /// Its name.
+    pub(crate) name: &'static str,
+    ok: OnceLock<Histogram>,
+    error: OnceLock<Histogram>,
+}
+
+impl StoreOperation {
+    pub(crate) const fn new(name: &'static str) -> Self {
+        Self { name, ok: OnceLock::new(), error: OnceLock::new() }
+    }
+
+    /// Records one of them.
+    pub(crate) fn took(&self, duration: Duration, ok: bool) {
+        let (slot, outcome) = if ok { (&self.ok, "ok") } else { (&self.error, "error") };
+        slot.get_or_init(|| histogram!(STORE_SECONDS, "operation" => self.name, "outcome" => outcome))
+            .record(duration);
+    }
 }
 
 pub(crate) fn provider(operation: &'static str, ok: bool, took: Duration) {

@@ -447,3 +447,54 @@ async fn sec_145_each_listener_serves_its_own() {
         assert!(!answer.text().contains(stage.op.issuer()), "{path} tells too much: {answer:?}");
     }
 }
+
+/// Two answers may have a second between them.
+fn without_times(answer: &Answer) -> String {
+    let seconds = Regex::new(r#"("expires_in":|ends-in[": ]+)[0-9]+"#).unwrap();
+    seconds.replace_all(&comparable(answer), "$1…").into_owned()
+}
+
+/// The server answers usual requests past its router, which the slash at the end of a path leads to.
+#[tokio::test]
+async fn sec_065_and_070_whoever_asks_the_short_way_gets_the_answer_of_the_long_one() {
+    let stage = Stage::with(|config| {
+        config.set("/session/mode/expirationSecs", json!(600));
+    })
+    .await;
+    let cookie = stage.logged_in().await.cookie(SESSION).unwrap();
+    let ended = stage.logged_in().await;
+    let gone = ended.cookie(SESSION).unwrap();
+    stage.log_out(&ended).await;
+    let named = |value: &str| format!("{SESSION}={value}");
+    let forged = named(&format!("{}A", &cookie[..cookie.len() - 1]));
+    let twice = format!("{}; {}", named(&cookie), named(&gone));
+    let other = format!("a=b; {}; c", named(&cookie));
+    let mut statuses = BTreeSet::new();
+    for cookies in [&named(&cookie), &named(&gone), &forged, &twice, &other, "", "a=b"] {
+        for more in [
+            &[][..],
+            &[("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")],
+            &[("sec-fetch-site", "cross-site")],
+            &[("origin", "https://evil.example")],
+            &[("referer", "https://app.example/")],
+            &[("content-length", "0")],
+            &[("x-big", &"x".repeat(33_000))],
+        ] {
+            for (listener, path) in
+                [(&stage.server.internal, "/bff/token"), (&stage.server.public, "/bff/session")]
+            {
+                let ask = async |path: &str| {
+                    let request = raw::get(listener, path).header("cookie", cookies);
+                    let request =
+                        more.iter().fold(request, |request, (name, value)| request.header(name, value));
+                    request.send().await
+                };
+                let (short, long) = (ask(path).await, ask(&format!("{path}/")).await);
+                let [ours, theirs] = [&short, &long].map(without_times);
+                assert_eq!(ours, theirs, "{path} {cookies} {more:?}");
+                statuses.insert(short.status.as_u16());
+            }
+        }
+    }
+    assert_eq!(statuses, BTreeSet::from([200, 401, 403, 431]));
+}
