@@ -15,11 +15,9 @@ use http::{HeaderMap, Method, Request};
 use super::{
     App, Listener,
     answer::session_problem,
-    caller::{self, Origin},
+    caller::Origin,
     cookies::{self, Presented},
-    correlation,
-    guard::Provenance,
-    headers, is_within_limits, session, token,
+    correlation, headers, is_within_limits, session, token,
 };
 use crate::{service::sessions::SessionError, telemetry::traces};
 
@@ -68,15 +66,9 @@ impl Quick {
 
     async fn usual(&self, headers: &HeaderMap, path: &str, peer: IpAddr) -> Option<Response> {
         let app = &*self.app;
-        let provenance = Provenance::of(headers, &app.app_origin);
         let may_ask = match self.answers {
-            Answers::Token => {
-                !provenance.is_surely_a_browser()
-                    && caller::gateway_refusal(app.gateway_credential.as_ref(), headers).is_none()
-                    // What the proof is for is the handler's to read.
-                    && !headers.contains_key(authtool_contract::header::DPOP_METHOD)
-            }
-            Answers::Session => provenance.is_own_fetch(),
+            Answers::Token => token::internal_refusal(app, headers).is_none(),
+            Answers::Session => session::may_ask(app, headers),
         };
         let Presented::One(value) = cookies::find(headers, app.cookies.session_name()) else { return None };
         let key = app.sessions.cookie().verify(value).filter(|_| may_ask)?;

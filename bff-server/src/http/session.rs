@@ -7,6 +7,7 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
+use http::HeaderMap;
 
 use super::{
     App,
@@ -21,7 +22,7 @@ use crate::service::sessions::VisibleSession;
 
 /// Says whether there is a session, and shows the selected claims.
 pub(crate) async fn session(State(app): State<Arc<App>>, id: CorrelationId, request: Request) -> Response {
-    if !Provenance::of(request.headers(), &app.app_origin).is_own_fetch() {
+    if !may_ask(&app, request.headers()) {
         return problem(ProblemCode::ForbiddenContext, &id);
     }
     let credential = match app.credential(request.headers(), &id) {
@@ -46,6 +47,11 @@ pub(crate) async fn session(State(app): State<Arc<App>>, id: CorrelationId, requ
         }
         Err(error) => session_problem(&error, &id),
     }
+}
+
+/// Whether it is the app that asks.
+pub(super) fn may_ask(app: &App, headers: &HeaderMap) -> bool {
+    Provenance::of(headers, &app.app_origin).is_own_fetch()
 }
 
 /// The answer that shows a session, and has the browser keep its cookie.

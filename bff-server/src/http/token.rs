@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use authtool_contract::{ProblemCode, header::SESSION_ENDS_IN};
 use axum::{extract::State, response::Response};
-use http::{HeaderValue, request::Parts};
+use http::{HeaderMap, HeaderValue, request::Parts};
 
 use super::{
     App,
@@ -46,16 +46,21 @@ pub(crate) async fn internal_token(
     id: CorrelationId,
     request: Parts,
 ) -> Response {
-    if Provenance::of(&request.headers, &app.app_origin).is_surely_a_browser() {
-        return refuse("the internal listener does not answer browsers", &id);
-    }
-    if let Some(detail) = caller::gateway_refusal(app.gateway_credential.as_ref(), &request.headers) {
+    if let Some(detail) = internal_refusal(&app, &request.headers) {
         return refuse(detail, &id);
     }
     match answer(&app, &id, &request).await {
         (response, Some(seconds)) => telling_the_end(response, seconds),
         (refusal, None) => refusal,
     }
+}
+
+/// Why the internal listener hands out no token to this caller.
+pub(super) fn internal_refusal(app: &App, headers: &HeaderMap) -> Option<&'static str> {
+    if Provenance::of(headers, &app.app_origin).is_surely_a_browser() {
+        return Some("the internal listener does not answer browsers");
+    }
+    caller::gateway_refusal(app.gateway_credential.as_ref(), headers)
 }
 
 fn refuse(detail: &'static str, id: &CorrelationId) -> Response {

@@ -18,7 +18,7 @@ use crate::{
         AuthorizationServer, Clock, Entropy, EntropyFailure, ProviderError, RevocableToken, SessionStore,
         StoreError, StoredRecord, Version,
     },
-    seal::RecordCodec,
+    seal::{RecordCodec, UnreadableRecord},
     telemetry::{self, EndReason},
 };
 
@@ -206,22 +206,10 @@ impl Sessions {
     }
 
     async fn usual_live(self: &Arc<Self>, key: &SessionKey) -> Result<Option<Live>, StoreError> {
-        let now = self.clock.now();
-        let (version, live) = match self.recall_live(key, now) {
-            Some(recalled) => recalled,
-            None => {
-                let Some(record) = self.store.read_for_recall(key).await? else { return Ok(None) };
-                let Ok(live) = self.codec.decode_live(key, &record.value) else { return Ok(None) };
-                if still_running(live.end(self.lifetimes.idle), now).is_err() {
-                    return Ok(None);
-                }
-                (record.version, live)
-            }
-        };
-        if live.should_note_use(self.lifetimes.idle, now) {
-            self.note_use_soon(key, version);
-        }
-        Ok(Some(live))
+        Ok(match self.find_live(key).await? {
+            Found::Running(live) => Some(live),
+            Found::Nothing | Found::Unreadable(_) => None,
+        })
     }
 
     /// A currently valid access token; refreshed first if it is about to expire.
@@ -379,21 +367,32 @@ impl Sessions {
     }
 
     async fn read_live(self: &Arc<Self>, key: &SessionKey) -> Result<Live, SessionError> {
+        match self.find_live(key).await? {
+            Found::Running(live) => Ok(live),
+            Found::Nothing => Err(SessionError::NoSession),
+            Found::Unreadable(error) => Err(unreadable(key, error)),
+        }
+    }
+
+    async fn find_live(self: &Arc<Self>, key: &SessionKey) -> Result<Found, StoreError> {
         let now = self.clock.now();
         let (version, live) = match self.recall_live(key, now) {
             Some(recalled) => recalled,
             None => {
-                let record = self.store.read_for_recall(key).await?.ok_or(SessionError::NoSession)?;
-                let live =
-                    self.codec.decode_live(key, &record.value).map_err(|error| unreadable(key, error))?;
-                still_running(live.end(self.lifetimes.idle), now)?;
-                (record.version, live)
+                let Some(record) = self.store.read_for_recall(key).await? else { return Ok(Found::Nothing) };
+                match self.codec.decode_live(key, &record.value) {
+                    Ok(live) if still_running(live.end(self.lifetimes.idle), now).is_ok() => {
+                        (record.version, live)
+                    }
+                    Ok(_) => return Ok(Found::Nothing),
+                    Err(error) => return Ok(Found::Unreadable(error)),
+                }
             }
         };
         if live.should_note_use(self.lifetimes.idle, now) {
             self.note_use_soon(key, version);
         }
-        Ok(live)
+        Ok(Found::Running(live))
     }
 
     /// Memory may say yes, and never no: nobody is logged out because of what it holds.
@@ -454,12 +453,20 @@ impl Sessions {
     }
 }
 
+/// What is under a session's key.
+enum Found {
+    Running(Live),
+    /// No record, or one of a session that is over.
+    Nothing,
+    Unreadable(UnreadableRecord),
+}
+
 fn still_running(ends_at: UnixSeconds, now: UnixSeconds) -> Result<(), SessionError> {
     if now < ends_at { Ok(()) } else { Err(SessionError::NoSession) }
 }
 
 /// The record stays where it is: a newer replica may be able to read it.
-fn unreadable(key: &SessionKey, error: crate::seal::UnreadableRecord) -> SessionError {
+fn unreadable(key: &SessionKey, error: UnreadableRecord) -> SessionError {
     tracing::warn!(session = %key, %error, event = "session_unreadable", "a session record cannot be read");
     SessionError::NoSession
 }
