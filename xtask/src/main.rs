@@ -16,6 +16,7 @@ mod envoy;
 mod fuzz;
 mod glewlwyd;
 mod http;
+mod interface;
 mod nginx;
 mod node;
 mod ports;

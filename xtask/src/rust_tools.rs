@@ -2,7 +2,7 @@
 //! installation is touched, and two checkouts that pin different versions live side by side.
 
 use std::env;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -71,6 +71,21 @@ pub(crate) fn cargo_deny(context: &Context) -> Result<PathBuf> {
 /// `geckodriver`.
 pub(crate) fn geckodriver(context: &Context) -> Result<PathBuf> {
     Ok(install(context, "geckodriver", GECKODRIVER, "geckodriver", &[])?.join("geckodriver"))
+}
+
+/// `rustdoc` of the pinned toolchain, made to describe crates in JSON, which is not stable: `public-api` is held at the
+/// version that reads what this toolchain writes.
+///
+/// A script of its own, since `RUSTC_BOOTSTRAP` for all of cargo would compile every dependency anew.
+#[cfg(unix)]
+pub(crate) fn rustdoc_with_json(context: &Context) -> Result<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let path = context.workspace.target("xtask/rustdoc-with-json");
+    fs::write(&path, "#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec rustdoc \"$@\"\n")
+        .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
 }
 
 /// `mdbook`, with its search and without its web server; not optimised, since compiling it is what takes the time.

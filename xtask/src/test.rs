@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::process::{Interrupted, interrupted_exit_code};
 use crate::progress::{duration, note};
-use crate::{Context, book, browser, deploy, fuzz, node, rust_tests, rust_tools};
+use crate::{Context, book, browser, deploy, fuzz, interface, node, rust_tests, rust_tools};
 
 /// What `cargo xtask test` runs.
 #[derive(Args)]
@@ -36,6 +36,8 @@ enum Step {
     Rust,
     /// Every fuzz target finds nothing for a few seconds
     Fuzz,
+    /// The crates' public interfaces are those on record
+    Interface,
     /// The documentation builds, and its links lead somewhere
     Doc,
     /// The browser client's tests in Chromium and Firefox
@@ -57,6 +59,7 @@ impl Step {
             Self::Deploy => "deploy",
             Self::Rust => "rust",
             Self::Fuzz => "fuzz",
+            Self::Interface => "interface",
             Self::Doc => "doc",
             Self::Wasm => "wasm",
             Self::Npm => "npm",
@@ -79,6 +82,7 @@ impl Step {
             Self::Deploy => deploy::check(context),
             Self::Rust => rust_tests::run(context),
             Self::Fuzz => fuzz::fuzz(context, &[], FUZZ_SECONDS),
+            Self::Interface => interface::check(context),
             Self::Doc => documentation(context),
             Self::Wasm => browser_client(context),
             Self::Npm => npm_package(context),
