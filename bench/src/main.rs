@@ -19,6 +19,7 @@ mod report;
 mod rounds;
 mod rows;
 mod sessions;
+mod tokens;
 mod usage;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};

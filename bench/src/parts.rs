@@ -7,7 +7,7 @@ use authtool_tests::{
 };
 use url::Url;
 
-use crate::sessions::{TokenSizes, Writer};
+use crate::{sessions::Writer, tokens::TokenSizes};
 
 /// A provider, a Redis, and a server over it, as somebody runs it in production.
 pub(crate) struct Stand {

@@ -13,33 +13,19 @@ use authtool_bff::{
         session_index::{Member, SessionIndexes},
         token_response::TokenResponse,
     },
-    ports::{Clock as _, Entropy as _, SessionStore},
+    ports::{Clock as _, SessionStore},
     seal::{RecordCodec, Sealer},
 };
 use authtool_contract::TokenType;
 use authtool_tests::{SESSION, ServerConfig};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
+use crate::tokens::{TokenSizes, random, token};
+
 /// How many writes are under way at once: Redis takes them from one connection.
 const AT_ONCE: usize = 64;
-
-/// The lengths of a session's tokens, in bytes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TokenSizes {
-    pub(crate) access: usize,
-    pub(crate) refresh: usize,
-    pub(crate) id: usize,
-}
-
-impl TokenSizes {
-    /// As those that Keycloak issues for a user with a few roles.
-    pub(crate) const USUAL: Self = Self { access: 1_100, refresh: 650, id: 950 };
-
-    pub(crate) fn sum(self) -> usize {
-        self.access + self.refresh + self.id
-    }
-}
 
 /// Writes sessions as a server with this configuration does.
 pub(crate) struct Writer {
@@ -109,52 +95,39 @@ impl Writer {
     }
 
     fn session(&self, number: usize, sizes: TokenSizes) -> Session {
-        let token = |length: usize| {
-            let mut text = format!("eyJ{number}.");
-            while text.len() < length {
-                let random = random();
-                text.extend(
-                    random
-                        .iter()
-                        .map(|byte| char::from(b"0123456789abcdefghijklmnopqrstuv"[usize::from(byte % 32)])),
-                );
-            }
-            text.truncate(length.saturating_sub(2));
-            text + ".s"
-        };
+        let subject = format!("3f2b8a54-0000-4000-8000-{number:012}");
+        let provider_session = format!("7c1d9e66-0000-4000-8000-{number:012}");
+        let nonce = URL_SAFE_NO_PAD.encode(random::<32>());
+        let email = format!("user-{number}@example.com");
+        let (issuer, client) = (&self.issuer, &self.client);
+        let common = format!(
+            r#""iss":"{issuer}","aud":"{client}","sub":"{subject}","exp":1800000000,"iat":1799960000,"sid":"{provider_session}""#
+        );
+        let id_claims = format!(r#"{common},"nonce":"{nonce}","email":"{email}","name":"Ada Lovelace""#);
         let answer = json!({
-            "access_token": token(sizes.access),
+            "access_token": token(&common, sizes.access),
             "token_type": "Bearer",
             "expires_in": 40_000,
-            "refresh_token": token(sizes.refresh),
+            "refresh_token": token(&common, sizes.refresh),
             "refresh_expires_in": 43_200,
-            "id_token": token(sizes.id),
+            "id_token": token(&id_claims, sizes.id),
             "scope": "openid profile email offline_access",
         });
         let login = Login {
             identity: Some(Identity {
                 issuer: self.issuer.clone(),
-                subject: format!("3f2b8a54-0000-4000-8000-{number:012}"),
-                provider_session: Some(format!("7c1d9e66-0000-4000-8000-{number:012}")),
+                subject,
+                provider_session: Some(provider_session),
                 auth_time: None,
             }),
             issuer: &self.issuer,
             client: &self.client,
-            nonce: "0123456789abcdef0123456789abcdef0123456789a".to_owned(),
-            claims: json!({"email": format!("user-{number}@example.com"), "name": "Ada Lovelace"})
-                .as_object()
-                .cloned()
-                .unwrap_or_default(),
+            nonce,
+            claims: json!({"email": email, "name": "Ada Lovelace"}).as_object().cloned().unwrap_or_default(),
             proof_key: None,
         };
         let tokens =
             TokenResponse::parse(answer.to_string().as_bytes(), TokenType::Bearer).expect("a token response");
         Session::begin(login, tokens, &self.lifetimes, SystemClock.now())
     }
-}
-
-fn random() -> [u8; 32] {
-    let mut bytes = [0; 32];
-    SystemEntropy.fill(&mut bytes).expect("the system has randomness");
-    bytes
 }

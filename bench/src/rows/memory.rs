@@ -10,7 +10,8 @@ use crate::{
     parts::Stand,
     report::{Figure, Row, Target},
     rounds::{CONNECTIONS, Effort},
-    sessions::{TokenSizes, Writer},
+    sessions::Writer,
+    tokens::TokenSizes,
     usage,
 };
 

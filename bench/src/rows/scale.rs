@@ -8,7 +8,8 @@ use crate::{
     parts::Stand,
     report::{Figure, Row, Target},
     rounds::{Contender, Effort, in_turn},
-    sessions::{TokenSizes, Writer},
+    sessions::Writer,
+    tokens::TokenSizes,
     usage,
 };
 

@@ -9,7 +9,8 @@ use crate::{
     parts::{BareHandler, Stand, store_for_the_limit},
     report::{Row, Target},
     rounds::{Contender, Effort, in_turn},
-    sessions::{TokenSizes, Writer},
+    sessions::Writer,
+    tokens::TokenSizes,
 };
 
 pub(crate) async fn run(effort: Effort) -> Vec<Row> {

@@ -51,6 +51,12 @@ macro_rules! credential {
                 Ok(Self(value))
             }
 
+            /// A value that was [parsed](Self::parse) before it was sealed, out of its seal.
+            #[allow(dead_code, reason = "a code is never sealed")]
+            pub(crate) fn unsealed(value: Zeroizing<String>) -> Self {
+                Self(value)
+            }
+
             /// The value itself, to be sent where the protocol says, and nowhere else.
             pub fn expose(&self) -> &str {
                 &self.0

@@ -11,6 +11,12 @@ use super::{session::Kept, session_id::SessionKey, time::UnixSeconds};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexName(pub String);
 
+/// How much of the keyed hash is in a name: 120 bits, which no two of all users will ever share.
+const NAME_BYTES: usize = 15;
+
+const SINCE_BYTES: usize = 5;
+const MEMBER_BYTES: usize = SINCE_BYTES + 32;
+
 /// A session in an index. Ordered by age, so that the oldest can make room.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Member {
@@ -21,6 +27,29 @@ pub struct Member {
 }
 
 impl Member {
+    /// As bytes: five for the time, then those of the session's key.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let [_, _, _, since @ ..] = self.since.get().min(u64::MAX >> 24).to_be_bytes();
+        let mut bytes = Vec::with_capacity(MEMBER_BYTES);
+        bytes.extend_from_slice(&since);
+        // Every key is one: nothing else becomes a `SessionKey`.
+        URL_SAFE_NO_PAD.decode_vec(self.key.as_str(), &mut bytes).unwrap_or_default();
+        bytes
+    }
+
+    /// What [`to_bytes`](Self::to_bytes) or [`encode`](Self::encode) made.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() != MEMBER_BYTES {
+            return Self::decode(std::str::from_utf8(bytes).ok()?);
+        }
+        let (since, key) = bytes.split_at_checked(SINCE_BYTES)?;
+        let since = since.iter().fold(0, |since, byte| since << 8 | u64::from(*byte));
+        Some(Self {
+            since: UnixSeconds::new(since),
+            key: SessionKey::from_store(&URL_SAFE_NO_PAD.encode(key))?,
+        })
+    }
+
     /// As text that sorts by age.
     pub fn encode(&self) -> String {
         format!("{:020}{}", self.since.get(), self.key.as_str())
@@ -68,7 +97,7 @@ impl SessionIndexes {
     /// A name for a token that must not be accepted twice.
     pub fn token_marker(&self, issuer: &str, token_id: &str) -> String {
         // Any key will do as long as all replicas use it; the oldest is the one that all of them know.
-        self.names("jti", issuer, token_id).pop().map(|name| name.0).unwrap_or_default()
+        self.long_names("jti", issuer, token_id).pop().map(|name| name.0).unwrap_or_default()
     }
 
     fn all_of_session(&self, session: &Kept) -> Vec<Vec<IndexName>> {
@@ -78,16 +107,30 @@ impl SessionIndexes {
         subject.into_iter().chain(provider_session).collect()
     }
 
+    /// Those of each key, and then the long ones, under which the first version put its sessions.
     fn names(&self, kind: &str, issuer: &str, value: &str) -> Vec<IndexName> {
+        let short = self.hashes(kind, issuer, value).map(|hash| {
+            let (name, _) = hash.as_ref().split_at_checked(NAME_BYTES).unwrap_or_default();
+            IndexName(URL_SAFE_NO_PAD.encode(name))
+        });
+        let mut names: Vec<_> = short.collect();
+        names.extend(self.long_names(kind, issuer, value));
+        names
+    }
+
+    fn long_names(&self, kind: &str, issuer: &str, value: &str) -> Vec<IndexName> {
+        self.hashes(kind, issuer, value)
+            .map(|hash| IndexName(format!("{kind}:{}", URL_SAFE_NO_PAD.encode(hash))))
+            .collect()
+    }
+
+    fn hashes(&self, kind: &str, issuer: &str, value: &str) -> impl Iterator<Item = hmac::Tag> {
         let mut message = Vec::new();
         for field in [kind, issuer, value] {
             message.extend_from_slice(&u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
             message.extend_from_slice(field.as_bytes());
         }
-        self.keys
-            .iter()
-            .map(|key| IndexName(format!("{kind}:{}", URL_SAFE_NO_PAD.encode(hmac::sign(key, &message)))))
-            .collect()
+        self.keys.iter().map(move |key| hmac::sign(key, &message))
     }
 }
 
@@ -111,7 +154,30 @@ mod tests {
     fn sec_139_names_of_a_retired_key_are_still_looked_up() {
         let old = SessionIndexes::new([[1; 32]]).of_subject("i", "s");
         let rotated = SessionIndexes::new([[2; 32], [1; 32]]).of_subject("i", "s");
-        assert_eq!(rotated.len(), 2);
-        assert_eq!(rotated.last(), old.first());
+        assert!(rotated.contains(&old[0]) && rotated[0] != old[0], "{rotated:?}");
+    }
+
+    #[test]
+    fn sec_139_what_the_first_version_put_into_an_index_is_found() {
+        let indexes = SessionIndexes::new([[1; 32]]);
+        let found = indexes.of_subject("https://op.example", "ada");
+        assert!(
+            found.contains(&IndexName("sub:FMfOMml3NTbI2M-GuElBfAMPsxHJmGjOoGJV7-KMakI".to_owned())),
+            "{found:?}"
+        );
+        let key = SessionKey::from_store("DXxeBCUjFBJQyYrsYobvIV_2VMARWxQoU-LtIk3Vm68").unwrap();
+        let member = Member { since: UnixSeconds::new(1_800_000_000), key };
+        let as_it_was = "00000000001800000000DXxeBCUjFBJQyYrsYobvIV_2VMARWxQoU-LtIk3Vm68";
+        assert_eq!(Member::from_bytes(as_it_was.as_bytes()).as_ref(), Some(&member));
+        assert_eq!(member.encode(), as_it_was);
+        assert_eq!(member.to_bytes().len(), 37);
+        assert_eq!(Member::from_bytes(&member.to_bytes()), Some(member));
+    }
+
+    #[test]
+    fn sec_058_what_is_no_member_is_none() {
+        for bytes in [&b""[..], &[0; 36], &[0xff; 63], &[b'0'; 64]] {
+            assert_eq!(Member::from_bytes(bytes), None, "{bytes:x?}");
+        }
     }
 }

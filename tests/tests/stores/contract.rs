@@ -3,6 +3,9 @@
 
 use authtool_bff::adapters::redis;
 use authtool_bff::config::StoreConfig;
+use authtool_bff::domain::session_id::SessionKey;
+use authtool_bff::domain::session_index::{IndexName, Member};
+use authtool_bff::domain::time::UnixSeconds;
 use authtool_bff::ports::SessionStore;
 use authtool_bff::ports::contract_tests::{self, RealTime};
 use authtool_bff::{Config, ports};
@@ -57,6 +60,25 @@ async fn one_redis_keeps_the_contract_in_either_protocol() {
         let redis = RedisServer::start().await;
         keeps_the_contract(&with(redis.connection(), "/connection/protocol", json!(protocol))).await;
     }
+}
+
+#[tokio::test]
+async fn sec_139_what_the_first_version_put_into_an_index_is_found_and_taken_out() {
+    let redis = RedisServer::start().await;
+    let store = store(&redis.connection());
+    let index = IndexName("sub:of-the-first-version".to_owned());
+    let member = |seed: char| {
+        let key = SessionKey::from_store(&(seed.to_string() + &"A".repeat(42))).expect("a key");
+        Member { since: UnixSeconds::new(1_800_000_000), key }
+    };
+    let (old, new) = (member('b'), member('c'));
+    store.enlist(&index, &new, Duration::from_mins(1), 10).await.expect("Redis stores");
+    let mut as_it_was = ::redis::cmd("ZADD");
+    as_it_was.arg("authtool_bff:index:sub:of-the-first-version").arg(4_000_000_000_000_u64).arg(old.encode());
+    redis.query::<()>(&as_it_was).await.expect("Redis stores");
+    assert_eq!(store.enlisted(&index).await.expect("Redis answers"), [old.clone(), new.clone()]);
+    store.delist(&index, &old).await.expect("Redis stores");
+    assert_eq!(store.enlisted(&index).await.expect("Redis answers"), [new]);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 //! | `{namespace}:session:{key}` | string | eight bytes of version, then the sealed record |
 //! | `{namespace}:marker:{name}` | string | that something has happened once |
 //! | `{namespace}:lease:{key}` | string | who is refreshing a session |
-//! | `{namespace}:index:{name}` | sorted set | a user's sessions, by when they end, each with when it began |
+//! | `{namespace}:index:{name}` | sorted set | a user's sessions, by when they end, each with when it began, in bytes |
 //! | `{namespace}:tracking:…`, `:listeners`, `:settle:…` | | how replicas keep sessions in memory: see [`cache`] |
 //!
 //! Each key has a time to live from the command that creates it. No operation on sessions touches more than one
@@ -74,7 +74,12 @@ local evicted = {}
 local excess = redis.call('ZCARD', KEYS[1]) + 1 - ARGV[3]
 if excess > 0 then
   local members = redis.call('ZRANGE', KEYS[1], 0, -1)
-  table.sort(members)
+  local function age(member)
+    local since = 0
+    for i = 1, 5 do since = since * 256 + (string.byte(member, i) or 0) end
+    return since
+  end
+  table.sort(members, function(one, other) return age(one) < age(other) end)
   for i = 1, excess do
     evicted[i] = members[i]
     redis.call('ZREM', KEYS[1], members[i])
@@ -232,23 +237,24 @@ impl SessionStore for RedisStore {
         limit: usize,
     ) -> Result<Vec<Member>, StoreError> {
         let mut call = self.enlist.key(self.index_key(index));
-        call.arg(member.encode()).arg(milliseconds(ttl)).arg(limit);
-        let evicted: Vec<String> =
+        call.arg(member.to_bytes()).arg(milliseconds(ttl)).arg(limit);
+        let evicted: Vec<Vec<u8>> =
             self.bounded(async |connection| call.invoke_async(connection).await).await?;
-        Ok(evicted.iter().filter_map(|text| Member::decode(text)).collect())
+        Ok(evicted.iter().filter_map(|bytes| Member::from_bytes(bytes)).collect())
     }
 
     async fn delist(&self, index: &IndexName, member: &Member) -> Result<(), StoreError> {
         let mut remove = cmd("ZREM");
-        remove.arg(self.index_key(index)).arg(member.encode());
+        // In both of its forms: the first version wrote text.
+        remove.arg(self.index_key(index)).arg(member.to_bytes()).arg(member.encode());
         self.run(remove).await
     }
 
     async fn enlisted(&self, index: &IndexName) -> Result<Vec<Member>, StoreError> {
         let call = self.enlisted.key(self.index_key(index));
-        let members: Vec<String> =
+        let members: Vec<Vec<u8>> =
             self.bounded(async |connection| call.invoke_async(connection).await).await?;
-        let mut members: Vec<Member> = members.iter().filter_map(|text| Member::decode(text)).collect();
+        let mut members: Vec<Member> = members.iter().filter_map(|bytes| Member::from_bytes(bytes)).collect();
         members.sort();
         Ok(members)
     }
