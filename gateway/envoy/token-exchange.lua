@@ -22,13 +22,13 @@
 --   exchanged_elsewhere true: another filter (ext_authz) makes the exchange at the protected prefixes; their requests are
 --                       left alone here
 --   gateway_credential  what authtool-bff asks for as server.gatewayCredential
---   timeout_ms          how long the exchange may take. Default: 15000, as long as a refresh may take
+--   timeout_ms          how long the exchange may take. Default: 20000, longer than a refresh may take
 --
 -- No data of a request is kept: Envoy shares one Lua state among all requests of a worker thread.
 
 local token_exchange = {}
 
-local DEFAULT_TIMEOUT_MS = 15000
+local DEFAULT_TIMEOUT_MS = 20000
 local MAX_TOKEN_BYTES = 16384
 local CSRF_HEADER = "x-authtool-csrf"
 local CREDENTIAL_HEADER = "x-authtool-gateway"

@@ -351,8 +351,22 @@ impl Server {
 
     /// Asks it to end, as an orchestrator does.
     pub fn asks_to_end(&self) {
-        let id = self.process.id().expect("the process has started");
-        let status = Command::new("kill").args(["-TERM", &id.to_string()]).status().expect("kill runs");
+        self.signal("-TERM");
+    }
+
+    /// From now on it holds its connections and does nothing: what a paused container does.
+    pub fn is_paused(&self) {
+        self.signal("-STOP");
+    }
+
+    /// It goes on where it was, and its clock has gone on too.
+    pub fn goes_on(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let status =
+            Command::new("kill").args([signal, &self.process_id().to_string()]).status().expect("kill runs");
         assert!(status.success(), "kill ended with {status}");
     }
 

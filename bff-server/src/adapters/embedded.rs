@@ -538,6 +538,13 @@ impl SessionStore for EmbeddedStore {
         Ok(true)
     }
 
+    async fn renew(&self, key: &SessionKey, owner: &LeaseOwner, lease: Duration) -> Result<bool, StoreError> {
+        let now = self.shared.clock.now();
+        let mut leases = self.shared.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = leases.get_mut(key).filter(|(holder, expires_at)| holder == owner && *expires_at > now);
+        Ok(held.map(|(_, expires_at)| *expires_at = now.plus(lease)).is_some())
+    }
+
     async fn release(&self, key: &SessionKey, owner: &LeaseOwner) -> Result<(), StoreError> {
         let mut leases = self.shared.leases.lock().unwrap_or_else(PoisonError::into_inner);
         if leases.get(key).is_some_and(|(holder, _)| holder == owner) {

@@ -38,7 +38,8 @@ macro_rules! operations {
 }
 
 operations!(
-    read, settle, insert, replace, remove, spend, is_spent, enlist, delist, enlisted, acquire, release, ping
+    read, settle, insert, replace, remove, spend, is_spent, enlist, delist, enlisted, acquire, renew,
+    release, ping
 );
 
 impl MeasuredStore {
@@ -132,6 +133,10 @@ impl SessionStore for MeasuredStore {
         lease: Duration,
     ) -> Result<bool, StoreError> {
         measured(&self.operations.acquire, self.inner.acquire(key, owner, lease)).await
+    }
+
+    async fn renew(&self, key: &SessionKey, owner: &LeaseOwner, lease: Duration) -> Result<bool, StoreError> {
+        measured(&self.operations.renew, self.inner.renew(key, owner, lease)).await
     }
 
     async fn release(&self, key: &SessionKey, owner: &LeaseOwner) -> Result<(), StoreError> {

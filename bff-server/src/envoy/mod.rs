@@ -30,8 +30,8 @@ const EXT_AUTHZ_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.http.
 /// Connections to authtool that are not used for this long are closed here: it closes them after ten seconds, and a request
 /// that is just then on its way would look like a dead replica's.
 const KEEP_ALIVE: &str = "5s";
-/// As long as a refresh may take.
-const EXCHANGE_TIMEOUT: &str = "15s";
+/// As long as a refresh may take (13 s), and for one whose replica dies, once more what another one usually needs then.
+const EXCHANGE_TIMEOUT: &str = "20s";
 /// Asking again is safe: sessions are refreshed once, however many ask.
 const RETRY_ON: &str = "connect-failure,refused-stream,reset";
 const RETRIES: u32 = 3;

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::HeldLease;
 use crate::domain::{
     credential::{AccessToken, AuthorizationCode, IdToken, RefreshToken},
     dpop::{HeldToken, ProofKey},
@@ -28,14 +29,15 @@ pub struct ProviderError {
     /// It understood the request and does not take it: configuration, here or there, must change. Asking again
     /// does not help.
     pub refused: bool,
-    /// It was not even asked: too many exchanges with it are under way here. Says nothing about it.
-    pub busy: bool,
+    /// It was not even asked: too many exchanges with it are under way here, or the lease for it ran out before. Says
+    /// nothing about it.
+    pub not_asked: bool,
 }
 
 impl ProviderError {
     /// An error without advice on when to retry.
     pub fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), retry_after: None, refused: false, busy: false }
+        Self { reason: reason.into(), retry_after: None, refused: false, not_asked: false }
     }
 
     /// An error that only another configuration can mend.
@@ -61,8 +63,13 @@ pub enum Grant<'a> {
         /// The flow's redirect URI.
         redirect_uri: &'a str,
     },
-    /// RFC 6749 §6.
-    RefreshToken(&'a RefreshToken),
+    /// RFC 6749 §6. It may work once, so it is sent only while nobody else can be doing so.
+    RefreshToken {
+        /// The refresh token.
+        token: &'a RefreshToken,
+        /// What keeps others from sending it.
+        lease: &'a HeldLease,
+    },
 }
 
 /// Why a grant brought no tokens.

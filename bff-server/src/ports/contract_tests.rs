@@ -201,7 +201,22 @@ async fn leases(store: &dyn SessionStore, time: &impl Time) {
     assert!(store.acquire(&session, &theirs, LONG).await.unwrap(), "a lease has an end");
     store.release(&session, &mine).await.unwrap();
     assert!(!store.acquire(&session, &mine, LONG).await.unwrap(), "the late owner releases nothing");
+    assert!(!store.renew(&session, &mine, LONG).await.unwrap(), "SEC-88: nor renews");
+    assert!(
+        store.renew(&session, &theirs, time.to_live()).await.unwrap(),
+        "a lease may also be made shorter"
+    );
+    time.outlive().await;
+    assert!(!store.renew(&session, &theirs, LONG).await.unwrap(), "what has ended is not renewed");
+    assert!(store.acquire(&session, &theirs, time.to_live()).await.unwrap());
+    assert!(store.renew(&session, &theirs, LONG).await.unwrap());
+    time.outlive().await;
+    assert!(
+        !store.acquire(&session, &mine, LONG).await.unwrap(),
+        "a lease lasts as long as its owner renews it"
+    );
     store.release(&session, &theirs).await.unwrap();
+    assert!(!store.renew(&session, &theirs, LONG).await.unwrap(), "what was given back is not renewed");
     assert!(store.acquire(&session, &mine, LONG).await.unwrap());
 }
 

@@ -5,6 +5,7 @@ mod clock;
 #[cfg(any(test, feature = "store-contract"))]
 pub mod contract_tests;
 mod entropy;
+mod held_lease;
 mod session_store;
 
 pub use authorization_server::{
@@ -13,6 +14,7 @@ pub use authorization_server::{
 };
 pub use clock::Clock;
 pub use entropy::{Entropy, EntropyFailure};
+pub use held_lease::HeldLease;
 pub use session_store::{
     LeaseOwner, Marker, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version,
 };

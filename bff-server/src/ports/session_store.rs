@@ -129,6 +129,9 @@ pub trait SessionStore: Send + Sync {
         lease: Duration,
     ) -> Result<bool, StoreError>;
 
+    /// Has a lease end `lease` from now; `false` if it is not the owner's any more. It never becomes the owner's again by this.
+    async fn renew(&self, key: &SessionKey, owner: &LeaseOwner, lease: Duration) -> Result<bool, StoreError>;
+
     /// Gives a lease back, if it still is the owner's.
     async fn release(&self, key: &SessionKey, owner: &LeaseOwner) -> Result<(), StoreError>;
 

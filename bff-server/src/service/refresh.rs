@@ -1,12 +1,14 @@
 //! Refreshing: one at a time per session, across all replicas.
 //!
 //! In the process, callers that want the same refresh share one task. Between processes, a lease in the
-//! store decides who asks the authorization server; the others wait for the result to appear. The task
+//! store decides who asks the authorization server; the others wait for the result to appear. The lease is short,
+//! and its owner renews it while it works: when the owner dies, another takes over soon. The task
 //! belongs to nobody's request, so a browser that goes away does not take a rotated token with it. The
 //! new tokens are stored, by compare-and-swap, before anyone is answered.
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -33,21 +35,25 @@ use crate::{
         token_response::TokenResponse,
     },
     ports::{
-        Grant, GrantError, LeaseOwner, ProviderError, ReplaceOutcome, RevocableToken, StoreError,
-        TokenOrigin, TokenVerificationError, Version,
+        Grant, GrantError, HeldLease, LeaseOwner, ProviderError, ReplaceOutcome, StoreError, TokenOrigin,
+        TokenVerificationError, Version,
     },
     telemetry::{self, EndReason},
 };
 
-/// Longer than everything that is done under it: the token request and, at worst, fetching keys.
-const LEASE: Duration = Duration::from_secs(45);
+/// So long a session waits when whoever refreshes it dies.
+const LEASE: Duration = Duration::from_secs(6);
+/// Two of these may fail, each after a while, before the lease ends. Most refreshes are over before the first.
+const RENEWAL: Duration = Duration::from_secs(2);
+const RENEWAL_AGAIN: Duration = Duration::from_millis(250);
 
 /// How long a replica waits for another one's refresh.
 const WAIT_FOR_OTHERS: Duration = Duration::from_secs(15);
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// The pauses between two looks: what a refresh usually takes at first, and not too many looks when one takes long.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
+const LAST_LOOK: Duration = Duration::from_millis(400);
 
-/// How long what a provider has just rotated is offered to a store that does not answer: queueing (5 s), the
-/// exchange (10 s), fetching keys (5 s) and asking `UserInfo` (3 s) come before it within the lease.
+/// How long what a provider has just rotated is offered to a store that does not answer.
 const STORE_PATIENCE: Duration = Duration::from_secs(20);
 const LONGEST_STORE_PAUSE: Duration = Duration::from_secs(2);
 
@@ -55,8 +61,9 @@ const LONGEST_STORE_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const MAX_PAUSES: usize = 10_000;
 
-/// How long a caller waits, of however many there are. The refresh itself goes on.
-const CALLER_PATIENCE: Duration = Duration::from_secs(8);
+/// How long a caller waits, of however many there are: for a dead replica's lease to end and for an exchange, and less than
+/// gateways wait. The refresh itself goes on.
+const CALLER_PATIENCE: Duration = Duration::from_secs(13);
 
 /// A refresh that is under way.
 #[derive(Clone)]
@@ -160,6 +167,7 @@ impl Sessions {
         }
     }
 
+    /// Refreshes under a lease, or finds what another replica has refreshed.
     async fn refresh_alone(
         &self,
         key: &SessionKey,
@@ -168,9 +176,22 @@ impl Sessions {
         let mut owner = LeaseOwner([0; 16]);
         self.entropy.fill(&mut owner.0)?;
         let give_up = Instant::now() + WAIT_FOR_OTHERS;
+        let mut pause = FIRST_LOOK;
         loop {
+            let asked = Instant::now();
             match self.store.acquire(key, &owner, LEASE).await {
-                Ok(true) => break,
+                Ok(true) => {
+                    let lease = HeldLease::taken(asked, LEASE);
+                    let outcome = self.refresh_under_lease(key, &owner, &lease, storing).await;
+                    match &outcome {
+                        // Nothing was sent, and meanwhile it is somebody else's turn: it may be done already.
+                        Err(SessionError::Provider(error))
+                            if error.not_asked
+                                && !lease.lasts(Duration::ZERO)
+                                && Instant::now() < give_up => {}
+                        _ => return outcome,
+                    }
+                }
                 Ok(false) => {}
                 Err(error) => {
                     // It may be ours all the same, if only the answer was lost.
@@ -184,14 +205,28 @@ impl Sessions {
                     Some(Duration::from_secs(1)),
                 )));
             }
-            tokio::time::sleep(POLL_INTERVAL).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 3 / 2).min(LAST_LOOK);
             let (_, session) = self.read(key).await?;
             if let Freshness::Fresh = self.freshness(&session) {
                 return Ok(self.usable(session.live));
             }
         }
+    }
+
+    async fn refresh_under_lease(
+        &self,
+        key: &SessionKey,
+        owner: &LeaseOwner,
+        lease: &HeldLease,
+        storing: &AtomicBool,
+    ) -> Result<UsableToken, SessionError> {
         telemetry::refreshes_in_flight(1.0);
-        let outcome = self.refresh_holding_lease(key, storing).await;
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.refresh_holding_lease(key, lease, storing) => outcome,
+            never = self.keep_lease(key, owner, lease) => match never {},
+        };
         telemetry::refreshes_in_flight(-1.0);
         telemetry::refresh(match &outcome {
             Ok(_) => "success",
@@ -200,16 +235,42 @@ impl Sessions {
             Err(SessionError::Store(_)) => "store_unavailable",
             Err(SessionError::Internal(_)) => "internal",
         });
-        if let Err(error) = self.store.release(key, &owner).await {
+        if let Err(error) = self.store.release(key, owner).await {
             tracing::warn!(session = %key, %error, "a refresh lease could not be given back yet");
-            self.give_back_later(key, owner);
+            self.give_back_later(key, owner.clone());
         }
         match &outcome {
-            // Being too busy to ask says nothing about the session's next attempt.
-            Err(SessionError::Provider(error)) if !error.busy => self.refreshes.pause(key),
+            // That nobody was asked says nothing about the session's next attempt.
+            Err(SessionError::Provider(error)) if !error.not_asked => self.refreshes.pause(key),
             _ => self.refreshes.resume(key),
         }
         outcome
+    }
+
+    /// Renews a lease for as long as this is waited for. Losing it stops nothing: what was sent has to be stored, and what
+    /// has not been sent will not be.
+    async fn keep_lease(&self, key: &SessionKey, owner: &LeaseOwner, lease: &HeldLease) -> Infallible {
+        let mut pause = RENEWAL;
+        loop {
+            tokio::time::sleep(pause).await;
+            let asked = Instant::now();
+            pause = match self.store.renew(key, owner, LEASE).await {
+                Ok(true) => {
+                    lease.renewed(asked, LEASE);
+                    RENEWAL
+                }
+                Ok(false) => {
+                    lease.is_lost();
+                    tracing::warn!(session = %key, event = "refresh_lease_lost",
+                        "the lease for a refresh was lost before it was over: another replica may refresh as well");
+                    return std::future::pending().await;
+                }
+                Err(error) => {
+                    tracing::debug!(session = %key, %error, "a refresh lease could not be renewed yet");
+                    RENEWAL_AGAIN
+                }
+            };
+        }
     }
 
     /// A lease that stays behind would keep everybody from refreshing this session until it expires.
@@ -231,6 +292,7 @@ impl Sessions {
     async fn refresh_holding_lease(
         &self,
         key: &SessionKey,
+        lease: &HeldLease,
         storing: &AtomicBool,
     ) -> Result<UsableToken, SessionError> {
         let (record, session) = self.read(key).await?;
@@ -248,11 +310,8 @@ impl Sessions {
                 "no client is configured any more that this session's tokens belong to; the session has ended");
             return Err(SessionError::NoSession);
         };
-        match self
-            .server
-            .redeem(&client.name, Grant::RefreshToken(refresh_token), session.live.proof_key.as_ref())
-            .await
-        {
+        let grant = Grant::RefreshToken { token: refresh_token, lease };
+        match self.server.redeem(&client.name, grant, session.live.proof_key.as_ref()).await {
             Ok(tokens) => self.adopt(key, record.version, client, &session, tokens, storing).await,
             Err(GrantError::Invalid) => self.end_unless_renewed(key, &session).await,
             Err(GrantError::Unavailable(error)) => {
@@ -366,12 +425,10 @@ impl Sessions {
                 Err(SessionError::NoSession)
             }
             ReplaceOutcome::Stale => {
+                // Another replica has refreshed as well, and its tokens are of the same grant: to revoke ours would, at many
+                // a provider, end what they have just been given (RFC 7009 §2.1).
                 let (_, newer) = self.read(key).await?;
-                if newer.kept.refresh_token != renewed.kept.refresh_token
-                    && let Some(refresh_token) = renewed.kept.refresh_token
-                {
-                    self.revoke_token_soon(&client.name, RevocableToken::Refresh(refresh_token));
-                }
+                tracing::info!(session = %key, "a session was refreshed elsewhere at the same time; those tokens stay");
                 Ok(self.usable(newer.live))
             }
         }

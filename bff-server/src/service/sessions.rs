@@ -22,6 +22,11 @@ use crate::{
     telemetry::{self, EndReason},
 };
 
+/// How long a caller whose token is still good waits for a new one.
+const PATIENCE_WITH_A_GOOD_TOKEN: Duration = Duration::from_secs(2);
+/// A token is handed out instead of a new one if it is good for this long: it still has a way to go.
+const GOOD_ENOUGH: Duration = Duration::from_secs(2);
+
 /// About five minutes of trying.
 const END_ATTEMPTS: u32 = 14;
 
@@ -218,13 +223,32 @@ impl Sessions {
         match live.freshness(&self.lifetimes, self.clock.now()) {
             Freshness::Fresh => Ok(self.usable(live)),
             Freshness::Over => Err(SessionError::NoSession),
-            freshness @ (Freshness::Stale | Freshness::Expired) => match self.refresh(key).await {
-                // The token at hand is good for a few seconds more: better than an error.
-                Err(SessionError::Provider(_) | SessionError::Store(_)) if freshness == Freshness::Stale => {
-                    Ok(self.usable(live))
-                }
-                outcome => outcome,
-            },
+            Freshness::Expired => self.refresh(key).await,
+            Freshness::Stale => self.refresh_or_use(key, live).await,
+        }
+    }
+
+    /// The token at hand is good for a few seconds more: better than an error, or than a long wait.
+    async fn refresh_or_use(
+        self: &Arc<Self>,
+        key: &SessionKey,
+        live: Live,
+    ) -> Result<UsableToken, SessionError> {
+        let spare = self.clock.now().until(live.access_expires_at).saturating_sub(GOOD_ENOUGH);
+        let refresh = self.refresh(key);
+        let outcome = if spare.is_zero() {
+            Some(refresh.await)
+        } else {
+            tokio::time::timeout(spare.min(PATIENCE_WITH_A_GOOD_TOKEN), refresh).await.ok()
+        };
+        match outcome {
+            None => Ok(self.usable(live)),
+            Some(Err(SessionError::Provider(_) | SessionError::Store(_)))
+                if self.clock.now() < live.access_expires_at =>
+            {
+                Ok(self.usable(live))
+            }
+            Some(outcome) => outcome,
         }
     }
 

@@ -2,11 +2,15 @@
 
 use crate::behind::each;
 use authtool_tests::envoy::{Envoy, Exchange};
+use authtool_tests::hostile::{Endpoint, Gate, Lie};
 use authtool_tests::redis::RedisServer;
-use authtool_tests::{LoggedIn, Replicas, SESSION, Upstream, raw, wait};
+use authtool_tests::{LoggedIn, Replicas, SESSION, Server, Upstream, raw, wait};
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+/// What a user waits at worst, when a server dies that was refreshing their session.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn expired_tokens_and_a_killed_replica_cost_no_user_an_error() {
@@ -47,6 +51,7 @@ async fn killed(exchange: Exchange) {
         while !ends.load(Ordering::Relaxed) {
             let user = &users[turn % users.len()];
             turn += 1;
+            let asked = Instant::now();
             let answer = raw::get(&envoy.public, format!("/api/{}", user.subject))
                 .as_same_origin_fetch()
                 .header("cookie", format!("{SESSION}={}", user.cookie))
@@ -58,30 +63,32 @@ async fn killed(exchange: Exchange) {
                 "after {} good answers: {answer:?}",
                 served.load(Ordering::Relaxed)
             );
+            assert!(asked.elapsed() < PATIENCE, "{} waited {:?}", user.subject, asked.elapsed());
             served.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     let op = &replicas.op;
     let killed = async {
-        use authtool_tests::hostile::Endpoint;
         wait::within(Duration::from_mins(1), "everybody was refreshed once", async || {
             (op.count(Endpoint::Refresh) >= USERS).then_some(())
         })
         .await;
-        // Whoever dies while it refreshes a session leaves it locked for the time of a lease, whatever gateway is in front
-        // (`tests/replicas` has that): here it dies between two refreshes, and all are due again soon.
-        op.issues_access_tokens_for(10);
-        let mut quiet_since = (op.count(Endpoint::Refresh), Instant::now());
-        wait::within(Duration::from_mins(1), "every token is good for a while", async || {
-            let refreshes = op.count(Endpoint::Refresh);
-            if refreshes != quiet_since.0 {
-                quiet_since = (refreshes, Instant::now());
-            }
-            (quiet_since.1.elapsed() > Duration::from_millis(2500)).then_some(())
+        // It dies in the middle of refreshes: the sessions wait for its leases to end, and their requests are sent again.
+        let gate = Gate::closed();
+        op.lies(Lie::about(Endpoint::Refresh).held_by(&gate));
+        let refreshing = wait::until("a server is refreshing, and kept waiting", async || {
+            let earlier = refreshes_in_flight(&replicas.servers).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let later = refreshes_in_flight(&replicas.servers).await;
+            (0..2).find(|server| earlier[*server] > 0 && later[*server] > 0)
         })
         .await;
-        replicas.servers[1].kill();
+        let before = op.abandoned();
+        replicas.servers[refreshing].kill();
+        wait::until("the provider notices", async || (op.abandoned() > before).then_some(())).await;
+        op.tells_the_truth();
+        gate.open();
         let until = op.count(Endpoint::Refresh) + USERS;
         wait::within(Duration::from_mins(1), "everybody was refreshed by the other", async || {
             (op.count(Endpoint::Refresh) >= until).then_some(())
@@ -90,6 +97,7 @@ async fn killed(exchange: Exchange) {
         ends.store(true, Ordering::Relaxed);
     };
     tokio::join!(futures_util::future::join_all((0..WORKERS).map(worker)), killed);
+    assert_eq!(replicas.op.reuses(), 0, "a refresh token was spent twice");
     // Each user's token, and nobody else's.
     for arrived in api.arrived() {
         let token = arrived.header("authorization");
@@ -101,6 +109,17 @@ async fn killed(exchange: Exchange) {
         served.load(Ordering::Relaxed),
         replicas.op.refresh_tokens().len()
     );
+}
+
+/// How many sessions each server is refreshing, as its metrics say.
+async fn refreshes_in_flight(servers: &[Server]) -> Vec<u64> {
+    let mut all = Vec::new();
+    for server in servers {
+        let metrics = raw::get(&server.internal, "/-/metrics").send().await.text();
+        let value = metrics.lines().find_map(|line| line.strip_prefix("authtool_refreshes_in_flight "));
+        all.push(value.map_or(0, |value| value.parse().expect("a gauge is a number")));
+    }
+    all
 }
 
 /// Logs users in through Envoy.

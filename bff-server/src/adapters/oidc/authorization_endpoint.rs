@@ -170,7 +170,7 @@ async fn push(
     let headers = FormHeaders { authorization: form.authorization, proof: None };
     let answer = provider
         .http
-        .post_form(ExchangeKind::Push, endpoint, form.body, headers, MAX_PUSH_ANSWER_BYTES)
+        .post_form(ExchangeKind::Push, endpoint, form.body, headers, None, MAX_PUSH_ANSWER_BYTES)
         .await?;
     match answer.status {
         // RFC 9126 §2.2 says 201; some servers say 200.

@@ -14,18 +14,22 @@ use url::Url;
 use crate::{
     adapters::http_failure,
     domain::dpop::HeldToken,
-    ports::ProviderError,
+    ports::{HeldLease, ProviderError},
     telemetry::{self, traces},
 };
 
 /// Time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Time for a whole exchange. Refresh leases are longer than this.
+/// Time for a whole exchange.
 pub(super) const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time to wait for a turn.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A refresh token is sent only under a lease that lasts this much longer. Less is left where the lease could not be
+/// renewed: the process was paused, or the store is in trouble, and would not take the new tokens either.
+const LEAST_LEASE: Duration = Duration::from_secs(2);
 
 /// Exchanges with the provider at one time; more wait their turn. Counted by kind, so that codes and logins,
 /// which anybody can make up, do not hold up the refreshes of people who are logged in.
@@ -136,7 +140,7 @@ impl BackChannel {
     /// `GET`, for metadata and keys.
     pub(super) async fn get(&self, url: &Url, max_bytes: usize) -> Result<Answer, ProviderError> {
         let request = self.client.get(url.clone()).header(header::ACCEPT, "application/json");
-        self.exchange(ExchangeKind::Fetch, request, max_bytes).await
+        self.exchange(ExchangeKind::Fetch, request, None, max_bytes).await
     }
 
     /// `GET` with an access token, and its proof if it needs one.
@@ -160,7 +164,7 @@ impl BackChannel {
             proof.set_sensitive(true);
             request = request.header(DPOP, proof);
         }
-        self.exchange(ExchangeKind::UserInfo, request, max_bytes).await
+        self.exchange(ExchangeKind::UserInfo, request, None, max_bytes).await
     }
 
     /// `POST` of a form.
@@ -170,6 +174,7 @@ impl BackChannel {
         url: &Url,
         form: String,
         headers: FormHeaders,
+        lease: Option<&HeldLease>,
         max_bytes: usize,
     ) -> Result<Answer, ProviderError> {
         let mut request = self
@@ -185,20 +190,21 @@ impl BackChannel {
                 request = request.header(name, value);
             }
         }
-        self.exchange(kind, request, max_bytes).await
+        self.exchange(kind, request, lease, max_bytes).await
     }
 
     async fn exchange(
         &self,
         kind: ExchangeKind,
         request: RequestBuilder,
+        lease: Option<&HeldLease>,
         max_bytes: usize,
     ) -> Result<Answer, ProviderError> {
         let started = std::time::Instant::now();
         let span = traces::call(kind.name());
         let mut context = HeaderMap::new();
         traces::propagate(&span, &mut context);
-        let exchange = self.exchange_unmeasured(kind, request.headers(context), max_bytes);
+        let exchange = self.exchange_unmeasured(kind, request.headers(context), lease, max_bytes);
         let outcome = exchange.instrument(span).await;
         let ok = outcome.as_ref().is_ok_and(|answer| !answer.status.is_server_error());
         telemetry::provider(kind.name(), ok, started.elapsed());
@@ -209,6 +215,7 @@ impl BackChannel {
         &self,
         kind: ExchangeKind,
         request: RequestBuilder,
+        lease: Option<&HeldLease>,
         max_bytes: usize,
     ) -> Result<Answer, ProviderError> {
         let permits = match kind {
@@ -220,10 +227,20 @@ impl BackChannel {
         let _permit = tokio::time::timeout(QUEUE_TIMEOUT, permits.acquire())
             .await
             .map_err(|_| ProviderError {
-                busy: true,
+                not_asked: true,
                 ..ProviderError::retry_after("too many exchanges with it are under way", Some(QUEUE_TIMEOUT))
             })?
             .map_err(|error| ProviderError::new(error.to_string()))?;
+        // Right before it goes out: the wait for a turn may have been long.
+        if lease.is_some_and(|lease| !lease.lasts(LEAST_LEASE)) {
+            return Err(ProviderError {
+                not_asked: true,
+                ..ProviderError::retry_after(
+                    "the lease for asking it ran out before it was asked",
+                    Some(Duration::from_secs(1)),
+                )
+            });
+        }
         let mut response = request.send().await.map_err(|error| ProviderError::new(describe(&error)))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = BytesMut::new();
@@ -244,4 +261,26 @@ fn describe(error: &reqwest::Error) -> String {
     http_failure::describe(error, || {
         format!("it did not answer within {} seconds", EXCHANGE_TIMEOUT.as_secs())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sec_088_a_refresh_token_is_not_sent_under_a_lease_that_may_end_before_the_answer() {
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        server.set_nonblocking(true).unwrap();
+        let url = Url::parse(&format!("http://{}/token", server.local_addr().unwrap())).unwrap();
+        let lease = HeldLease::taken(tokio::time::Instant::now(), LEAST_LEASE);
+        let form = "refresh_token=rt".to_owned();
+        let http = BackChannel::new().unwrap();
+        let refused = http
+            .post_form(ExchangeKind::Refresh, &url, form, FormHeaders::default(), Some(&lease), 1024)
+            .await
+            .err()
+            .unwrap();
+        assert!(refused.not_asked, "{refused}");
+        assert!(server.accept().is_err(), "nobody has even connected");
+    }
 }

@@ -58,14 +58,14 @@ pub(super) async fn redeem(
             ("redirect_uri", redirect_uri),
             ("code_verifier", code_verifier),
         ],
-        Grant::RefreshToken(token) => {
+        Grant::RefreshToken { token, .. } => {
             vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())]
         }
     };
     let client = provider.client(client)?;
-    let kind = match grant {
-        Grant::AuthorizationCode { .. } => ExchangeKind::Code,
-        Grant::RefreshToken(_) => ExchangeKind::Refresh,
+    let (kind, lease) = match grant {
+        Grant::AuthorizationCode { .. } => (ExchangeKind::Code, None),
+        Grant::RefreshToken { lease, .. } => (ExchangeKind::Refresh, Some(*lease)),
     };
     let mut has_tried = false;
     let answer = loop {
@@ -88,7 +88,7 @@ pub(super) async fn redeem(
         let headers = FormHeaders { authorization: form.authorization, proof };
         let answer = provider
             .http
-            .post_form(kind, &metadata.token_endpoint, form.body, headers, MAX_TOKEN_ANSWER_BYTES)
+            .post_form(kind, &metadata.token_endpoint, form.body, headers, lease, MAX_TOKEN_ANSWER_BYTES)
             .await?;
         let has_new_nonce = proof_key.is_some() && provider.learns_nonce(&answer, nonce.as_ref());
         // The server says that it has not looked at the grant: even a code may be sent again. Once.
@@ -182,6 +182,7 @@ pub(super) async fn revoke(
             endpoint,
             form.body,
             FormHeaders { authorization: form.authorization, proof: None },
+            None,
             MAX_REVOCATION_ANSWER_BYTES,
         )
         .await?;

@@ -58,6 +58,12 @@ if type(found) == 'table' then return '' end
 return found
 ";
 
+/// Moves a lease's end if it is still the owner's.
+const RENEW: &str = r"
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0
+";
+
 /// Deletes a lease if it is still the owner's.
 const RELEASE: &str = r"
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
@@ -115,6 +121,7 @@ pub struct RedisStore {
     protocol: Protocol,
     replace: Script,
     take: Script,
+    renew: Script,
     release: Script,
     enlist: Script,
     enlisted: Script,
@@ -130,6 +137,7 @@ impl RedisStore {
             protocol,
             replace: Script::new(REPLACE),
             take: Script::new(TAKE),
+            renew: Script::new(RENEW),
             release: Script::new(RELEASE),
             enlist: Script::new(ENLIST),
             enlisted: Script::new(ENLISTED),
@@ -268,6 +276,12 @@ impl SessionStore for RedisStore {
         let mut set = cmd("SET");
         set.arg(self.lease_key(key)).arg(owner.0.as_slice()).arg("NX").arg("PX").arg(milliseconds(lease));
         self.run::<Value>(set).await.map(|answer| answer != Value::Nil)
+    }
+
+    async fn renew(&self, key: &SessionKey, owner: &LeaseOwner, lease: Duration) -> Result<bool, StoreError> {
+        let mut call = self.renew.key(self.lease_key(key));
+        call.arg(owner.0.as_slice()).arg(milliseconds(lease));
+        self.bounded(async |connection| call.invoke_async(connection).await).await
     }
 
     async fn release(&self, key: &SessionKey, owner: &LeaseOwner) -> Result<(), StoreError> {

@@ -25,8 +25,8 @@ use crate::{
         user_info::{UserInfoPolicy, UserInfoUse},
     },
     ports::{
-        AuthorizationServer, Clock as _, Marker, Readiness, SessionStore, StoreError, StoredRecord, UserInfo,
-        UserInfoError, contract_tests::ManualClock,
+        AuthorizationServer, Clock as _, Marker, Readiness, RevocableToken, SessionStore, StoreError,
+        StoredRecord, UserInfo, UserInfoError, contract_tests::ManualClock,
     },
     seal::{KeyList, KeyMaterial, RecordCodec, Sealer},
     service::{clients::Clients, sessions::SessionsParts, tasks::Tasks},
@@ -63,7 +63,10 @@ struct FakeServer {
     next: Mutex<Box<dyn FnMut() -> Next + Send>>,
     refreshes: AtomicUsize,
     revoked: Mutex<Vec<String>>,
-    /// A refresh takes a permit before it answers.
+    /// A refresh takes a permit before it is sent,
+    turns: tokio::sync::Semaphore,
+    waiting: AtomicUsize,
+    /// and another before it is answered.
     gate: tokio::sync::Semaphore,
     presented: Mutex<Vec<String>>,
 }
@@ -74,6 +77,8 @@ impl FakeServer {
             next: Mutex::new(Box::new(next)),
             refreshes: AtomicUsize::new(0),
             revoked: Mutex::default(),
+            turns: tokio::sync::Semaphore::new(1_000),
+            waiting: AtomicUsize::new(0),
             gate: tokio::sync::Semaphore::new(1_000),
             presented: Mutex::default(),
         })
@@ -104,7 +109,12 @@ impl AuthorizationServer for FakeServer {
         grant: Grant<'_>,
         _: Option<&ProofKey>,
     ) -> Result<TokenResponse, GrantError> {
-        let Grant::RefreshToken(token) = grant else { panic!("these tests only refresh") };
+        let Grant::RefreshToken { token, lease } = grant else { panic!("these tests only refresh") };
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        self.turns.acquire().await.unwrap().forget();
+        if !lease.lasts(Duration::ZERO) {
+            return Err(ProviderError { not_asked: true, ..ProviderError::new("too late") }.into());
+        }
         self.presented.lock().unwrap().push(token.expose().to_owned());
         self.refreshes.fetch_add(1, Ordering::SeqCst);
         self.gate.acquire().await.unwrap().forget();
@@ -146,6 +156,7 @@ impl AuthorizationServer for FakeServer {
 struct FailingStore {
     inner: EmbeddedStore,
     failing_writes: AtomicUsize,
+    renewals: AtomicUsize,
     /// Whether a failing write takes effect all the same.
     applied: bool,
 }
@@ -207,6 +218,10 @@ impl SessionStore for FailingStore {
     ) -> Result<bool, StoreError> {
         self.inner.acquire(key, owner, lease).await
     }
+    async fn renew(&self, key: &SessionKey, owner: &LeaseOwner, lease: Duration) -> Result<bool, StoreError> {
+        self.renewals.fetch_add(1, Ordering::SeqCst);
+        self.inner.renew(key, owner, lease).await
+    }
     async fn release(&self, key: &SessionKey, owner: &LeaseOwner) -> Result<(), StoreError> {
         self.inner.release(key, owner).await
     }
@@ -229,15 +244,21 @@ impl Stage {
     fn with_failing_writes(server: Arc<FakeServer>, failing: usize, applied: bool) -> Self {
         let clock = Arc::new(ManualClock::default());
         let inner = EmbeddedStore::in_memory(clock.clone()).unwrap();
-        let store = Arc::new(FailingStore { inner, failing_writes: failing.into(), applied });
+        let renewals = AtomicUsize::new(0);
+        let store = Arc::new(FailingStore { inner, failing_writes: failing.into(), renewals, applied });
         Self { clock, store, server }
     }
 
     /// One process of several over the same store.
     fn replica(&self) -> Arc<Sessions> {
+        self.replica_asking(&self.server)
+    }
+
+    /// One for which the provider behaves differently.
+    fn replica_asking(&self, server: &Arc<FakeServer>) -> Arc<Sessions> {
         Arc::new(Sessions::new(SessionsParts {
             store: self.store.clone(),
-            server: self.server.clone(),
+            server: server.clone(),
             clients: clients(),
             codec: RecordCodec::new(Sealer::new(
                 &KeyList::new([KeyMaterial::new((0..32).collect()).unwrap()]).unwrap(),
@@ -521,7 +542,7 @@ async fn sec_134_a_key_that_is_not_known_yet_costs_nobody_the_session() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_is_away_for_a_while_still_gets_the_new_tokens() {
-    let stage = Stage::with_failing_writes(FakeServer::answering(rotating()), 8, false);
+    let stage = Stage::with_failing_writes(FakeServer::answering(rotating()), 11, false);
     let (sessions, key) = stage.with_expired_token().await;
     assert!(matches!(sessions.access_token(&key).await, Err(SessionError::Store(_))), "not yet");
     assert_eq!(sessions.access_token(&key).await.unwrap().access_token.expose(), "at-1");
@@ -534,7 +555,7 @@ async fn tokens_that_cannot_be_stored_are_revoked() {
     let (sessions, key) = stage.with_expired_token().await;
     let asked = Instant::now();
     assert!(matches!(sessions.access_token(&key).await, Err(SessionError::Store(_))));
-    assert!(asked.elapsed() < Duration::from_secs(10), "nobody waits for as long as it takes");
+    assert!(asked.elapsed() < Duration::from_secs(15), "nobody waits for as long as it takes");
     until(|| stage.server.revoked() == ["rt-1"]).await;
 }
 
@@ -545,4 +566,103 @@ async fn sec_092_a_logout_revokes_what_a_refresh_stored_just_before() {
     sessions.access_token(&key).await.unwrap();
     sessions.end(&key).await.unwrap();
     until(|| stage.server.revoked() == ["rt-1"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_088_a_lease_is_renewed_while_the_provider_takes_its_time() {
+    let stage = Stage::new(FakeServer::answering(rotating()));
+    stage.server.gate.forget_permits(1_000);
+    let (sessions, key) = stage.with_expired_token().await;
+    let waiting = ask(&sessions, &key);
+    until(|| stage.server.refreshes() == 1).await;
+    for renewals in 1..=5 {
+        stage.clock.advance(2);
+        until(|| stage.store.renewals.load(Ordering::SeqCst) == renewals).await;
+    }
+    let another = LeaseOwner([9; 16]);
+    assert!(!stage.store.acquire(&key, &another, LEASE).await.unwrap(), "ten seconds later it is still held");
+    stage.server.gate.add_permits(1);
+    assert_eq!(waiting.await.unwrap().unwrap().access_token.expose(), "at-1");
+    assert!(stage.store.acquire(&key, &another, LEASE).await.unwrap(), "it was given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_088_the_session_of_a_dead_replica_is_refreshed_by_another_within_its_patience() {
+    let stage = Stage::new(FakeServer::answering(rotating()));
+    let (sessions, key) = stage.with_expired_token().await;
+    assert!(stage.store.acquire(&key, &LeaseOwner([9; 16]), LEASE).await.unwrap(), "whoever has it is dead");
+    let waiting = ask(&sessions, &key);
+    for _ in 0..LEASE.as_secs() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!waiting.is_finished(), "the lease is respected");
+        stage.clock.advance(1);
+    }
+    assert_eq!(waiting.await.unwrap().unwrap().access_token.expose(), "at-1");
+    assert_eq!(stage.server.refreshes(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_088_a_refresh_token_is_not_sent_under_a_lease_that_was_lost() {
+    let stage = Stage::new(FakeServer::answering(rotating()));
+    let late = FakeServer::answering(|| panic!("nothing is sent"));
+    late.turns.forget_permits(1_000);
+    let (sessions, paused) = (stage.replica(), stage.replica_asking(&late));
+    let key = stage.session(&sessions).await;
+    stage.clock.advance(60);
+    let waiting = ask(&paused, &key);
+    until(|| late.waiting.load(Ordering::SeqCst) == 1).await;
+    stage.clock.advance(LEASE.as_secs());
+    assert_eq!(sessions.access_token(&key).await.unwrap().access_token.expose(), "at-1");
+    until(|| stage.store.renewals.load(Ordering::SeqCst) == 1).await;
+    late.turns.add_permits(1);
+    assert_eq!(waiting.await.unwrap().unwrap().access_token.expose(), "at-1", "the other's token is found");
+    assert_eq!((late.refreshes(), stage.server.refreshes()), (0, 1));
+}
+
+#[tokio::test]
+async fn sec_088_tokens_that_come_second_are_not_revoked_as_that_could_end_the_first_ones() {
+    let stage = Stage::new(FakeServer::answering(rotating()));
+    let slow = FakeServer::answering(|| Next::Tokens(tokens(7)));
+    slow.gate.forget_permits(1_000);
+    let (sessions, paused) = (stage.replica(), stage.replica_asking(&slow));
+    let key = stage.session(&sessions).await;
+    stage.clock.advance(60);
+    let waiting = ask(&paused, &key);
+    until(|| slow.refreshes() == 1).await;
+    stage.clock.advance(LEASE.as_secs());
+    assert_eq!(sessions.access_token(&key).await.unwrap().access_token.expose(), "at-1");
+    slow.gate.add_permits(1);
+    assert_eq!(waiting.await.unwrap().unwrap().access_token.expose(), "at-1");
+    assert_eq!(paused.tasks.finish(Duration::from_secs(5)).await, 0);
+    assert_eq!((slow.revoked(), stage.server.revoked()), (Vec::new(), Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_still_good_is_handed_out_while_its_refresh_takes_long() {
+    let stage = Stage::new(FakeServer::answering(rotating()));
+    stage.server.gate.forget_permits(1_000);
+    let sessions = stage.replica();
+    let key = stage.session(&sessions).await;
+    stage.clock.advance(54);
+    let asked = Instant::now();
+    assert_eq!(sessions.access_token(&key).await.unwrap().access_token.expose(), "at-0");
+    assert!(asked.elapsed() < Duration::from_secs(3), "waited {:?}", asked.elapsed());
+    assert_eq!(stage.server.refreshes(), 1, "it goes on without anybody waiting for it");
+    stage.server.gate.add_permits(1);
+    until(|| sessions.refreshes.flights.lock().unwrap().is_empty()).await;
+    assert_eq!(sessions.access_token(&key).await.unwrap().access_token.expose(), "at-1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_expires_while_its_refresh_is_waited_for_is_not_handed_out() {
+    let stage = Stage::new(FakeServer::answering(|| Next::Unavailable));
+    stage.server.gate.forget_permits(1_000);
+    let sessions = stage.replica();
+    let key = stage.session(&sessions).await;
+    stage.clock.advance(59);
+    let waiting = ask(&sessions, &key);
+    until(|| stage.server.refreshes() == 1).await;
+    stage.clock.advance(1);
+    stage.server.gate.add_permits(1);
+    assert!(matches!(waiting.await.unwrap(), Err(SessionError::Provider(_))));
 }

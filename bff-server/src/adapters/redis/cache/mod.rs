@@ -285,6 +285,10 @@ impl SessionStore for CachedRedisStore {
         self.store.acquire(key, owner, lease).await
     }
 
+    async fn renew(&self, key: &SessionKey, owner: &LeaseOwner, lease: Duration) -> Result<bool, StoreError> {
+        self.store.renew(key, owner, lease).await
+    }
+
     async fn release(&self, key: &SessionKey, owner: &LeaseOwner) -> Result<(), StoreError> {
         self.store.release(key, owner).await
     }
