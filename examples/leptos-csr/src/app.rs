@@ -18,12 +18,12 @@ pub(crate) fn App() -> impl IntoView {
     view! {
         <Router>
             <header class="masthead">
-                <A href="/" attr:class="wordmark">"authtool " <span>"Leptos"</span></A>
+                <A href="/" attr:class="wordmark"><Key/> "authtool " <span>"Leptos"</span></A>
                 <Authenticated><Account/></Authenticated>
             </header>
             <main id="main">
                 <Outage/>
-                <Routes fallback=|| view! { <section class="hero"><h1>"There is nothing here."</h1></section> }>
+                <Routes fallback=NothingHere>
                     <Route path=path!("/") view=Home/>
                     // Whoever is not logged in is sent to the login, and comes back here.
                     <Route
@@ -33,10 +33,43 @@ pub(crate) fn App() -> impl IntoView {
                 </Routes>
             </main>
             <footer class="colophon">
-                "One origin, one process: the server gives out this app, logs you in, and forwards "
-                <code>"/api"</code> " with the token attached."
+                {if exchanges_tokens() {
+                    view! {
+                        <code>"tokenExchange"</code> " mode: this page holds a short-lived access token, in memory and nowhere else."
+                    }
+                        .into_any()
+                } else {
+                    view! {
+                        "One origin, one process: the server gives out this app, logs you in, and forwards "
+                        <code>"/api"</code> " with the token attached."
+                    }
+                        .into_any()
+                }}
             </footer>
         </Router>
+    }
+}
+
+/// The page for an address that none of the routes is for.
+#[component]
+fn NothingHere() -> impl IntoView {
+    view! {
+        <section class="hero">
+            <h1>"There is no such page."</h1>
+            <p class="lead">"The address may be mistyped, or out of date."</p>
+            <A href="/" attr:class="button primary">"To the start"</A>
+        </section>
+    }
+}
+
+/// Decoration.
+#[component]
+fn Key() -> impl IntoView {
+    view! {
+        <svg width="26" height="26" viewBox="0 0 26 26" aria-hidden="true">
+            <circle cx="7" cy="13" r="4.5" fill="none" stroke="currentColor" stroke-width="2.5"/>
+            <path d="M11.5 13H23M19 13v4.5" fill="none" stroke="currentColor" stroke-width="2.5" stroke-linecap="round"/>
+        </svg>
     }
 }
 

@@ -39,11 +39,11 @@ pub fn App() -> impl IntoView {
     view! {
         <Router>
             <header class="masthead">
-                <A href="/" attr:class="wordmark">"authtool " <span>"Leptos, rendered by the server"</span></A>
+                <A href="/" attr:class="wordmark"><Key/> "authtool " <span>"Leptos SSR"</span></A>
                 <Authenticated><Account/></Authenticated>
             </header>
             <main id="main">
-                <Routes fallback=|| view! { <section class="hero"><h1>"There is nothing here."</h1></section> }>
+                <Routes fallback=NothingHere>
                     <Route path=path!("/") view=Home/>
                     <Route path=path!("/claims") view=|| view! { <RequireAuth fallback=PleaseLogIn><Claims/></RequireAuth> }/>
                 </Routes>
@@ -52,6 +52,29 @@ pub fn App() -> impl IntoView {
                 "One process: it renders this page and logs you in. It works without JavaScript."
             </footer>
         </Router>
+    }
+}
+
+/// Decoration.
+#[component]
+fn Key() -> impl IntoView {
+    view! {
+        <svg width="26" height="26" viewBox="0 0 26 26" aria-hidden="true">
+            <circle cx="7" cy="13" r="4.5" fill="none" stroke="currentColor" stroke-width="2.5"/>
+            <path d="M11.5 13H23M19 13v4.5" fill="none" stroke="currentColor" stroke-width="2.5" stroke-linecap="round"/>
+        </svg>
+    }
+}
+
+/// The page for an address that none of the routes is for.
+#[component]
+fn NothingHere() -> impl IntoView {
+    view! {
+        <section class="hero">
+            <h1>"There is no such page."</h1>
+            <p class="lead">"The address may be mistyped, or out of date."</p>
+            <A href="/" attr:class="button primary">"To the start"</A>
+        </section>
     }
 }
 
@@ -83,7 +106,10 @@ fn Home() -> impl IntoView {
         <Unauthenticated>
             <section class="hero">
                 <h1>"Nobody is logged in."</h1>
-                <p class="lead">"Log in, and the server greets you by name. No token leaves it."</p>
+                <p class="lead">
+                    "Log in, and the server greets you by name. "
+                    {use_direct_api().is_none().then_some("No token leaves it.")}
+                </p>
                 <LoginLink attr:class="button primary">"Log in"</LoginLink>
             </section>
         </Unauthenticated>

@@ -4,11 +4,15 @@ use authtool_bff::Bff;
 use authtool_bff::config::Mode;
 use authtool_leptos::server::{Sessions, with_session};
 use axum::Router;
-use axum::middleware::from_fn_with_state;
-use http::{HeaderName, HeaderValue, header};
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use leptos::nonce::use_nonce;
 use leptos::prelude::*;
-use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list};
+use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list, render_app_to_stream_with_context};
+use tower::ServiceExt as _;
 
 use crate::App;
 use crate::api::Api;
@@ -26,12 +30,37 @@ pub fn app(bff: &Bff, mode: Mode, api: String) -> Result<Router, reqwest::Error>
         }
         protect(direct.as_ref());
     };
+    let session = from_fn_with_state(Sessions::mounted(bff), with_session);
+    let nothing_here = Router::new()
+        .fallback(render_app_to_stream_with_context(context.clone(), document))
+        .layer(session.clone());
     let pages = Router::new()
         .leptos_routes_with_context(&options, generate_route_list(App), context, document)
         .with_state(options)
-        .layer(from_fn_with_state(Sessions::mounted(bff), with_session));
+        .layer(session);
     // Its `server.static` serves the scripts and styles.
-    Ok(pages.merge(bff.public_router()))
+    Ok(pages.merge(bff.public_router()).layer(from_fn_with_state(nothing_here, page_instead_of_nothing)))
+}
+
+/// Whoever opens an address at which there is nothing gets the app's page about it, with the status as it is.
+async fn page_instead_of_nothing(
+    State(nothing_here): State<Router>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let accepts = request.headers().get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());
+    let by_a_person =
+        request.method() == Method::GET && accepts.is_some_and(|accepts| accepts.contains("text/html"));
+    let (parts, body) = request.into_parts();
+    let again = by_a_person.then(|| Request::from_parts(parts.clone(), Body::empty()));
+    let response = next.run(Request::from_parts(parts, body)).await;
+    match again {
+        Some(request) if response.status() == StatusCode::NOT_FOUND && response.body().is_end_stream() => {
+            let Ok(page) = nothing_here.oneshot(request).await;
+            (StatusCode::NOT_FOUND, page).into_response()
+        }
+        _ => response,
+    }
 }
 
 /// What is around the app, in the first chunk that the browser gets.
