@@ -9,7 +9,7 @@ use authtool_bff::domain::session_id::SessionKey;
 use authtool_bff::ports::contract_tests::key;
 use authtool_bff::ports::{ReplaceOutcome, SessionStore, Version};
 use authtool_tests::redis::{RedisCluster, RedisServer, SentinelTrio, Wire};
-use authtool_tests::{ServerConfig, wait};
+use authtool_tests::{ServerConfig, ports, wait};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -347,6 +347,67 @@ async fn sec_106_whoever_does_not_hear_the_others_waits_for_them() {
     newcomer.remove(&session).await.unwrap();
     newcomer.settle().await;
     assert!(here.recall(&session).is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_106_those_who_wait_at_the_same_time_ask_together() {
+    let redis = RedisServer::start().await;
+    let (here, there, session) = a_session_known_here(&redis.connection(), &redis.connection()).await;
+    there.remove(&session).await.unwrap();
+    let began = Instant::now();
+    futures_util::future::join_all((0..500).map(|_| there.settle())).await;
+    assert!(began.elapsed() < STALENESS, "{:?}", began.elapsed());
+    assert!(here.recall(&session).is_none());
+    let questions: Vec<String> = redis.ask(&["KEYS", "*:settle:*"]).await;
+    assert!((1..=25).contains(&questions.len()), "{} questions: {questions:?}", questions.len());
+    let answers: Vec<String> = redis.ask(&["KEYS", "*:heard:*"]).await;
+    assert!(answers.len() <= questions.len(), "{answers:?}");
+    // Their keys expire, which is reported, too, and is no question: nothing is answered again.
+    wait::within(STALENESS * 3, "all of it is gone", async || {
+        let left: Vec<String> = redis.ask(&["KEYS", "*:settle:*"]).await;
+        let answers: Vec<String> = redis.ask(&["KEYS", "*:heard:*"]).await;
+        (left.is_empty() && answers.is_empty()).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_node_of_a_cluster_that_is_taken_for_a_redis_is_told_so_and_waits_for_nobody() {
+    let redis = RedisServer::with(|options| {
+        options.line("cluster-enabled yes").line(format!("cluster-port {}", ports::free()));
+    })
+    .await;
+    redis.ask::<()>(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await;
+    wait::until("it has all slots", async || {
+        let info: String = redis.ask(&["CLUSTER", "INFO"]).await;
+        info.contains("cluster_state:ok").then_some(())
+    })
+    .await;
+    let store = with_staleness(&redis.connection(), STALENESS);
+    store.ping().await.unwrap();
+    let why = store.settled(wait::PATIENCE).await.expect_err("no probe can be written");
+    assert!(why.contains("node of a Cluster") && why.contains("localCache.enabled"), "{why}");
+    let took = settles(&store).await;
+    assert!(took < STALENESS / 2, "{took:?}");
+}
+
+#[tokio::test]
+async fn an_account_that_may_write_sessions_alone_is_told_which_keys_it_needs_besides() {
+    let mut account = authtool_tests::redis::Account::without_tracking();
+    account.rules = account.rules.replace(
+        "~authtool_bff:*",
+        "~authtool_bff:session:* ~authtool_bff:marker:* ~authtool_bff:lease:* ~authtool_bff:index:* ~authtool_bff:ping",
+    ) + " +client|tracking";
+    let redis = RedisServer::with(|options| {
+        options.account(&account);
+    })
+    .await;
+    let store = with_staleness(&redis.connection(), STALENESS);
+    store.ping().await.unwrap();
+    let why = store.settled(wait::PATIENCE).await.expect_err("no probe can be written");
+    for part in ["ACL", "authtool_bff:tracking:*", "authtool_bff:settle:*", "authtool_bff:listeners"] {
+        assert!(why.contains(part), "{part}: {why}");
+    }
 }
 
 #[tokio::test]

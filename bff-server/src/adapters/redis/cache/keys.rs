@@ -6,10 +6,13 @@
 //! | `{namespace}:tracking:{listener}:heard:{n}:{other}` | string | the other listener's answer to question *n* |
 //! | `{namespace}:settle:{listener}:{n}` | string | question *n*: who has heard of everything so far? |
 //! | `{namespace}:listeners` | sorted set | who may trust its memory, by when that ends at the latest |
+//!
+//! The names matter: Redis reports the keys that were changed in one turn in the order of their prefixes, so that an end
+//! (`session:`) is reported before a question about it (`settle:`) even if both fall into one turn.
 
 use std::time::Duration;
 
-use redis::Script;
+use redis::{RedisError, Script};
 
 use super::super::{RedisStore, milliseconds};
 use crate::ports::StoreError;
@@ -25,13 +28,14 @@ if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KE
 redis.call('SET', KEYS[2], 1, 'PX', ARGV[3])
 ";
 
-/// Asks all listeners; answers who they are, and for how many milliseconds each may still trust its memory.
+/// Asks all listeners, if there is a second key; answers who they are, and for how many milliseconds each may still trust
+/// its memory.
 const ASK: &str = r"
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local found = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf', 'WITHSCORES')
 for i = 2, #found, 2 do found[i] = math.ceil(found[i] - now) end
-redis.call('SET', KEYS[2], 1, 'PX', ARGV[1])
+if KEYS[2] then redis.call('SET', KEYS[2], 1, 'PX', ARGV[1]) end
 return found
 ";
 
@@ -53,8 +57,8 @@ pub(super) enum Reported<'a> {
     /// A probe of one's own.
     Probe(u64),
     /// Somebody asks.
-    Question { from: &'a str, number: &'a str },
-    /// Another one has heard of everything before one's question.
+    Question { from: &'a str, number: u64 },
+    /// Another one has heard of everything before one's question, and before those with lower numbers.
     Answer { number: u64, from: &'a str },
 }
 
@@ -77,7 +81,7 @@ impl Keys {
     }
 
     /// What is written to answer another one's question.
-    pub(super) fn answer(&self, asking: &str, number: &str) -> String {
+    pub(super) fn answer(&self, asking: &str, number: u64) -> String {
         format!("{}{asking}:heard:{number}:{}", self.tracking, self.listener)
     }
 
@@ -97,8 +101,16 @@ impl Keys {
             return Some(Reported::Answer { number: number.parse().ok()?, from });
         }
         let (from, number) = key.strip_prefix(&self.settle)?.split_once(':')?;
-        Some(Reported::Question { from, number })
+        Some(Reported::Question { from, number: number.parse().ok()? })
     }
+}
+
+/// Why a probe was not written.
+pub(super) enum Unwritten {
+    /// Redis will go on refusing until somebody changes something.
+    Refused(String),
+    /// The next one may be.
+    Failed(StoreError),
 }
 
 impl RedisStore {
@@ -108,7 +120,7 @@ impl RedisStore {
         keys: &Keys,
         number: u64,
         max_staleness: Duration,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Unwritten> {
         let probe = Script::new(PROBE);
         let mut call = probe.key(&keys.listeners);
         call.key(format!("{}probe:{number}", keys.own))
@@ -116,7 +128,28 @@ impl RedisStore {
             // Longer than the probe can make anyone trust, by more than two clocks differ in speed.
             .arg(milliseconds(max_staleness + max_staleness / 4))
             .arg(milliseconds(max_staleness * 2));
-        self.bounded(async |connection| call.invoke_async(connection).await).await
+        let refused = self
+            .bounded(async |connection| match call.invoke_async::<()>(connection).await {
+                Ok(()) => Ok(None),
+                Err(error) if needs_somebody(&error) => Ok(Some(error)),
+                Err(error) => Err(error),
+            })
+            .await
+            .map_err(Unwritten::Failed)?;
+        refused.map_or(Ok(()), |error| Err(Unwritten::Refused(self.why_refused(&error))))
+    }
+
+    fn why_refused(&self, error: &RedisError) -> String {
+        let namespace = &self.namespace;
+        if is_cross_slot(error) {
+            return format!(
+                "Redis is a node of a Cluster; set the connection's type to cluster, or localCache.enabled to false ({error})"
+            );
+        }
+        format!(
+            "the ACL user may not write the keys by which replicas prove that they listen; it needs {namespace}:tracking:*, \
+             {namespace}:settle:* and {namespace}:listeners, or {namespace}:* for all of them ({error})"
+        )
     }
 
     /// Takes a listener out of the list.
@@ -139,10 +172,25 @@ impl RedisStore {
         let keys = asking.unwrap_or(&nobody);
         let mut call = ask.key(&keys.listeners);
         call.key(format!("{}{}:{number}", keys.settle, keys.listener)).arg(milliseconds(max_staleness * 2));
-        let found: Vec<(String, u64)> =
-            self.bounded(async |connection| call.invoke_async(connection).await).await?;
+        // In a Cluster a question cannot be put in the step that reads the list; a probe, which needs the same two keys, cannot
+        // be written either, and so there is nobody in the list, or, by chance, somebody whose time is waited for.
+        let list = ask.key(&keys.listeners);
+        let found: Vec<(String, u64)> = self
+            .bounded(async |connection| match call.invoke_async(connection).await {
+                Err(error) if is_cross_slot(&error) => list.invoke_async(connection).await,
+                asked => asked,
+            })
+            .await?;
         Ok(found.into_iter().map(|(listener, left)| (listener, Duration::from_millis(left))).collect())
     }
+}
+
+fn is_cross_slot(error: &RedisError) -> bool {
+    error.code() == Some("CROSSSLOT")
+}
+
+fn needs_somebody(error: &RedisError) -> bool {
+    is_cross_slot(error) || error.code() == Some("NOPERM")
 }
 
 #[cfg(test)]
@@ -154,14 +202,27 @@ mod tests {
         let (one, other) = (Keys::new("ns", "one".into()), Keys::new("ns", "other".into()));
         assert_eq!(one.read("ns:session:abc"), Some(Reported::Session("abc")));
         assert_eq!(one.read("ns:tracking:one:probe:7"), Some(Reported::Probe(7)));
-        assert_eq!(other.read("ns:settle:one:7"), Some(Reported::Question { from: "one", number: "7" }));
+        assert_eq!(other.read("ns:settle:one:7"), Some(Reported::Question { from: "one", number: 7 }));
         assert!(one.is("one") && !other.is("one"));
-        let answer = other.answer("one", "7");
+        let answer = other.answer("one", 7);
         assert_eq!(one.read(&answer), Some(Reported::Answer { number: 7, from: "other" }));
-        for strange in
-            ["ns:lease:abc", "ns:tracking:other:probe:7", "ns:tracking:one:probe:x", "ns:settle:x", ""]
-        {
+        for strange in [
+            "ns:lease:abc",
+            "ns:tracking:other:probe:7",
+            "ns:tracking:one:probe:x",
+            "ns:settle:x",
+            "ns:settle:x:y",
+            "",
+        ] {
             assert_eq!(one.read(strange), None, "{strange}");
         }
+    }
+
+    #[test]
+    fn sec_106_an_end_is_reported_before_a_question_about_it() {
+        let keys = Keys::new("ns", "one".into());
+        let [sessions, own, settle] = keys.prefixes();
+        assert!(sessions < settle, "Redis reports the changes of one turn in the order of their prefixes");
+        assert!(settle < own, "and one's own question before the answers to it");
     }
 }

@@ -44,8 +44,11 @@
 //!    by a probe that was written in a later turn than the end, and has heard of the end before it trusts its memory.
 //!
 //! That takes a round trip or two while all is well, and `maxStalenessMs` and a quarter where a replica is cut off,
-//! hangs or was killed a moment ago. Nothing is told to a replica that is configured to have no memory, and nothing is
-//! asked of it.
+//! hangs or was killed a moment ago. Those who wait at one replica at the same time share a question that was put after
+//! the last of them had come, and whoever answers one has answered all that were put before it. A question is also put
+//! where nothing was found to end: another replica may have ended it, and still be waiting itself. A replica that is
+//! configured to have no memory (or RESP2) is not waited for, and does not wait itself: what ends there is known at the others when
+//! it is reported, within `maxStalenessMs` whatever fails.
 //!
 //! # What can go wrong, and what happens then
 //!
@@ -58,7 +61,10 @@
 //! | `FLUSHALL`, `FLUSHDB` | reported without keys: everything is forgotten |
 //! | a key is evicted | reported like any other change |
 //! | a key expires | memory ends an entry by itself, no later than Redis does |
-//! | this process, or its machine, is suspended | its monotonic clock goes on, or it does not know that time has passed and has not handed out anything either |
+//! | this process is suspended | its monotonic clock goes on: memory is not trusted when it wakes |
+//! | its machine is suspended, and its monotonic clock with it | when it wakes it may hand out what it held for what was left of `maxStalenessMs`, also after a logout was answered, whose list it left long ago |
+//! | Redis takes no writes during a logout (`OOM`, `NOREPLICAS`, `CLIENT PAUSE WRITE`) | the logout waits for `maxStalenessMs` and a quarter, after the time in which the store gives up |
+//! | the list of listeners is evicted (`allkeys-…`) | until their next probes, logouts wait for nobody, and `maxStalenessMs` is the bound |
 //! | the ACL user may not `CLIENT TRACKING`, or Redis cannot | said once in the log; requests ask Redis; tried again twice a minute |
 //!
 //! # Why so, and not otherwise
@@ -89,6 +95,7 @@ use redis::{RedisError, Value, pipe};
 
 use self::{
     memory::{Memory, Reading},
+    settling::Settling,
     tracking::{State, Tracking},
 };
 use super::{RedisSettings, RedisStore, link::Dialler, stored};
@@ -126,6 +133,7 @@ pub struct CachedRedisStore {
     /// Taken by whoever starts the listening.
     redis: RedisSettings,
     tracking: OnceLock<Option<Arc<Tracking>>>,
+    settling: Settling,
 }
 
 impl CachedRedisStore {
@@ -137,6 +145,7 @@ impl CachedRedisStore {
             settings,
             redis,
             tracking: OnceLock::new(),
+            settling: Settling::default(),
         })
     }
 
@@ -152,14 +161,14 @@ impl CachedRedisStore {
         }
     }
 
-    fn tracking(&self) -> Option<&Tracking> {
+    fn tracking(&self) -> Option<&Arc<Tracking>> {
         let start = || {
             let dialler = Dialler::new(self.redis.clone())
                 .inspect_err(|error| tracing::warn!(%error, "the local cache stays out of use"))
                 .ok()?;
             Some(Tracking::start(self.settings, Arc::clone(&self.store), dialler, Arc::clone(&self.memory)))
         };
-        self.tracking.get_or_init(start).as_deref()
+        self.tracking.get_or_init(start).as_ref()
     }
 
     /// Reads on the listening connection and remembers what it finds. `None` where that did not work out; whoever asks
@@ -225,8 +234,7 @@ impl SessionStore for CachedRedisStore {
     }
 
     async fn settle(&self) {
-        let line = self.tracking().and_then(Tracking::line);
-        settling::settle(&self.store, line.as_deref(), self.settings.max_staleness).await;
+        self.settling.settle(&self.store, self.tracking(), self.settings.max_staleness).await;
     }
 
     async fn insert(&self, key: &SessionKey, value: &[u8], ttl: Duration) -> Result<(), StoreError> {

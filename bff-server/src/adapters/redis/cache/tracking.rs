@@ -2,6 +2,7 @@
 //! a report does not queue behind them, and neither does a probe.
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
@@ -13,11 +14,11 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection,
-    cmd,
+    cmd, pipe,
 };
 use tokio::{
     runtime::Handle,
-    sync::{mpsc, watch},
+    sync::{Notify, watch},
     time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::{RedisStore, milliseconds},
     CacheSettings,
-    keys::{Keys, Reported},
+    keys::{Keys, Reported, Unwritten},
     lease::Lease,
     memory::Memory,
     settling::Answers,
@@ -35,7 +36,7 @@ use crate::{
         SystemEntropy,
         redis::link::{CONNECT_TIMEOUT, Dialler, FIRST_PAUSE, LAST_PAUSE},
     },
-    ports::Entropy,
+    ports::{Entropy, StoreError},
     telemetry,
 };
 
@@ -149,6 +150,8 @@ enum Trouble {
     Refused(String),
     #[error("the connection on which Redis reports changes was lost")]
     Lost,
+    #[error("no change can be made that Redis would report: {0}")]
+    Unwritten(StoreError),
     #[error(
         "Redis has not reported a change that was made {0:?} ago; if this stays so, something between here and \
          Redis does not pass its reports on: set localCache.enabled to false"
@@ -171,10 +174,34 @@ pub(super) struct Line {
     /// `None` once the connection is given up: what it still reports counts for nothing.
     lease: Mutex<Option<Lease>>,
     heard: watch::Sender<Heard>,
-    /// What others wait for this one to have heard of, and what to write when it has.
-    asked: mpsc::UnboundedSender<String>,
+    /// Held while the list of listeners is changed, so that a probe does not put back who has left.
+    listed: tokio::sync::Mutex<()>,
+    /// What others wait for this one to have heard of.
+    questions: Questions,
     /// Who is waited for here.
     pub(super) answers: Answers,
+}
+
+/// The newest question of each who asks and has not been answered: to answer it is to answer those before it.
+#[derive(Default)]
+struct Questions {
+    newest: Mutex<HashMap<String, u64>>,
+    came: Notify,
+}
+
+impl Questions {
+    fn put(&self, from: &str, number: u64) {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = newest.entry(from.to_owned()).or_insert(number);
+        *known = number.max(*known);
+        drop(newest);
+        self.came.notify_one();
+    }
+
+    async fn take(&self) -> HashMap<String, u64> {
+        self.came.notified().await;
+        std::mem::take(&mut *self.newest.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Listener {
@@ -182,11 +209,11 @@ impl Listener {
         let mut pause = FIRST_PAUSE;
         loop {
             let trouble = match self.connect().await {
-                Ok((line, connection, asked)) => {
+                Ok((line, connection)) => {
                     self.tracking.set(Some((Arc::clone(&line), connection.clone())));
                     let (trouble, was_in_use) = tokio::select! {
                         outcome = self.keep_in_use(&line) => outcome,
-                        trouble = answer(asked, connection, self.max_staleness) => (trouble, false),
+                        trouble = answer(&line, connection, self.max_staleness) => (trouble, false),
                     };
                     self.tracking.set(None);
                     line.give_up();
@@ -209,24 +236,25 @@ impl Listener {
     fn leave(&self, line: &Arc<Line>) {
         let (store, line) = (Arc::clone(&self.store), Arc::clone(line));
         drop(self.requests.spawn(async move {
+            let _alone = line.listed.lock().await;
             if let Err(error) = store.leave(&line.keys).await {
                 tracing::debug!(%error, "a lost connection is still in the list of listeners");
             }
         }));
     }
 
-    async fn connect(&self) -> Result<(Arc<Line>, MultiplexedConnection, Asked), Trouble> {
+    async fn connect(&self) -> Result<(Arc<Line>, MultiplexedConnection), Trouble> {
         // Of this connection alone, so that no other's probe is taken for one of its own.
         let mut id = [0; 16];
         let entropy: &dyn Entropy = &SystemEntropy;
         entropy.fill(&mut id).map_err(|error| Trouble::Refused(error.to_string()))?;
-        let (asks, asked) = mpsc::unbounded_channel();
         let line = Arc::new(Line {
             memory: Arc::clone(&self.memory),
             keys: Keys::new(&self.store.namespace, URL_SAFE_NO_PAD.encode(id)),
             lease: Mutex::new(Some(Lease::new(self.max_staleness))),
             heard: watch::Sender::new(Heard::Nothing),
-            asked: asks,
+            listed: tokio::sync::Mutex::default(),
+            questions: Questions::default(),
             answers: Answers::default(),
         });
         let listening = Arc::clone(&line);
@@ -242,7 +270,7 @@ impl Listener {
             RedisError::from((ErrorKind::Io, "no connection could be made in time for reports of changes"))
         })??;
         match tracking_on(line.keys.prefixes()).query_async::<()>(&mut connection).await {
-            Ok(()) => Ok((line, connection, asked)),
+            Ok(()) => Ok((line, connection)),
             Err(error) if error.is_io_error() || error.is_timeout() => Err(error.into()),
             Err(error) if error.code() == Some("NOPERM") => Err(Trouble::Refused(format!(
                 "the ACL user may not ask Redis to report changes; it needs +client|tracking besides ({error})"
@@ -258,35 +286,39 @@ impl Listener {
         let patience = self.max_staleness * 2;
         let mut last_heard = Instant::now();
         let mut in_use = false;
+        let mut unwritten = None;
         loop {
             ticks.tick().await;
             let Some(number) = line.sends() else { return (Trouble::Lost, in_use) };
             let mut heard = line.heard.subscribe();
             let (store, probed, max_staleness) =
                 (Arc::clone(&self.store), Arc::clone(line), self.max_staleness);
-            let mut write = self
-                .requests
-                .spawn(async move { store.write_probe(&probed.keys, number, max_staleness).await.is_ok() });
+            let mut write = self.requests.spawn(async move {
+                let _alone = probed.listed.lock().await;
+                store.write_probe(&probed.keys, number, max_staleness).await
+            });
             let arrives = heard.wait_for(|it| *it == Heard::End || *it == Heard::Probe(number));
             let arrival = async {
                 tokio::pin!(arrives);
                 tokio::select! {
-                    arrival = &mut arrives => arrival.map_or(Heard::End, |it| *it),
-                    written = &mut write => {
-                        if matches!(written, Ok(true)) {
-                            arrives.await.map_or(Heard::End, |it| *it)
-                        } else {
-                            // Not this connection's fault: the next probe may be written.
-                            Heard::Nothing
-                        }
-                    }
+                    arrival = &mut arrives => Ok(arrival.map_or(Heard::End, |it| *it)),
+                    written = &mut write => match written {
+                        Ok(Ok(())) => Ok(arrives.await.map_or(Heard::End, |it| *it)),
+                        Ok(Err(why)) => Err(Some(why)),
+                        Err(_) => Err(None),
+                    },
                 }
             };
             match timeout_at(last_heard + patience, arrival).await {
-                Ok(Heard::End) => return (Trouble::Lost, in_use),
-                Ok(Heard::Probe(_)) => last_heard = Instant::now(),
-                Ok(Heard::Nothing) if last_heard.elapsed() < patience => {}
-                Ok(Heard::Nothing) | Err(_) => return (Trouble::Silent(patience), in_use),
+                Ok(Ok(Heard::End)) => return (Trouble::Lost, in_use),
+                Ok(Ok(Heard::Probe(_))) => (last_heard, unwritten) = (Instant::now(), None),
+                Ok(Err(Some(Unwritten::Refused(why)))) => return (Trouble::Refused(why), in_use),
+                // Not this connection's fault: the next probe may be written.
+                Ok(Err(Some(Unwritten::Failed(why)))) => unwritten = Some(why),
+                Ok(Ok(Heard::Nothing) | Err(None)) | Err(_) => {}
+            }
+            if last_heard.elapsed() >= patience {
+                return (unwritten.map_or(Trouble::Silent(patience), Trouble::Unwritten), in_use);
             }
             if !in_use && self.memory.is_trusted() {
                 in_use = true;
@@ -370,14 +402,9 @@ impl Line {
             }
             // One's own question is one's own answer: what came before it has been heard.
             Some(Reported::Question { from, number }) if self.keys.is(from) => {
-                if let Ok(number) = number.parse() {
-                    self.answers.came(number, from);
-                }
+                self.answers.came(number, from)
             }
-            Some(Reported::Question { from, number }) => {
-                // Nobody listens to the answer of a connection that is being given up.
-                let _given_up = self.asked.send(self.keys.answer(from, number));
-            }
+            Some(Reported::Question { from, number }) => self.questions.put(from, number),
             Some(Reported::Answer { number, from }) => self.answers.came(number, from),
             None => {}
         }
@@ -395,16 +422,43 @@ impl Line {
     }
 }
 
-/// Keys to be written for those who wait.
-type Asked = mpsc::UnboundedReceiver<String>;
+/// Who has been answered, and up to which question. Redis also reports when the key of a question expires, which is none.
+#[derive(Default)]
+struct Answered(HashMap<String, (u64, Instant)>);
+
+impl Answered {
+    /// What of these is new. Whoever has not asked for so long that no key of theirs can expire any more is forgotten.
+    fn new_of(
+        &mut self,
+        questions: HashMap<String, u64>,
+        now: Instant,
+        forget_after: Duration,
+    ) -> Vec<(String, u64)> {
+        self.0.retain(|_, (_, at)| now.duration_since(*at) < forget_after);
+        let is_new =
+            |(from, number): &(String, u64)| self.0.get(from).is_none_or(|(answered, _)| number > answered);
+        let new: Vec<_> = questions.into_iter().filter(is_new).collect();
+        self.0.extend(new.iter().map(|(from, number)| (from.clone(), (*number, now))));
+        new
+    }
+}
 
 /// Tells those who ask that what they did has been heard of: what is asked on a connection is reported after it. Returns
 /// when nobody can be told any more: a replica that listens without answering would make all others wait.
-async fn answer(mut asked: Asked, mut connection: MultiplexedConnection, max_staleness: Duration) -> Trouble {
-    while let Some(key) = asked.recv().await {
-        let mut set = cmd("SET");
-        set.arg(key).arg(1).arg("PX").arg(milliseconds(max_staleness * 2));
-        match set.query_async::<()>(&mut connection).await {
+async fn answer(line: &Line, mut connection: MultiplexedConnection, max_staleness: Duration) -> Trouble {
+    let mut answered = Answered::default();
+    loop {
+        let questions = line.questions.take().await;
+        let new = answered.new_of(questions, Instant::now(), max_staleness * 4);
+        if new.is_empty() {
+            continue;
+        }
+        let mut answers = pipe();
+        for (from, number) in &new {
+            let key = line.keys.answer(from, *number);
+            answers.cmd("SET").arg(key).arg(1).arg("PX").arg(milliseconds(max_staleness * 2)).ignore();
+        }
+        match answers.query_async::<()>(&mut connection).await {
             Ok(()) => {}
             // An answer that is lost costs patience, and a connection that is lost is noticed elsewhere.
             Err(error) if error.is_io_error() || error.is_timeout() => {
@@ -417,7 +471,6 @@ async fn answer(mut asked: Asked, mut connection: MultiplexedConnection, max_sta
             }
         }
     }
-    Trouble::Lost
 }
 
 fn tracking_on(prefixes: [&str; 3]) -> Cmd {
@@ -427,4 +480,31 @@ fn tracking_on(prefixes: [&str; 3]) -> Cmd {
         tracking.arg("PREFIX").arg(prefix);
     }
     tracking
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_newest_question_of_each_is_answered_once() {
+        let (questions, mut answered) = (Questions::default(), Answered::default());
+        let (now, forget_after) = (Instant::now(), Duration::from_secs(4));
+        for (from, number) in [("one", 3), ("one", 5), ("one", 4), ("other", 0)] {
+            questions.put(from, number);
+        }
+        let mut new = answered.new_of(questions.take().await, now, forget_after);
+        new.sort();
+        assert_eq!(new, [("one".to_owned(), 5), ("other".to_owned(), 0)]);
+        // Their keys expire, which Redis reports like any change.
+        for (from, number) in [("one", 4), ("one", 5), ("other", 0)] {
+            questions.put(from, number);
+        }
+        let later = now + forget_after / 2;
+        assert!(answered.new_of(questions.take().await, later, forget_after).is_empty());
+        questions.put("one", 6);
+        assert_eq!(answered.new_of(questions.take().await, later, forget_after), [("one".to_owned(), 6)]);
+        assert!(answered.new_of(HashMap::new(), now + forget_after * 2, forget_after).is_empty());
+        assert!(answered.0.is_empty(), "whoever has gone is forgotten");
+    }
 }
