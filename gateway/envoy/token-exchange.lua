@@ -73,6 +73,22 @@ local function is_own_cookie(name, config)
   return false
 end
 
+-- The name in a pair; what has no equals sign is all name.
+local function name_of(pair)
+  return trim(pair:sub(1, (pair:find("=", 1, true) or #pair + 1) - 1))
+end
+
+-- Whether one of ours is in it. Several Cookie headers may have been joined with a comma on their way here.
+local function holds_own_cookie(pair, config)
+  local from = 1
+  while from <= #pair do
+    local stop = pair:find(",", from, true) or #pair + 1
+    if is_own_cookie(name_of(pair:sub(from, stop - 1)), config) then return true end
+    from = stop + 1
+  end
+  return false
+end
+
 -- Calls `visit(name, value, pair)` for each cookie of each Cookie header: HTTP/2 may split them (RFC 9113 §8.2.3).
 local function each_cookie(headers, visit)
   for i = 0, headers:getNumValues("cookie") - 1 do
@@ -99,7 +115,7 @@ local function take_cookies(headers, config)
     if name == config.session_cookie_name then
       session, count = value, count + 1
     end
-    if name and is_own_cookie(name, config) then
+    if holds_own_cookie(pair, config) then
       others = true
     else
       kept[#kept + 1] = pair
@@ -252,6 +268,8 @@ local function strip(headers, config)
   for _, name in ipairs(config.strip_headers or {}) do headers:remove(name) end
   local refused = {}
   for name in pairs(headers) do
+    -- Many servers take an underscore for a dash.
+    if name:find("_", 1, true) then refused[#refused + 1] = name end
     for _, prefix in ipairs(NEVER_FROM_CLIENTS_WITH_PREFIX) do
       if starts_with(name, prefix) and not EXCEPT[name] then refused[#refused + 1] = name end
     end

@@ -255,8 +255,15 @@ impl Sessions {
     /// For how long the session still runs, as it is now; `None` if it has ended. Looking is no use of it: a tunnel in
     /// which nobody speaks does not keep its session alive.
     pub async fn remaining(&self, key: &SessionKey) -> Result<Option<Duration>, SessionError> {
-        let Some(record) = self.store.read(key).await? else { return Ok(None) };
-        let Ok(live) = self.codec.decode_live(key, &record.value) else { return Ok(None) };
+        let live = match self.recall_live(key, self.clock.now()) {
+            Some((_, live)) => live,
+            None => {
+                let Some(record) = self.store.read_for_recall(key).await? else { return Ok(None) };
+                // What can no longer be read serves nobody: not a new request, and not an old stream.
+                let Ok(live) = self.codec.decode_live(key, &record.value) else { return Ok(None) };
+                live
+            }
+        };
         let remaining = self.clock.now().until(live.end(self.lifetimes.idle));
         Ok(Some(remaining).filter(|it| !it.is_zero()))
     }

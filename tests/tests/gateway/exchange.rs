@@ -140,6 +140,13 @@ async fn sec_162_our_cookies_go_no_further_and_others_do() {
         assert_eq!(behind.api.last().header("cookie"), "a=1; theme=\"dark; b\"; b=2");
         assert_eq!(behind.call_with(&cookie, "/api/x").await.status, 200);
         assert_eq!(behind.api.last().header("cookie"), "");
+        // Behind a comma, where two headers were joined, and without a value: not for us, and not for the API.
+        let strange = format!(
+            "a=1; x=1,{SESSION}=other; {cookie}; {SESSION}; y,z=2; __Host-authtool_logout; bare; b=2"
+        );
+        assert_eq!(behind.call_with(&strange, "/api/x").await.status, 200);
+        assert_eq!(behind.api.last().header("cookie"), "a=1; y,z=2; bare; b=2");
+        assert_eq!(behind.token_at_the_api(), behind.issued());
         // Several lines, as HTTP/2 sends them (SEC-80).
         let answer = raw::http2_get(
             &behind.envoy.public,

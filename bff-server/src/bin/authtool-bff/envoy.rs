@@ -55,8 +55,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "WAY", value_enum, default_value_t = Way::Lua)]
     exchange: Way,
     /// The longest that a stream or a WebSocket may last. It ends with the session in any case, as far as that was
-    /// known when it began.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    /// known when it began; a logout in between is not noticed before it ends.
+    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     max_stream_secs: u64,
     /// The folder of token-exchange.lua where Envoy runs. Default: the module is part of what is printed.
     #[arg(long, value_name = "FOLDER")]

@@ -1,5 +1,7 @@
 //! gRPC over HTTP/2, as far as one question and one answer need it (PROTOCOL-HTTP2.md of the gRPC project).
 
+use std::time::Duration;
+
 use axum::{body::Body, response::Response};
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -9,6 +11,8 @@ use prost::Message;
 const CONTENT_TYPE: &str = "application/grpc";
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+/// A question is small, and comes from next door.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Before each message: whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
 
@@ -17,6 +21,8 @@ const PREFIX_BYTES: usize = 5;
 pub(super) enum Failure {
     /// The bytes are no message of this kind.
     InvalidArgument,
+    /// The message did not arrive in time.
+    DeadlineExceeded,
     /// The caller is not the gateway.
     PermissionDenied,
     /// The message is larger than any honest one.
@@ -29,6 +35,7 @@ impl Failure {
     fn code(self) -> &'static str {
         match self {
             Self::InvalidArgument => "3",
+            Self::DeadlineExceeded => "4",
             Self::PermissionDenied => "7",
             Self::ResourceExhausted => "8",
             Self::Unimplemented => "12",
@@ -46,7 +53,8 @@ pub(super) async fn receive<M: Message + Default>(
     if !content_type.starts_with(CONTENT_TYPE.as_bytes()) {
         return Err(Failure::InvalidArgument);
     }
-    let body = Limited::new(body, limit.saturating_add(PREFIX_BYTES)).collect().await;
+    let body = Limited::new(body, limit.saturating_add(PREFIX_BYTES)).collect();
+    let body = tokio::time::timeout(PATIENCE, body).await.map_err(|_| Failure::DeadlineExceeded)?;
     message(body.map_err(|_| Failure::ResourceExhausted)?.to_bytes())
 }
 
@@ -125,5 +133,13 @@ mod tests {
         let body = response.into_body().collect().await.unwrap();
         assert_eq!(body.trailers().unwrap()[STATUS], "0");
         assert_eq!(body.to_bytes(), &b"\0\0\0\0\x04\x0a\x02hi"[..]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_does_not_come_is_not_waited_for_without_end() {
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE))]);
+        let body =
+            Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::convert::Infallible>>());
+        assert_eq!(receive::<String>(&headers, body, 1024).await, Err(Failure::DeadlineExceeded));
     }
 }

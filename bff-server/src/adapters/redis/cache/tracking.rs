@@ -402,7 +402,7 @@ impl Line {
             }
             // One's own question is one's own answer: what came before it has been heard.
             Some(Reported::Question { from, number }) if self.keys.is(from) => {
-                self.answers.came(number, from)
+                self.answers.came(number, from);
             }
             Some(Reported::Question { from, number }) => self.questions.put(from, number),
             Some(Reported::Answer { number, from }) => self.answers.came(number, from),
