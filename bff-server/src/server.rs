@@ -85,7 +85,7 @@ pub enum StartError {
     #[error(transparent)]
     Provider(#[from] ProviderError),
     /// An address cannot be listened on.
-    #[error("{address} ({key}) cannot be listened on: {reason}")]
+    #[error("{address} ({key}) cannot be listened on: {reason}{}", remedy(reason))]
     Listen {
         /// Which address.
         address: std::net::SocketAddr,
@@ -94,6 +94,18 @@ pub enum StartError {
         /// What the system says.
         reason: std::io::Error,
     },
+}
+
+/// What to do about an address that cannot be listened on, where that is known.
+fn remedy(reason: &std::io::Error) -> &'static str {
+    match reason.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "; stop what listens there, perhaps another authtool-bff, or choose another port: server.port in the file, \
+             --port of `authtool-bff dev`"
+        }
+        std::io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege: choose a higher one",
+        _ => "",
+    }
 }
 
 /// A running backend for frontend: its routers, and the background work behind them.

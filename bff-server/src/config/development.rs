@@ -4,6 +4,7 @@ use aws_lc_rs::rand;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
+use super::resolve::KEPT_IN_MEMORY;
 use super::{Config, ConfigProblems};
 
 const APP: &str = "http://localhost";
@@ -32,7 +33,8 @@ impl Config {
         let overrides = super::environment::apply(&mut value, super::variables(), &mut problems);
         merge(&mut value, settings);
         complete(&mut value, app);
-        let config = Self::resolve(value, problems, &overrides)?;
+        let mut config = Self::resolve(value, problems, &overrides)?;
+        config.warnings.retain(|warning| warning != KEPT_IN_MEMORY);
         Ok(Self { development: true, ..config })
     }
 }
@@ -93,6 +95,7 @@ mod tests {
         let config = develop(json!({"client": {"issuer": "https://op.example", "clientId": "spa"}}), None);
         assert_eq!(config.session.mode, Mode::Bff);
         assert_eq!(config.store, StoreConfig::Memory);
+        assert!(config.warnings.is_empty(), "{:?}", config.warnings);
         assert!(config.server.public.ip().is_loopback());
         let client = &config.provider.clients[0];
         assert_eq!(client.redirect_uri.as_str(), "http://localhost:3000/bff/oauth/callback");

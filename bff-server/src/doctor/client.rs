@@ -33,8 +33,8 @@ pub(super) async fn examine(
 ) -> Vec<Finding> {
     let mut notes = Notes::new(Area::Client, Some(&client.name));
     method(provider, metadata, client, &mut notes);
-    credentials(provider, client, &mut notes).await;
-    redirect_uri(config, provider, metadata, client, &mut notes).await;
+    let known = credentials(provider, client, &mut notes).await;
+    redirect_uri(config, provider, metadata, client, known, &mut notes).await;
     logout(provider, metadata, client, &mut notes).await;
     notes.finish()
 }
@@ -67,10 +67,10 @@ fn method(provider: &OidcProvider, metadata: &ProviderMetadata, client: &ClientC
 }
 
 /// Whether the client's credentials are taken. A code that the provider never issued is `invalid_grant` to a client
-/// that it knows, and `invalid_client` to one that it does not (RFC 6749 §5.2).
-async fn credentials(provider: &OidcProvider, client: &ClientConfig, notes: &mut Notes) {
+/// that it knows, and `invalid_client` to one that it does not (RFC 6749 §5.2). `false` only for the latter.
+async fn credentials(provider: &OidcProvider, client: &ClientConfig, notes: &mut Notes) -> bool {
     let check = "client.credentials";
-    let Ok(code) = AuthorizationCode::parse("authtool-check-no-such-code") else { return };
+    let Ok(code) = AuthorizationCode::parse("authtool-check-no-such-code") else { return true };
     let verifier = "authtool-check-".repeat(4);
     let redirect_uri = client.redirect_uri.as_str();
     let grant = Grant::AuthorizationCode { code: &code, code_verifier: &verifier, redirect_uri };
@@ -81,18 +81,22 @@ async fn credentials(provider: &OidcProvider, client: &ClientConfig, notes: &mut
             format!("the provider does not seem to take its credentials: {error}"),
             fix(&error),
         ),
-        Err(error) => notes.bad(
-            check,
-            format!("the provider does not seem to take its credentials: {error}"),
-            "compare clientId and credentials with the registration (no line break, nothing URL-encoded, not expired), \
+        Err(error) => {
+            notes.bad(
+                check,
+                format!("the provider does not seem to take its credentials: {error}"),
+                "compare clientId and credentials with the registration (no line break, nothing URL-encoded, not expired), \
              and preferredTokenEndpointAuthMethod with what it allows",
-        ),
+            );
+            return false;
+        }
         Ok(_) => notes.bad(
             check,
             "the provider gave tokens for a code that it never issued",
             "do not use this provider for anything that matters",
         ),
     }
+    true
 }
 
 fn proof_key(client: &ClientConfig) -> Option<ProofKey> {
@@ -106,6 +110,7 @@ async fn redirect_uri(
     provider: &OidcProvider,
     metadata: &ProviderMetadata,
     client: &ClientConfig,
+    known: bool,
     notes: &mut Notes,
 ) {
     let check = "client.redirect-uri";
@@ -130,6 +135,15 @@ async fn redirect_uri(
     };
     let answer = match asked {
         Ok(answer) => answer,
+        // One mistake, told once: the push was refused for the credentials, which are named above.
+        Err(error) if !known && error.reason.contains("invalid_client") => {
+            notes.notice(
+                check,
+                format!("whether {ours} is registered cannot be seen while the credentials are refused"),
+                "correct the credentials first, then ask again",
+            );
+            return;
+        }
         Err(error) => {
             let fix = if error.refused {
                 "see that redirect_uri and scope are registered for this client, and compare its request settings \

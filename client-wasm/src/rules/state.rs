@@ -80,6 +80,30 @@ impl Failure {
     }
 }
 
+/// For a developer: an app tells its users in its own words, by the kind.
+impl core::fmt::Display for Failure {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self.kind {
+            FailureKind::Network => "no answer",
+            FailureKind::Server => "the server answered with an error",
+            FailureKind::Protocol => "the answer is not what was asked for; is the base URL right?",
+            FailureKind::LoginLoop => "logins keep coming back without a session",
+            FailureKind::Unauthorized => "nobody is logged in",
+            FailureKind::Inactive => "the manager was disposed of, is logging out, or has no page",
+            FailureKind::WrongMode => "access tokens need the mode tokenExchange, here and on the server",
+        })?;
+        if self.status != 0 {
+            write!(f, " ({})", self.status)?;
+        }
+        match &self.correlation_id {
+            Some(id) => write!(f, ", reference {id}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl core::error::Error for Failure {}
+
 /// Something that happened to the session, besides the state that it led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Occurrence {
@@ -168,6 +192,15 @@ impl State {
 mod tests {
     use super::{Change, Failure, FailureKind, Occurrence, Session, State, Status};
     use crate::rules::answer::Outcome;
+
+    #[test]
+    fn a_failure_says_what_went_wrong_with_its_status_and_reference() {
+        let refused =
+            Failure { status: 403, correlation_id: Some("5f3a".into()), ..Failure::of(FailureKind::Server) };
+        assert_eq!(refused.to_string(), "the server answered with an error (403), reference 5f3a");
+        let error: Box<dyn core::error::Error> = Failure::of(FailureKind::Network).into();
+        assert_eq!(error.to_string(), "no answer");
+    }
 
     fn session(claims: &str, expires_at: f64) -> Outcome {
         Outcome::Session(Session { claims: claims.into(), expires_at })

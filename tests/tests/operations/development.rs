@@ -29,6 +29,7 @@ async fn a_developer_logs_in_without_a_configuration_file() {
         log.contains("development mode") && log.contains("/bff/oauth/callback must be a redirect URI"),
         "{log}"
     );
+    assert!(log.contains("AUTHTOOL__CLIENT__POSTLOGOUTREDIRECTURI=") && !log.contains("WARN"), "{log}");
     server.log().assert_free_of(&op.secrets());
     server.log().assert_free_of(&[CLIENT_SECRET.to_owned()]);
     assert_eq!(raw::get(&server.public, "/bff/token").as_same_origin_fetch().send().await.status, 403);
@@ -45,6 +46,20 @@ fn what_is_missing_is_named_with_a_command_to_copy() {
     config.command(&["dev", "--issuer", "https://op.example", "--client-id", "x", "--api", "/api"]);
     let refusal = Server::refuses(&config);
     assert!(refusal.output.contains("--api /api=http://"), "{}", refusal.output);
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_with_the_option_for_another() {
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let mut config = ServerConfig::new("");
+    config.command(&["dev", "--issuer", "https://op.example", "--client-id", "x", "--port", &port]);
+    let refusal = Server::refuses(&config);
+    assert!(
+        refusal.output.contains("another port") && refusal.output.contains("--port"),
+        "{}",
+        refusal.output
+    );
 }
 
 #[tokio::test]

@@ -115,6 +115,20 @@ async fn the_real_provider_tells_an_address_and_a_client_that_it_does_not_know()
     report.blames("client.post-logout", "refuses to send people back");
     assert!(report.of("client.redirect-uri")["fix"].as_str().unwrap().contains(&elsewhere), "{report:#?}");
 
+    config.set("/client/credentials/secret", json!("mistyped"));
+    let (report, mut config) = doctor(config, &[]).await;
+    report.blames("client.credentials", "invalid_client");
+    assert_eq!(
+        report.verdict("client.redirect-uri"),
+        "bad",
+        "the query tells what the push does not: {report:#?}"
+    );
+    config.set("/client/redirect_uri", json!(format!("{}/bff/oauth/callback", config.app())));
+    let (report, mut config) = doctor(config, &[]).await;
+    report.blames("client.credentials", "invalid_client");
+    assert_eq!(report.verdict("client.redirect-uri"), "notice", "one mistake, told once: {report:#?}");
+
+    config.set("/client/redirect_uri", json!(elsewhere));
     config.set("/client/clientId", json!("nobody"));
     let (report, _) = doctor(config, &[]).await;
     report.blames("client.redirect-uri", "does not know the client nobody");

@@ -191,12 +191,26 @@ pub(super) fn request_uri(body: &[u8]) -> Option<String> {
     (fits && alive && Url::parse(uri).is_ok()).then(|| uri.to_owned())
 }
 
+/// What is likely to help against a refusal (RFC 9126 §2.3).
+fn remedy(error: Option<&str>) -> &'static str {
+    match error {
+        Some("invalid_client") => "compare client.clientId and client.credentials with the registration",
+        Some("invalid_request" | "invalid_scope") => {
+            "see that client.redirect_uri is registered there to the letter, and that client.scope may be asked for"
+        }
+        _ => {
+            "if it offers pushed requests, but not to this client, set client.pushedAuthorizationRequests to `never`"
+        }
+    }
+}
+
 fn refusal(answer: &Answer) -> ProviderError {
+    let error = known_error(answer);
     let reason = format!(
-        "its pushed authorization request endpoint answered {} ({}); if it offers pushed requests, but not to this \
-         client, set client.pushedAuthorizationRequests to `never`",
+        "its pushed authorization request endpoint answered {} ({}); {}",
         answer.status,
-        known_error(answer).unwrap_or("no known error code"),
+        error.unwrap_or("no known error code"),
+        remedy(error),
     );
     ProviderError {
         refused: answer.status.is_client_error() && answer.status != StatusCode::TOO_MANY_REQUESTS,
@@ -207,6 +221,15 @@ fn refusal(answer: &Answer) -> ProviderError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_push_leads_to_what_is_likely_wrong() {
+        assert!(remedy(Some("invalid_client")).contains("client.credentials"));
+        assert!(remedy(Some("invalid_request")).contains("client.redirect_uri"));
+        for other in [None, Some("unauthorized_client")] {
+            assert!(remedy(other).contains("client.pushedAuthorizationRequests"), "{other:?}");
+        }
+    }
 
     #[test]
     fn sec_014_only_a_request_uri_that_can_be_used_is_used() {

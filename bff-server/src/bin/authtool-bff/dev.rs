@@ -99,6 +99,21 @@ pub(crate) fn config(options: Options) -> Fallible<Config> {
                 client.redirect_uri, client.client_id
             ),
         );
+        if client.post_logout_redirect_uri.is_none() {
+            let back = format!(
+                "{}{}{}",
+                config.server.app.origin().ascii_serialization(),
+                config.server.api_prefix,
+                endpoint::LOGOUT_CALLBACK
+            );
+            say(
+                &mut out,
+                &format!(
+                    "  logged out    ends at the provider; to come back to the app, register {back} there, and start \
+                     this with AUTHTOOL__CLIENT__POSTLOGOUTREDIRECTURI={back}"
+                ),
+            );
+        }
     }
     say(
         &mut out,

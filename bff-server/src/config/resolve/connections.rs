@@ -53,6 +53,10 @@ pub(super) fn all(
     connections
 }
 
+/// Said where nobody asked for it: in development it is what is wanted.
+pub(in crate::config) const KEPT_IN_MEMORY: &str = "session.authorizationFlowCache is not set: sessions are kept in memory and end \
+     with this process; name a connection to keep them";
+
 /// The store that the sessions live in.
 pub(super) fn session_store(
     section: Option<FlowCacheSection>,
@@ -61,9 +65,7 @@ pub(super) fn session_store(
 ) -> StoreConfig {
     let key = "session.authorizationFlowCache";
     let Some(section) = section else {
-        notes.warnings.push(format!(
-            "{key} is not set: sessions are kept in memory and end with this process; name a connection to keep them"
-        ));
+        notes.warnings.push(KEPT_IN_MEMORY.to_owned());
         return StoreConfig::Memory;
     };
     let name = section.connection_name.clone();

@@ -9,6 +9,8 @@ mod server;
 mod session;
 mod values;
 
+pub(super) use connections::KEPT_IN_MEMORY;
+
 use super::{
     Config, ConfigProblems, Hardening, Mode, ProviderConfig, PublicToken, ServerConfig, SessionConfig,
     StoreConfig, file::ConfigFile, read,
