@@ -79,12 +79,19 @@ pub(crate) struct BareHandler {
 impl BareHandler {
     /// One that asks this Redis, or nobody, and answers that many bytes.
     pub(crate) async fn start(redis: Option<u16>, answer: usize) -> Self {
+        let redis = redis.map(|port| ["--redis".to_owned(), port.to_string()]);
+        Self::with(answer, redis.as_ref().map_or(&[], |it| it.as_slice())).await
+    }
+
+    /// An API that answers those who bring a token.
+    pub(crate) async fn behind_a_token(answer: usize) -> Self {
+        Self::with(answer, &["--behind-a-token".to_owned()]).await
+    }
+
+    async fn with(answer: usize, options: &[String]) -> Self {
         let port = ports::free();
         let process = Process::start("the bare handler", binary(), |command| {
-            command.args(["--port", &port.to_string(), "--answer", &answer.to_string()]);
-            if let Some(redis) = redis {
-                command.args(["--redis", &redis.to_string()]);
-            }
+            command.args(["--port", &port.to_string(), "--answer", &answer.to_string()]).args(options);
         });
         let mut handler = Self { port, process };
         let origin = Url::parse(&format!("http://127.0.0.1:{port}/")).expect("a URL");
@@ -96,6 +103,11 @@ impl BareHandler {
         })
         .await;
         handler
+    }
+
+    /// Where it listens.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     pub(crate) fn process(&self) -> u32 {

@@ -14,10 +14,6 @@ pub(crate) struct TokenSizes {
 impl TokenSizes {
     /// As those that Keycloak issues for a user with a few roles.
     pub(crate) const USUAL: Self = Self { access: 1_100, refresh: 650, id: 950 };
-
-    pub(crate) fn sum(self) -> usize {
-        self.access + self.refresh + self.id
-    }
 }
 
 /// Those that are longer have the signature of an RSA key of 2048 bits; the others that of ES256, or of HS512 as Keycloak's

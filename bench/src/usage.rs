@@ -5,7 +5,7 @@ use std::fs;
 /// Of `/proc/<pid>/stat`: the unit is the same on every Linux (`USER_HZ`).
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// User and system time of a process, all its threads and the children that it waited for, in seconds.
+/// User and system time of a process and all its threads, in seconds.
 #[allow(clippy::cast_precision_loss, reason = "no process runs that long")]
 pub(crate) fn cpu_seconds(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
@@ -15,9 +15,16 @@ pub(crate) fn cpu_seconds(pid: u32) -> f64 {
     ticks as f64 / TICKS_PER_SECOND
 }
 
-/// The sum over processes, and over their children: Apache and Envoy may have some.
+/// The sum over processes.
 pub(crate) fn cpu_seconds_of(pids: &[u32]) -> f64 {
     pids.iter().map(|pid| cpu_seconds(*pid)).sum()
+}
+
+/// A process and all that it has started.
+pub(crate) fn with_children(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children = children.split_whitespace().filter_map(|it| it.parse().ok());
+    std::iter::once(pid).chain(children.flat_map(with_children)).collect()
 }
 
 /// Resident memory in KiB.

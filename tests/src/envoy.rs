@@ -125,7 +125,11 @@ pub fn lua_folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../gateway/envoy")
 }
 
-fn binary() -> PathBuf {
+/// The Envoy that tests run.
+///
+/// # Panics
+/// When there is none.
+pub fn binary() -> PathBuf {
     let named = std::env::var_os("ENVOY").map(PathBuf::from);
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .filter(|it| !it.is_empty())

@@ -80,6 +80,11 @@ impl Provider {
         provider
     }
 
+    /// The id and the secret of its client.
+    pub fn credentials() -> (&'static str, &'static str) {
+        (CLIENT_ID, CLIENT_SECRET)
+    }
+
     /// Makes a configuration that of the provider's client.
     pub fn register(&self, config: &mut ServerConfig) {
         config

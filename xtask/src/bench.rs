@@ -10,7 +10,10 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use crate::{Context, envoy, redis};
+use crate::{Context, apache, envoy, node, redis};
+
+/// The micro-benchmarks, which are criterion's.
+const MICRO: &str = "micro";
 
 /// What `cargo xtask bench` runs.
 #[derive(Args)]
@@ -34,6 +37,22 @@ pub(crate) struct Options {
 
 /// The task.
 pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
+    let is_wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|it| it == name);
+    let measured: Vec<&String> = options.only.iter().filter(|name| *name != MICRO).collect();
+    if options.only.is_empty() || !measured.is_empty() {
+        measure(context, options, &measured)?;
+    }
+    if options.list {
+        println!("  {MICRO:<10} The cookie, the seal and the record by themselves (criterion)");
+    } else if is_wanted(MICRO) {
+        let terminal = File::from(std::io::stderr().as_fd().try_clone_to_owned()?);
+        let bench = context.workspace.cargo(&["bench", "--package", "authtool-bench", "--bench", "micro"]);
+        context.supervisor.run(&bench, &terminal)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn measure(context: &Context, options: &Options, only: &[&String]) -> Result<()> {
     // Each by itself: what one package asks of its dependencies does not change the other's.
     for (title, arguments) in [
         ("Build the server, in its release profile", ["--package", "authtool-bff", "--bin", "authtool-bff"]),
@@ -56,7 +75,10 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
     } else {
         redis::ensure_installed(context)?;
         envoy::ensure_installed(context)?;
-        command.args(&options.only).arg("--out").arg(&out);
+        if only.is_empty() || only.iter().any(|name| *name == "peers") {
+            install_peers(context)?;
+        }
+        command.args(only).arg("--out").arg(&out);
         command.arg("--rounds").arg(options.rounds.to_string());
         command.arg("--seconds").arg(options.seconds.to_string());
         if options.quick {
@@ -71,5 +93,13 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
         let table = fs::read_to_string(&table).with_context(|| format!("cannot read {}", table.display()))?;
         println!("\n{table}");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+/// Other people's servers, and the provider that all of them log in at.
+fn install_peers(context: &Context) -> Result<()> {
+    node::check()?;
+    apache::ensure_installed(context)?;
+    node::install(context, "bench/peers/node")?;
+    node::install(context, "tests/provider")
 }

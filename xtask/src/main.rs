@@ -5,6 +5,7 @@
 // A command-line tool talks on its standard streams.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod apache;
 mod bench;
 mod book;
 mod browser;

@@ -16,7 +16,7 @@ use axum::{
 };
 use bytes::Bytes;
 use clap::Parser;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use redis::{
     Client,
     aio::{ConnectionManager, ConnectionManagerConfig},
@@ -35,6 +35,9 @@ struct Options {
     /// The port of the Redis to ask; without one, every answer is the same
     #[arg(long)]
     redis: Option<u16>,
+    /// Refuse requests that bring no token
+    #[arg(long)]
+    behind_a_token: bool,
     /// How many bytes to answer
     #[arg(long)]
     answer: usize,
@@ -43,6 +46,7 @@ struct Options {
 #[derive(Clone)]
 struct Shared {
     redis: Option<ConnectionManager>,
+    behind_a_token: bool,
     answer: Bytes,
 }
 
@@ -58,7 +62,11 @@ async fn main() {
         client.get_connection_manager_lazy(config).expect("a connection can be made")
     });
     let answer = Bytes::from(body(options.answer));
-    let router = Router::new().fallback(get(handle)).with_state(Shared { redis, answer });
+    let router = Router::new().fallback(get(handle)).with_state(Shared {
+        redis,
+        behind_a_token: options.behind_a_token,
+        answer,
+    });
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await.expect("the port is free");
     let listener = listener.tap_io(|stream| stream.set_nodelay(true).expect("a socket has options"));
     axum::serve(listener, router).await.expect("it serves");
@@ -71,6 +79,10 @@ fn body(length: usize) -> String {
 }
 
 async fn handle(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    let token = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    if shared.behind_a_token && !token.is_some_and(|it| it.starts_with(b"Bearer ey")) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
     let body = match shared.redis {
         None => shared.answer,
         Some(mut redis) => {

@@ -5,6 +5,7 @@ mod idle;
 mod latency;
 mod login;
 mod memory;
+mod peers;
 mod scale;
 mod session;
 mod storm;
@@ -35,6 +36,8 @@ pub(crate) enum Bench {
     Idle,
     /// A million sessions
     Scale,
+    /// The same job done by Apache, Node and Envoy
+    Peers,
 }
 
 impl Bench {
@@ -49,6 +52,7 @@ impl Bench {
             Self::Memory => "memory",
             Self::Idle => "idle",
             Self::Scale => "scale",
+            Self::Peers => "peers",
         }
     }
 
@@ -67,6 +71,7 @@ impl Bench {
             Self::Memory => memory::run(effort).await,
             Self::Idle => idle::run(effort).await,
             Self::Scale => scale::run(effort).await,
+            Self::Peers => peers::run(effort).await,
         }
     }
 }

@@ -118,7 +118,8 @@ impl Cookie {
         self.expires.is_some_and(|expires| expires <= SystemTime::now())
     }
 
-    pub(super) fn is_for(&self, url: &Url) -> bool {
+    /// Whether it goes along with a request to `url`.
+    pub fn is_for(&self, url: &Url) -> bool {
         let host = url.host_str().unwrap_or_default();
         let host_matches =
             host == self.domain || (!self.host_only && host.ends_with(&format!(".{}", self.domain)));
