@@ -71,6 +71,8 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 const DRAIN: Duration = Duration::from_secs(20);
 /// And a shutdown is over after this long, whatever is unfinished.
 const SHUTDOWN: Duration = Duration::from_secs(27);
+/// Within the time that is left until an orchestrator kills (30 s).
+const RETIREMENT: Duration = Duration::from_secs(1);
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +121,7 @@ fn remedy(reason: &std::io::Error) -> &'static str {
 pub struct Bff {
     app: Arc<App>,
     config: crate::config::ServerConfig,
+    store: Arc<dyn SessionStore>,
     tasks: Tasks,
     stop: CancellationToken,
 }
@@ -146,9 +149,9 @@ impl Bff {
         let store = open_store(&config.store, Arc::clone(&clock), |embedded| {
             background(Box::pin(async move { embedded.sweep_forever().await }));
         })?;
-        let store = Arc::new(MeasuredStore::new(store));
-        let app = assemble(config, store, provider, clock, entropy, tasks.clone());
-        Ok(Self { app: Arc::new(app), config: config.server.clone(), tasks, stop })
+        let store: Arc<dyn SessionStore> = Arc::new(MeasuredStore::new(store));
+        let app = assemble(config, Arc::clone(&store), provider, clock, entropy, tasks.clone());
+        Ok(Self { app: Arc::new(app), config: config.server.clone(), store, tasks, stop })
     }
 
     /// The browser's endpoints under `server.apiPrefix`, and `server.proxy` and `server.static` if they
@@ -178,6 +181,10 @@ impl Bff {
             tracing::warn!(unfinished, "some background work did not finish in time");
         }
         self.stop.cancel();
+        // Best effort: a store that does not answer keeps nobody from ending.
+        if tokio::time::timeout(RETIREMENT, self.store.retire()).await.is_err() {
+            tracing::debug!("the other replicas could not be told that this one ends");
+        }
     }
 }
 

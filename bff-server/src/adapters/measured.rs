@@ -74,6 +74,10 @@ impl SessionStore for MeasuredStore {
         measured(&self.operations.read, self.inner.read_for_recall(key)).await
     }
 
+    async fn retire(&self) {
+        self.inner.retire().await;
+    }
+
     async fn settle(&self) {
         let settled = async {
             self.inner.settle().await;

@@ -84,6 +84,9 @@ pub trait SessionStore: Send + Sync {
     /// cannot rely on its memory any more. For ends of sessions that are to be known everywhere when they are answered.
     async fn settle(&self) {}
 
+    /// This process stops, and others need not wait for what it remembers. The last thing that is asked of a store.
+    async fn retire(&self) {}
+
     /// Writes a new record that lives for `ttl`.
     async fn insert(&self, key: &SessionKey, value: &[u8], ttl: Duration) -> Result<(), StoreError>;
 

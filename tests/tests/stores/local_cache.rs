@@ -411,6 +411,20 @@ async fn an_account_that_may_write_sessions_alone_is_told_which_keys_it_needs_be
 }
 
 #[tokio::test]
+async fn a_replica_that_stops_in_good_order_is_waited_for_by_nobody() {
+    let redis = RedisServer::start().await;
+    for _ in 0..5 {
+        let (here, there, session) = a_session_known_here(&redis.connection(), &redis.connection()).await;
+        here.retire().await;
+        assert!(here.recall(&session).is_none(), "nobody waits for what it remembers");
+        let took = settles(&there).await;
+        assert!(took < STALENESS / 2, "{took:?}");
+        assert_eq!(redis.ask::<u64>(&["ZCARD", "authtool_bff:listeners"]).await, 1);
+        there.retire().await;
+    }
+}
+
+#[tokio::test]
 async fn a_replica_that_is_gone_is_waited_for_no_longer_than_its_time() {
     let redis = RedisServer::start().await;
     let (here, there, _) = a_session_known_here(&redis.connection(), &redis.connection()).await;

@@ -233,6 +233,12 @@ impl SessionStore for CachedRedisStore {
         self.store.read(key).await
     }
 
+    async fn retire(&self) {
+        if let Some(Some(tracking)) = self.tracking.get() {
+            tracking.retire(&self.store).await;
+        }
+    }
+
     async fn settle(&self) {
         self.settling.settle(&self.store, self.tracking(), self.settings.max_staleness).await;
     }

@@ -125,6 +125,18 @@ impl Tracking {
         }
     }
 
+    /// Stops, and takes itself out of the list, so that no logout waits for it.
+    pub(super) async fn retire(&self, store: &RedisStore) {
+        self.stop();
+        let Some(line) = self.line() else { return };
+        self.set(None);
+        line.give_up();
+        let _alone = line.listed.lock().await;
+        if let Err(error) = store.leave(&line.keys).await {
+            tracing::debug!(%error, "this replica is still in the list of listeners");
+        }
+    }
+
     pub(super) fn stop(&self) {
         self.stop.cancel();
     }
@@ -295,6 +307,9 @@ impl Listener {
                 (Arc::clone(&self.store), Arc::clone(line), self.max_staleness);
             let mut write = self.requests.spawn(async move {
                 let _alone = probed.listed.lock().await;
+                if probed.is_given_up() {
+                    return Ok(());
+                }
                 store.write_probe(&probed.keys, number, max_staleness).await
             });
             let arrives = heard.wait_for(|it| *it == Heard::End || *it == Heard::Probe(number));
@@ -408,6 +423,10 @@ impl Line {
             Some(Reported::Answer { number, from }) => self.answers.came(number, from),
             None => {}
         }
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     fn give_up(&self) {
