@@ -24,7 +24,7 @@ const TSCONFIG = {
 const AMBIENT = `declare const process: { env: Record<string, string | undefined> };
 declare module '*.vue' { const component: import('vue').Component; export default component; }
 declare module '@vitejs/plugin-react' { const react: () => import('vite').Plugin; export default react; }
-declare module './app.js' { const start: () => Promise<unknown>; export default start; }
+declare module './app.js' { const start: () => Promise<unknown>; export default start; export const hydrate: () => void; }
 `;
 
 /** The blocks of a page: the language, the text, and the file's name, which is in a comment on the first line. */
