@@ -40,6 +40,7 @@
 
 pub mod adapters;
 pub mod config;
+mod connection_timer;
 pub mod doctor;
 pub mod domain;
 pub mod envoy;

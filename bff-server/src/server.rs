@@ -34,6 +34,7 @@ use crate::{
         redis,
     },
     config::{ClientConfig, Config, IssuerConfig, StoreConfig},
+    connection_timer::ConnectionTimer,
     domain::{
         expected_issuer::ExpectedIssuer,
         logout_token::LogoutTokenExpiry,
@@ -272,7 +273,6 @@ async fn accept(listener: TcpListener, quick: Quick, router: Router, stop: Cance
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
-        .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
         .http2()
@@ -312,6 +312,8 @@ async fn accept(listener: TcpListener, quick: Quick, router: Router, stop: Cance
                 routed.oneshot(request).await
             }
         });
+        let mut server = server.clone();
+        server.http1().timer(ConnectionTimer::new());
         let connection = server.serve_connection_with_upgrades(undelayed(stream), service).into_owned();
         let mut connection = Box::pin(graceful.watch(connection));
         tokio::spawn(async move {

@@ -17,10 +17,7 @@ use axum::{
 use bytes::Bytes;
 use clap::Parser;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use redis::{
-    Client,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
+use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
 use tokio::net::TcpListener;
 
 #[global_allocator]
@@ -45,7 +42,7 @@ struct Options {
 
 #[derive(Clone)]
 struct Shared {
-    redis: Option<ConnectionManager>,
+    redis: Option<MultiplexedConnection>,
     behind_a_token: bool,
     answer: Bytes,
 }
@@ -53,14 +50,18 @@ struct Shared {
 #[tokio::main]
 async fn main() {
     let options = Options::parse();
-    let redis = options.redis.map(|port| {
-        // The connection that the server has, with its timeouts.
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(Duration::from_secs(2)))
-            .set_response_timeout(Some(Duration::from_secs(2)));
-        let client = Client::open(format!("redis://127.0.0.1:{port}/")).expect("an address");
-        client.get_connection_manager_lazy(config).expect("a connection can be made")
-    });
+    let redis = match options.redis {
+        None => None,
+        Some(port) => {
+            // The connection that the server has, and as it has, one bound for an answer.
+            let config = AsyncConnectionConfig::new()
+                .set_connection_timeout(Some(Duration::from_secs(2)))
+                .set_response_timeout(Some(Duration::from_secs(2)));
+            let client = Client::open(format!("redis://127.0.0.1:{port}/")).expect("an address");
+            let connection = client.get_multiplexed_async_connection_with_config(&config).await;
+            Some(connection.expect("a connection can be made"))
+        }
+    };
     let answer = Bytes::from(body(options.answer));
     let router = Router::new().fallback(get(handle)).with_state(Shared {
         redis,

@@ -63,6 +63,13 @@ macro_rules! credential {
             }
         }
 
+        impl Drop for $name {
+            fn drop(&mut self) {
+                // It is erased in any case: what is in use byte by byte, spare room at once.
+                self.0.clear();
+            }
+        }
+
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(concat!(stringify!($name), "(…)"))

@@ -12,7 +12,7 @@ use crate::seal::SharedSecrets;
 
 /// Why a caller is not taken for the gateway, if a gateway must prove that it is one.
 pub(crate) fn gateway_refusal(secrets: Option<&SharedSecrets>, headers: &HeaderMap) -> Option<&'static str> {
-    refusal(secrets, only(headers, GATEWAY_CREDENTIAL)).then_some(
+    refusal(secrets, || only(headers, GATEWAY_CREDENTIAL)).then_some(
         "whoever asks for a token must prove to be the gateway: x-authtool-gateway is missing, doubled or wrong \
          (server.gatewayCredential)",
     )
@@ -20,17 +20,18 @@ pub(crate) fn gateway_refusal(secrets: Option<&SharedSecrets>, headers: &HeaderM
 
 /// Why a caller is not taken for an operator, if an operator must prove to be one (RFC 6750 §2.1).
 pub(crate) fn operator_refusal(secrets: Option<&SharedSecrets>, headers: &HeaderMap) -> Option<&'static str> {
-    let bearer = only(headers, header::AUTHORIZATION.as_str()).and_then(|value| {
-        let (scheme, credential) = value.split_at_checked("Bearer ".len())?;
+    let bearer = || {
+        let (scheme, credential) =
+            only(headers, header::AUTHORIZATION.as_str())?.split_at_checked("Bearer ".len())?;
         scheme.eq_ignore_ascii_case(b"Bearer ").then_some(credential)
-    });
+    };
     refusal(secrets, bearer).then_some(
         "the Authorization header lacks the operator's credential (server.internal.operatorCredential)",
     )
 }
 
-fn refusal(secrets: Option<&SharedSecrets>, presented: Option<&[u8]>) -> bool {
-    secrets.is_some_and(|secrets| !presented.is_some_and(|it| secrets.admit(it)))
+fn refusal<'a>(secrets: Option<&SharedSecrets>, presented: impl FnOnce() -> Option<&'a [u8]>) -> bool {
+    secrets.is_some_and(|secrets| !presented().is_some_and(|it| secrets.admit(it)))
 }
 
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {

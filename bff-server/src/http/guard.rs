@@ -12,7 +12,7 @@
 //! | proxied APIs, other methods | anything | same-origin |
 
 use authtool_contract::header::{CSRF, CSRF_VALUE};
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, Method};
 
 /// A request's provenance, as far as its headers tell.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,45 @@ pub(crate) struct Provenance<'a> {
     speculative: bool,
     sender: Sender,
     own_header: bool,
+}
+
+/// What the headers say, while they are read.
+#[derive(Default)]
+struct Said<'a> {
+    site: Seen<'a>,
+    mode: Seen<'a>,
+    destination: Seen<'a>,
+    sec_purpose: Seen<'a>,
+    purpose: Seen<'a>,
+    own_header: Seen<'a>,
+    resembles_a_browser: bool,
+}
+
+/// A header's value, while the headers are read.
+#[derive(Clone, Copy, Default)]
+enum Seen<'a> {
+    #[default]
+    Never,
+    Once(&'a [u8]),
+    Again,
+}
+
+impl<'a> Seen<'a> {
+    fn sees(&mut self, value: &'a [u8]) {
+        *self = match self {
+            Self::Never => Self::Once(value),
+            Self::Once(_) | Self::Again => Self::Again,
+        };
+    }
+
+    /// A header that comes twice says nothing that could be relied on: it matches no value.
+    fn value(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Never => None,
+            Self::Once(value) => Some(value),
+            Self::Again => Some(b""),
+        }
+    }
 }
 
 /// Who sends such headers.
@@ -57,38 +96,44 @@ pub(crate) enum LogoutVerdict {
 impl<'a> Provenance<'a> {
     /// Reads the headers; `app_origin` is the serialised origin that counts as ours.
     pub(crate) fn of(headers: &'a HeaderMap, app_origin: &str) -> Self {
-        // A header that comes twice says nothing that could be relied on: it matches no value.
-        let one = |name: &str| {
-            let mut values = headers.get_all(name).iter().map(http::HeaderValue::as_bytes);
-            match (values.next(), values.next()) {
-                (Some(_), Some(_)) => Some(&b""[..]),
-                (value, _) => value,
+        let mut said = Said::default();
+        let mut origins = Seen::default();
+        // One look at each header instead of one search for each name: this is done for every API call.
+        for (name, value) in headers {
+            let value = value.as_bytes();
+            match name.as_str() {
+                "sec-fetch-site" => said.site.sees(value),
+                "sec-fetch-mode" => said.mode.sees(value),
+                "sec-fetch-dest" => said.destination.sees(value),
+                "sec-purpose" => said.sec_purpose.sees(value),
+                "purpose" => said.purpose.sees(value),
+                "origin" => origins.sees(value),
+                CSRF => said.own_header.sees(value),
+                _ => {}
             }
+            said.resembles_a_browser |= is_browser_header(name.as_str());
+        }
+        let origin = match origins {
+            Seen::Never => Origin::Absent,
+            Seen::Once(origin) if origin == app_origin.as_bytes() => Origin::App,
+            Seen::Once(_) | Seen::Again => Origin::Foreign,
         };
-        let mut origins = headers.get_all(header::ORIGIN).iter();
-        let origin = match (origins.next(), origins.next()) {
-            (None, _) => Origin::Absent,
-            (Some(origin), None) if origin.as_bytes() == app_origin.as_bytes() => Origin::App,
-            _ => Origin::Foreign,
-        };
-        let purpose = one("sec-purpose").or_else(|| one("purpose")).unwrap_or_default();
+        let (site, destination) = (said.site.value(), said.destination.value());
+        let purpose = said.sec_purpose.value().or(said.purpose.value()).unwrap_or_default();
         Self {
-            site: one("sec-fetch-site"),
-            mode: one("sec-fetch-mode"),
-            destination: one("sec-fetch-dest"),
+            site,
+            mode: said.mode.value(),
+            destination,
             origin,
             speculative: contains(purpose, b"prefetch") || contains(purpose, b"prerender"),
-            sender: if ["sec-fetch-site", "sec-fetch-dest", "origin"]
-                .iter()
-                .any(|it| headers.contains_key(*it))
-            {
+            sender: if site.is_some() || destination.is_some() || origin != Origin::Absent {
                 Sender::Browser
-            } else if headers.keys().any(|name| is_browser_header(name.as_str())) {
+            } else if said.resembles_a_browser {
                 Sender::LikeABrowser
             } else {
                 Sender::Other
             },
-            own_header: one(CSRF) == Some(CSRF_VALUE.as_bytes()),
+            own_header: said.own_header.value() == Some(CSRF_VALUE.as_bytes()),
         }
     }
 
@@ -183,7 +228,7 @@ fn is_browser_header(name: &str) -> bool {
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.to_ascii_lowercase().windows(needle.len()).any(|window| window == needle)
+    !haystack.is_empty() && haystack.to_ascii_lowercase().windows(needle.len()).any(|window| window == needle)
 }
 
 #[cfg(test)]

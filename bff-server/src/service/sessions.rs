@@ -177,12 +177,11 @@ impl Sessions {
 
     /// The session, as it may be shown to the browser.
     pub async fn show(self: &Arc<Self>, key: &SessionKey) -> Result<VisibleSession, SessionError> {
-        let live = self.read_live(key).await?;
-        Ok(self.visible(live))
+        let (live, now) = self.read_live(key).await?;
+        Ok(self.visible(live, now))
     }
 
-    fn visible(&self, mut live: Live) -> VisibleSession {
-        let now = self.clock.now();
+    fn visible(&self, mut live: Live, now: UnixSeconds) -> VisibleSession {
         if live.should_note_use(self.lifetimes.idle, now) {
             live.used_at = now;
         }
@@ -196,7 +195,7 @@ impl Sessions {
         self: &Arc<Self>,
         key: &SessionKey,
     ) -> Result<Option<VisibleSession>, StoreError> {
-        Ok(self.usual_live(key).await?.map(|live| self.visible(live)))
+        Ok(self.usual_live(key).await?.map(|(live, now)| self.visible(live, now)))
     }
 
     /// What [`access_token`](Self::access_token) answers where nothing is unusual; `None` for it to find out what is.
@@ -204,24 +203,27 @@ impl Sessions {
         self: &Arc<Self>,
         key: &SessionKey,
     ) -> Result<Option<UsableToken>, StoreError> {
-        let Some(live) = self.usual_live(key).await? else { return Ok(None) };
-        let is_usual =
-            live.proof_key.is_none() && live.freshness(&self.lifetimes, self.clock.now()) == Freshness::Fresh;
-        Ok(is_usual.then(|| self.usable(live)))
+        let Some((live, now)) = self.usual_live(key).await? else { return Ok(None) };
+        let is_usual = live.proof_key.is_none() && live.freshness(&self.lifetimes, now) == Freshness::Fresh;
+        Ok(is_usual.then(|| self.usable_at(live, now)))
     }
 
-    async fn usual_live(self: &Arc<Self>, key: &SessionKey) -> Result<Option<Live>, StoreError> {
+    /// With the time at which it was read.
+    async fn usual_live(
+        self: &Arc<Self>,
+        key: &SessionKey,
+    ) -> Result<Option<(Live, UnixSeconds)>, StoreError> {
         Ok(match self.find_live(key).await? {
-            Found::Running(live) => Some(live),
+            Found::Running(live, now) => Some((live, now)),
             Found::Nothing | Found::Unreadable(_) => None,
         })
     }
 
     /// A currently valid access token; refreshed first if it is about to expire.
     pub async fn access_token(self: &Arc<Self>, key: &SessionKey) -> Result<UsableToken, SessionError> {
-        let live = self.read_live(key).await?;
-        match live.freshness(&self.lifetimes, self.clock.now()) {
-            Freshness::Fresh => Ok(self.usable(live)),
+        let (live, now) = self.read_live(key).await?;
+        match live.freshness(&self.lifetimes, now) {
+            Freshness::Fresh => Ok(self.usable_at(live, now)),
             Freshness::Over => Err(SessionError::NoSession),
             Freshness::Expired => self.refresh(key).await,
             Freshness::Stale => self.refresh_or_use(key, live).await,
@@ -255,8 +257,8 @@ impl Sessions {
     /// For how long the session still runs, as it is now; `None` if it has ended. Looking is no use of it: a tunnel in
     /// which nobody speaks does not keep its session alive.
     pub async fn remaining(&self, key: &SessionKey) -> Result<Option<Duration>, SessionError> {
-        let live = match self.recall_live(key, self.clock.now()) {
-            Some((_, live)) => live,
+        let live = match self.recall_live(key) {
+            Some((_, live, _)) => live,
             None => {
                 let Some(record) = self.store.read_for_recall(key).await? else { return Ok(None) };
                 // What can no longer be read serves nobody: not a new request, and not an old stream.
@@ -376,7 +378,10 @@ impl Sessions {
     }
 
     pub(super) fn usable(&self, live: Live) -> UsableToken {
-        let now = self.clock.now();
+        self.usable_at(live, self.clock.now())
+    }
+
+    fn usable_at(&self, live: Live, now: UnixSeconds) -> UsableToken {
         UsableToken {
             expires_in: live.usable_secs(&self.lifetimes, now),
             session_ends_in: now.until(live.end(self.lifetimes.idle)).as_secs(),
@@ -397,23 +402,24 @@ impl Sessions {
         Ok((record, session))
     }
 
-    async fn read_live(self: &Arc<Self>, key: &SessionKey) -> Result<Live, SessionError> {
+    /// With the time at which it was read.
+    async fn read_live(self: &Arc<Self>, key: &SessionKey) -> Result<(Live, UnixSeconds), SessionError> {
         match self.find_live(key).await? {
-            Found::Running(live) => Ok(live),
+            Found::Running(live, now) => Ok((live, now)),
             Found::Nothing => Err(SessionError::NoSession),
             Found::Unreadable(error) => Err(unreadable(key, error)),
         }
     }
 
     async fn find_live(self: &Arc<Self>, key: &SessionKey) -> Result<Found, StoreError> {
-        let now = self.clock.now();
-        let (version, live) = match self.recall_live(key, now) {
+        let (version, live, now) = match self.recall_live(key) {
             Some(recalled) => recalled,
             None => {
                 let Some(record) = self.store.read_for_recall(key).await? else { return Ok(Found::Nothing) };
+                let now = self.clock.now();
                 match self.codec.decode_live(key, &record.value) {
                     Ok(live) if still_running(live.end(self.lifetimes.idle), now).is_ok() => {
-                        (record.version, live)
+                        (record.version, live, now)
                     }
                     Ok(_) => return Ok(Found::Nothing),
                     Err(error) => return Ok(Found::Unreadable(error)),
@@ -423,15 +429,16 @@ impl Sessions {
         if live.should_note_use(self.lifetimes.idle, now) {
             self.note_use_soon(key, version);
         }
-        Ok(Found::Running(live))
+        Ok(Found::Running(live, now))
     }
 
     /// Memory may say yes, and never no: nobody is logged out because of what it holds.
-    fn recall_live(&self, key: &SessionKey, now: UnixSeconds) -> Option<(Version, Live)> {
+    fn recall_live(&self, key: &SessionKey) -> Option<(Version, Live, UnixSeconds)> {
         let record = self.store.recall(key)?;
+        let now = self.clock.now();
         let live = self.codec.decode_live(key, &record.value).ok()?;
         still_running(live.end(self.lifetimes.idle), now).ok()?;
-        Some((record.version, live))
+        Some((record.version, live, now))
     }
 
     /// Notes in the background that a session is in use. Of several at once one is written; one that comes
@@ -486,7 +493,8 @@ impl Sessions {
 
 /// What is under a session's key.
 enum Found {
-    Running(Live),
+    /// With the time at which it was read.
+    Running(Live, UnixSeconds),
     /// No record, or one of a session that is over.
     Nothing,
     Unreadable(UnreadableRecord),

@@ -100,7 +100,11 @@ async fn sec_185_a_half_sent_request_is_given_up() {
     };
     let head = "GET /bff/session HTTP/1.1\r\nhost: localhost\r\n";
     let body = "POST /bff/logout HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\na=";
+    let next = "GET /bff/session HTTP/1.1\r\nhost: localhost\r\n\r\nGET /bff";
+    let nothing = "GET /bff/session HTTP/1.1\r\nhost: localhost\r\n\r\n";
     tokio::join!(
+        given_up("half a header after an answer", public.clone(), next, None),
+        given_up("nothing after an answer", public.clone(), nothing, None),
         given_up("a silent header", public.clone(), head, None),
         given_up("a dripping header", public.clone(), head, Some(b"x-a: b\r\n")),
         given_up("a silent body", public.clone(), body, None),

@@ -11,7 +11,7 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, Pipeline,
     ProtocolVersion, RedisConnectionInfo, RedisError, RedisFuture, ServerErrorKind, TlsCertificates, TlsMode,
     Value,
-    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
+    aio::{ConnectionLike, MultiplexedConnection},
     cluster::ClusterClient,
     cluster_async::ClusterConnection,
     io::tcp::TcpSettings,
@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 use super::cache::Caching;
 
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Of one node of a Cluster, after which another is asked.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// After a failed connection the next one waits, doubling.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -130,16 +131,14 @@ impl Dialler {
 /// A connection of whichever kind, cheap to clone.
 #[derive(Clone)]
 pub(super) enum Connection {
-    Standalone(ConnectionManager),
-    Primary(MultiplexedConnection),
+    Server(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
 
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
-            Self::Standalone(it) => it.req_packed_command(cmd),
-            Self::Primary(it) => it.req_packed_command(cmd),
+            Self::Server(it) => it.req_packed_command(cmd),
             Self::Cluster(it) => it.req_packed_command(cmd),
         }
     }
@@ -151,16 +150,14 @@ impl ConnectionLike for Connection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         match self {
-            Self::Standalone(it) => it.req_packed_commands(cmd, offset, count),
-            Self::Primary(it) => it.req_packed_commands(cmd, offset, count),
+            Self::Server(it) => it.req_packed_commands(cmd, offset, count),
             Self::Cluster(it) => it.req_packed_commands(cmd, offset, count),
         }
     }
 
     fn get_db(&self) -> i64 {
         match self {
-            Self::Standalone(it) => it.get_db(),
-            Self::Primary(it) => it.get_db(),
+            Self::Server(it) => it.get_db(),
             Self::Cluster(it) => it.get_db(),
         }
     }
@@ -174,7 +171,6 @@ pub(super) struct Link {
 }
 
 enum Source {
-    /// Reconnects by itself.
     Standalone(Box<Client>),
     /// A new primary is looked up when the old one fails.
     Sentinel(Box<Mutex<SentinelClient>>),
@@ -245,14 +241,15 @@ impl Link {
             error.kind(),
             ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
         );
-        let start_anew = match self.source {
-            // Makes a new connection for one that was dropped, but not for one that only hangs.
-            Source::Standalone(_) => demoted || error.is_timeout(),
-            Source::Sentinel(_) => demoted || broken,
-            // Follows the cluster by itself.
-            Source::Cluster(_) => false,
-        };
-        if !start_anew {
+        if demoted || broken {
+            self.let_go(generation);
+        }
+    }
+
+    /// Lets go of a connection on which nothing was heard in time.
+    pub(super) fn let_go(&self, generation: u64) {
+        // Follows the cluster by itself.
+        if let Source::Cluster(_) = self.source {
             return;
         }
         let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
@@ -267,22 +264,17 @@ impl Link {
     }
 
     async fn connect(&self) -> Result<Connection, RedisError> {
+        // Whoever waits for an answer has a time limit of his own, and none of a connection's besides.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(None);
         match &self.source {
             Source::Standalone(client) => {
-                let config = ConnectionManagerConfig::new()
-                    .set_connection_timeout(Some(CONNECT_TIMEOUT))
-                    .set_response_timeout(Some(RESPONSE_TIMEOUT))
-                    .set_min_delay(FIRST_PAUSE)
-                    .set_max_delay(LAST_PAUSE)
-                    .set_number_of_retries(4);
-                client.get_connection_manager_lazy(config).map(Connection::Standalone)
+                client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::Server)
             }
             Source::Sentinel(client) => {
-                let config = AsyncConnectionConfig::new()
-                    .set_connection_timeout(Some(CONNECT_TIMEOUT))
-                    .set_response_timeout(Some(RESPONSE_TIMEOUT));
                 let mut client = client.lock().await;
-                client.get_async_connection_with_config(&config).await.map(Connection::Primary)
+                client.get_async_connection_with_config(&config).await.map(Connection::Server)
             }
             Source::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
         }

@@ -19,7 +19,7 @@ mod link;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Script, ServerErrorKind, Value, cmd};
 
 pub(crate) use self::inspect::ServerInfo;
@@ -38,6 +38,7 @@ use crate::{
 
 /// Longer than any answer of a healthy Redis takes; nobody waits longer for an unhealthy one.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(3);
+const LAST_LOOK: Duration = Duration::from_millis(50);
 
 const VERSION_BYTES: usize = 8;
 
@@ -145,7 +146,7 @@ impl RedisStore {
     }
 
     fn session_key(&self, key: &SessionKey) -> String {
-        format!("{}:session:{}", self.namespace, key.as_str())
+        [&self.namespace, ":session:", key.as_str()].concat()
     }
 
     fn lease_key(&self, key: &SessionKey) -> String {
@@ -170,20 +171,31 @@ impl RedisStore {
         &self,
         operation: impl AsyncFnOnce(&mut Connection) -> Result<T, RedisError>,
     ) -> Result<T, StoreError> {
+        let mut asked = None;
         let attempt = async {
             let (mut connection, generation) = self.link.get().await?;
+            asked = Some(generation);
             let outcome = operation(&mut connection).await;
             if let Err(error) = &outcome {
                 self.link.judge(error, generation);
             }
             outcome
         };
-        match tokio::time::timeout(OPERATION_TIMEOUT, attempt).await {
-            Ok(outcome) => outcome.map_err(described),
-            Err(_) => {
-                Err(StoreError::new(format!("Redis did not answer within {} s", OPERATION_TIMEOUT.as_secs())))
+        let outcome = {
+            let mut attempt = std::pin::pin!(attempt);
+            match tokio::time::timeout(OPERATION_TIMEOUT, &mut attempt).await {
+                // A process that was paused finds that its time is up before it has read what came in the meantime.
+                Err(_) => tokio::time::timeout(LAST_LOOK, &mut attempt).await,
+                outcome => outcome,
             }
+        };
+        if let Ok(outcome) = outcome {
+            return outcome.map_err(described);
         }
+        if let Some(generation) = asked {
+            self.link.let_go(generation);
+        }
+        Err(StoreError::new(format!("Redis did not answer within {} s", OPERATION_TIMEOUT.as_secs())))
     }
 }
 
@@ -320,8 +332,8 @@ fn versioned(version: Version, value: &[u8]) -> Vec<u8> {
 /// A value too short for a version is read as an empty record, which nothing can open.
 fn record(stored: Vec<u8>) -> StoredRecord {
     let version = stored.first_chunk::<VERSION_BYTES>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-    let stored = Bytes::from(stored);
-    let value = if stored.len() > VERSION_BYTES { stored.slice(VERSION_BYTES..) } else { Bytes::new() };
+    let mut value = Bytes::from(stored);
+    value.advance(VERSION_BYTES.min(value.len()));
     StoredRecord { version: Version(version), value }
 }
 

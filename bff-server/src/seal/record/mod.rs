@@ -78,7 +78,11 @@ impl RecordCodec {
     /// The live part alone, for the hot path.
     pub fn decode_live(&self, key: &SessionKey, record: &[u8]) -> Result<Live, UnreadableRecord> {
         let parts = Parts::split(record)?;
-        read_live(parts.format, &mut self.open(Purpose::SessionLive, key, parts.live)?)
+        let mut opened = self.open(Purpose::SessionLive, key, parts.live)?;
+        let live = read_live(parts.format, &mut opened);
+        // It is erased in any case: what is in use byte by byte, spare room at once.
+        opened.clear();
+        live
     }
 
     /// The whole session.
