@@ -19,6 +19,7 @@ mod report;
 mod rounds;
 mod rows;
 mod sessions;
+mod sizing;
 mod tokens;
 mod usage;
 
@@ -66,6 +67,7 @@ async fn main() -> ExitCode {
     } else {
         Effort { rounds: options.rounds, turn: Duration::from_secs(options.seconds), quick: false }
     };
+    let load_before = usage::load_average();
     let mut all = Vec::new();
     let wanted = |bench: &Bench| options.only.is_empty() || options.only.contains(bench);
     for bench in Bench::value_variants().iter().copied().filter(wanted) {
@@ -81,9 +83,21 @@ async fn main() -> ExitCode {
         report::write(&options.out, bench.name(), &conditions, &rows);
         all.extend(rows);
     }
-    let table = report::table(&all);
+    let conditions = format!(
+        "{} processors ({}); {} rounds of {} s; load average {load_before} before, {} after.",
+        std::thread::available_parallelism().map_or(0, usize::from),
+        usage::processor(),
+        effort.rounds,
+        effort.turn.as_secs(),
+        usage::load_average(),
+    );
+    let table = format!("{conditions}\n\n{}", report::table(&all));
     std::fs::create_dir_all(&options.out).expect("the target folder is writable");
     std::fs::write(options.out.join("table.md"), &table).expect("the target folder is writable");
+    if let Some(measured) = sizing::Measured::of(&all) {
+        let table = sizing::table(measured);
+        std::fs::write(options.out.join("sizing.md"), table).expect("the target folder is writable");
+    }
     progress(&format!("written to {}", options.out.display()));
     ExitCode::SUCCESS
 }

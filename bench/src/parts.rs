@@ -61,7 +61,7 @@ impl BesideTheLimit {
         let tokens = TokenSizes::USUAL;
         let stand = Stand::new().await;
         let writer = Writer::new(&stand.server.config);
-        let cookies = writer.write(count, tokens).await;
+        let cookies = writer.write(count, tokens);
         let answer = stand.server.token_for(&cookies[0]).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let limit = BareHandler::start(Some(stand.redis.port), answer.body.len()).await;

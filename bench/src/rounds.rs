@@ -94,6 +94,11 @@ impl Turns {
         self.figure(Turn::microseconds, "µs", 1)
     }
 
+    /// Processor time per request of the processes beside.
+    pub(crate) fn cost_beside(&self) -> Figure {
+        self.figure(Turn::microseconds_beside, "µs", 1)
+    }
+
     /// The figure that `of` takes of each turn.
     pub(crate) fn figure(&self, of: impl Fn(&Turn) -> f64, unit: &'static str, decimals: usize) -> Figure {
         Figure::median_of(&self.turns.iter().map(of).collect::<Vec<_>>(), unit, decimals)
@@ -101,7 +106,7 @@ impl Turns {
 
     /// For the table: processor time per request, and that of the processes beside.
     pub(crate) fn show(&self) -> String {
-        let beside = self.figure(Turn::microseconds_beside, "µs", 1);
+        let beside = self.cost_beside();
         if beside.value > 0.0 {
             format!("{:.1} µs + {:.1}", self.cost().value, beside.value)
         } else {

@@ -1,6 +1,6 @@
 //! Sessions without logins: real records, written through the store's port with the server's own keys.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, thread, time::Duration};
 
 use authtool_bff::{
     Config,
@@ -21,11 +21,15 @@ use authtool_tests::{SESSION, ServerConfig};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
+use tokio::runtime::Handle;
 
 use crate::tokens::{TokenSizes, random, token};
 
-/// How many writes are under way at once: Redis takes them from one connection.
+/// How many writes each writer has under way at once: Redis takes them from one connection.
 const AT_ONCE: usize = 64;
+
+/// As many as the machines of this bench have processors.
+const WRITERS: usize = 2;
 
 /// Writes sessions as a server with this configuration does.
 pub(crate) struct Writer {
@@ -63,13 +67,28 @@ impl Writer {
     }
 
     /// That many sessions of as many users. Answers their cookies' values.
-    pub(crate) async fn write(&self, count: usize, tokens: TokenSizes) -> Arc<[String]> {
-        stream::iter(0..count)
+    pub(crate) fn write(&self, count: usize, tokens: TokenSizes) -> Arc<[String]> {
+        let runtime = Handle::current();
+        let each = count.div_ceil(WRITERS);
+        // To seal a million sessions is work for more than one thread.
+        let cookies = tokio::task::block_in_place(|| {
+            thread::scope(|scope| {
+                let writers: Vec<_> = (0..WRITERS)
+                    .map(|writer| (writer * each).min(count)..((writer + 1) * each).min(count))
+                    .map(|numbers| scope.spawn(|| runtime.block_on(self.write_these(numbers, tokens))))
+                    .collect();
+                writers.into_iter().map(|it| it.join().expect("Redis stores")).collect::<Vec<_>>()
+            })
+        });
+        cookies.concat().into()
+    }
+
+    async fn write_these(&self, numbers: Range<usize>, tokens: TokenSizes) -> Vec<String> {
+        stream::iter(numbers)
             .map(|number| self.write_one(number, tokens))
             .buffered(AT_ONCE)
             .collect::<Vec<_>>()
             .await
-            .into()
     }
 
     /// The bytes that Redis keeps of one such session.

@@ -1,5 +1,5 @@
 // Prints what an app downloads for each entry, beside the libraries that it would use instead, and fails when an entry is more
-// than its limit.
+// than its limit. With `--json`, for programs.
 //
 // Measured is what a bundler makes of `import * as library from '…'`: glue, WebAssembly and all. Of a binding, what it adds to
 // the core; a framework itself is the app's.
@@ -68,9 +68,13 @@ for (const name of OTHERS) {
   report(`${name} ${version}`, await measure([name], folder));
 }
 
-const line = (name, ...columns) => console.log(name.padEnd(32) + columns.map((column) => String(column ?? '').padStart(9)).join(''));
-line('minified, bytes', 'raw', 'gzip', 'brotli', 'limit');
-for (const { name, raw, gzip, brotli, limit } of rows) line(name, raw, gzip, brotli, limit);
+if (process.argv.includes('--json')) {
+  console.log(JSON.stringify(rows));
+} else {
+  const line = (name, ...columns) => console.log(name.padEnd(32) + columns.map((column) => String(column ?? '').padStart(9)).join(''));
+  line('minified, bytes', 'raw', 'gzip', 'brotli', 'limit');
+  for (const { name, raw, gzip, brotli, limit } of rows) line(name, raw, gzip, brotli, limit);
+}
 for (const { name, brotli, limit } of rows.filter(({ brotli, limit }) => brotli > limit)) {
   console.error(`error: ${name.trim()} is ${brotli - limit} B over its limit`);
   process.exitCode = 1;

@@ -10,8 +10,12 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use crate::{Context, apache, envoy, node, redis};
+use crate::{Context, apache, browser, envoy, node, redis};
 
+/// Where the documentation has the tables.
+const DOCUMENT: &str = "docs/performance.md";
+/// What is written there, each between two lines with its name.
+const TABLES: [&str; 2] = ["table", "sizing"];
 /// The micro-benchmarks, which are criterion's.
 const MICRO: &str = "micro";
 
@@ -33,6 +37,9 @@ pub(crate) struct Options {
     /// Less of everything: to see whether it works
     #[arg(long)]
     quick: bool,
+    /// Put the tables into docs/performance.md
+    #[arg(long, conflicts_with_all = ["only", "list", "quick"])]
+    update_docs: bool,
 }
 
 /// The task.
@@ -75,6 +82,11 @@ fn measure(context: &Context, options: &Options, only: &[&String]) -> Result<()>
     } else {
         redis::ensure_installed(context)?;
         envoy::ensure_installed(context)?;
+        if only.is_empty() || only.iter().any(|name| *name == "client") {
+            browser::chromium(context)?;
+            node::build_client(context)?;
+            node::install(context, "npm/test/size")?;
+        }
         if only.is_empty() || only.iter().any(|name| *name == "peers") {
             install_peers(context)?;
         }
@@ -92,6 +104,19 @@ fn measure(context: &Context, options: &Options, only: &[&String]) -> Result<()>
         let table = out.join("table.md");
         let table = fs::read_to_string(&table).with_context(|| format!("cannot read {}", table.display()))?;
         println!("\n{table}");
+        if options.update_docs {
+            let document = context.workspace.path(DOCUMENT);
+            let mut text = fs::read_to_string(&document)
+                .with_context(|| format!("cannot read {}", document.display()))?;
+            for name in TABLES {
+                let table = out.join(format!("{name}.md"));
+                let table =
+                    fs::read_to_string(&table).with_context(|| format!("cannot read {}", table.display()))?;
+                text = with_table(&text, name, &table)?;
+            }
+            fs::write(&document, text).with_context(|| format!("cannot write {}", document.display()))?;
+            println!("It is in {DOCUMENT} now.");
+        }
     }
     Ok(())
 }
@@ -102,4 +127,40 @@ fn install_peers(context: &Context) -> Result<()> {
     apache::ensure_installed(context)?;
     node::install(context, "bench/peers/node")?;
     node::install(context, "tests/provider")
+}
+
+/// The document with this table in place of the one that it has.
+fn with_table(document: &str, name: &str, table: &str) -> Result<String> {
+    let (begin, end) = (format!("<!-- bench {name} begins -->"), format!("<!-- bench {name} ends -->"));
+    let parts = document
+        .split_once(&begin)
+        .and_then(|(before, rest)| Some((before, rest.split_once(&end)?.1)))
+        .with_context(|| format!("{DOCUMENT} lacks the lines {begin} and {end}"))?;
+    let (before, after) = parts;
+    Ok(format!("{before}{begin}\n\n{}\n\n{end}{after}", table.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_takes_the_place_of_the_one_before() {
+        let around = |table: &str| {
+            format!("# Figures\n\n<!-- bench table begins -->\n{table}\n<!-- bench table ends -->\n\nMore.\n")
+        };
+        let updated = with_table(&around("| old |"), "table", "| new |\n").unwrap();
+        assert_eq!(updated, around("\n| new |\n"));
+        assert_eq!(with_table(&updated, "table", "| new |\n").unwrap(), updated);
+        with_table("# No table\n", "table", "").unwrap_err();
+    }
+
+    #[test]
+    fn the_document_has_a_place_for_each_table() {
+        let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/performance.md");
+        let text = fs::read_to_string(document).unwrap();
+        for name in TABLES {
+            with_table(&text, name, "").unwrap();
+        }
+    }
 }

@@ -31,14 +31,11 @@ pub(crate) async fn run(effort: Effort) -> Vec<Row> {
         let stand = Stand::new().await;
         let writer = Writer::new(&stand.server.config);
         // Connections and scripts are there before anything is counted.
-        let mut cookies = writer.write(100, tokens).await;
+        let mut cookies = writer.write(100, tokens);
         let before = stand.redis.info("used_memory").await;
         let resident = usage::resident_kib(stand.server.process_id());
-        cookies = cookies
-            .iter()
-            .cloned()
-            .chain(writer.write(count, tokens).await.iter().cloned())
-            .collect::<Arc<[_]>>();
+        cookies =
+            cookies.iter().cloned().chain(writer.write(count, tokens).iter().cloned()).collect::<Arc<[_]>>();
         let taken = (stand.redis.info("used_memory").await - before) as f64 / count as f64;
         let asked = Asked::new(stand.server.config.internal_port(), "/bff/token", SESSION, &cookies);
         load::closed(&asked, CONNECTIONS, effort.turn, || ()).await;

@@ -1,5 +1,7 @@
 //! The benches, one a file: what each sets up, and what it makes of what it sees.
 
+mod cached;
+mod client;
 mod envoy;
 mod idle;
 mod latency;
@@ -20,6 +22,8 @@ use crate::{report::Row, rounds::Effort};
 pub(crate) enum Bench {
     /// Cookie to access token, from Redis, beside a bare handler
     Token,
+    /// The same from the server's memory, beside a handler that asks nobody
+    Cached,
     /// Cookie to session, from Redis, beside a bare handler
     Session,
     /// How long the unlucky wait at half the load that saturates
@@ -38,12 +42,15 @@ pub(crate) enum Bench {
     Scale,
     /// The same job done by Apache, Node and Envoy
     Peers,
+    /// The browser client: its bytes, and how soon it asks
+    Client,
 }
 
 impl Bench {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Token => "token",
+            Self::Cached => "cached",
             Self::Session => "session",
             Self::Latency => "latency",
             Self::Login => "login",
@@ -53,6 +60,7 @@ impl Bench {
             Self::Idle => "idle",
             Self::Scale => "scale",
             Self::Peers => "peers",
+            Self::Client => "client",
         }
     }
 
@@ -63,6 +71,7 @@ impl Bench {
     pub(crate) async fn run(self, effort: Effort) -> Vec<Row> {
         match self {
             Self::Token => token::run(effort).await,
+            Self::Cached => cached::run(effort).await,
             Self::Session => session::run(effort).await,
             Self::Latency => latency::run(effort).await,
             Self::Login => login::run(effort).await,
@@ -72,6 +81,7 @@ impl Bench {
             Self::Idle => idle::run(effort).await,
             Self::Scale => scale::run(effort).await,
             Self::Peers => peers::run(effort).await,
+            Self::Client => client::run(effort),
         }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) async fn run(effort: Effort) -> Vec<Row> {
     let mut contenders = Vec::new();
     for count in [few, many] {
         let stand = Stand::new().await;
-        let cookies = Writer::new(&stand.server.config).write(count, TokenSizes::USUAL).await;
+        let cookies = Writer::new(&stand.server.config).write(count, TokenSizes::USUAL);
         crate::progress(&format!("{count} sessions are written"));
         contenders.push(Contender {
             name: format!("{count} sessions"),

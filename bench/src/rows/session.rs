@@ -17,7 +17,7 @@ pub(crate) async fn run(effort: Effort) -> Vec<Row> {
     let stand = Stand::new().await;
     let tokens = TokenSizes::USUAL;
     let writer = Writer::new(&stand.server.config);
-    let cookies = writer.write(SESSIONS, tokens).await;
+    let cookies = writer.write(SESSIONS, tokens);
     // What the client sends, and a browser adds.
     let asked = |port: u16| {
         Asked::new(port, "/bff/session", SESSION, &cookies)

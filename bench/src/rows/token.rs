@@ -37,6 +37,10 @@ pub(crate) async fn run(effort: Effort) -> Vec<Row> {
         limit: turns[0].show(),
         figure: turns[1].relative_to(&turns[0]),
         target: Target::AtLeast(0.9),
-        details: json!([turns[0].json(), turns[1].json()]),
+        details: json!({
+            "turns": [turns[0].json(), turns[1].json()],
+            "token_server_microseconds": turns[1].cost().value,
+            "token_redis_microseconds": turns[1].cost_beside().value,
+        }),
     }]
 }
