@@ -26,6 +26,7 @@ pub use lie::{Gate, Lie};
 pub use logout_token::LOGOUT_EVENT;
 pub use transport::Transport;
 
+use crate::raw;
 use grants::Grants;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -220,6 +221,14 @@ impl HostileOp {
     /// acted on them, unless its answer was already on the way.
     pub fn abandoned(&self) -> usize {
         self.state.abandoned.load(Ordering::SeqCst)
+    }
+
+    /// Waits until every connection that had been closed by now is known to be closed, and what was asked on it is abandoned:
+    /// connections of a dead process are closed one after the other, and a new one comes after all of them.
+    pub async fn hears_what_was_closed(&self) {
+        let metadata = format!("{}/.well-known/openid-configuration", self.issuer());
+        let url = url::Url::parse(&metadata).expect("an issuer is a URL");
+        assert_eq!(raw::get(&url, url.path()).send().await.status, 200);
     }
 
     /// How many requests are being answered, or held back by a [`Gate`], right now.

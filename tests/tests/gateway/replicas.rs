@@ -87,6 +87,7 @@ async fn killed(exchange: Exchange) {
         let before = op.abandoned();
         replicas.servers[refreshing].kill();
         wait::until("the provider notices", async || (op.abandoned() > before).then_some(())).await;
+        op.hears_what_was_closed().await;
         op.tells_the_truth();
         gate.open();
         let until = op.count(Endpoint::Refresh) + USERS;

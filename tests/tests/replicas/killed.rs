@@ -45,8 +45,7 @@ async fn replicas_that_are_killed_while_they_refresh_lose_no_session() {
         let before = replicas.op.abandoned();
         replicas.servers[kill % 2].kill();
         wait::until("the provider notices", async || (replicas.op.abandoned() > before).then_some(())).await;
-        // The connections of the dead are closed one by one.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        replicas.op.hears_what_was_closed().await;
         interrupted += replicas.op.abandoned() - before;
         replicas.op.tells_the_truth();
         gate.open();
