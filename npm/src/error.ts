@@ -9,7 +9,7 @@
  * | `protocol` | The answer is not what was asked for. Something between browser and server answered, or `baseUrl` is wrong. |
  * | `login_loop` | Automatic logins came back without a session more than twice in 30 seconds, or the browser keeps no site data, so that they would never end. |
  * | `inactive` | The manager was disposed, is on its way to the logout, or was made on a server, where there is no browser session to look for. |
- * | `wrong_mode` | An access token was asked for in `bff` mode, in which none reaches the browser. |
+ * | `wrong_mode` | An access token was asked for in `bff` mode, in which none reaches the browser: that of `init`, or with the status 404 the server's. |
  * | `load_failed` | The WebAssembly could not be loaded or may not run. `cause` has the browser's own words; `check()` tries again. |
  */
 export type AuthtoolErrorCode =

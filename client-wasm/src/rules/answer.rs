@@ -69,12 +69,19 @@ pub fn interpret(answer: Answer, now: f64) -> Outcome {
     }
 }
 
-/// Reads the answer of `/token` that arrived at `now`.
+/// Reads the answer of `/token` that arrived at `now`. That there is no such endpoint is what a server in `bff` mode says,
+/// and the gateway in front of one.
 pub fn interpret_token(answer: Answer, now: f64) -> Result<Token, Failure> {
-    read(answer, |body| {
+    let token = read(answer, |body| {
         let value = token::bearer(&body.text)?.into();
         let expires_at = expiry::expires_at(body.expires_in, now)?.max(now + token::SHORTEST_MS);
         Some(Token { value, expires_at })
+    });
+    token.map_err(|mut failure| {
+        if failure.status == 404 {
+            failure.kind = FailureKind::WrongMode;
+        }
+        failure
     })
 }
 
@@ -102,7 +109,7 @@ fn read<T>(answer: Answer, wanted: impl FnOnce(Body) -> Option<T>) -> Result<T, 
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Body, Head, Outcome, interpret};
+    use super::{Answer, Body, Head, Outcome, interpret, interpret_token};
     use crate::rules::state::FailureKind;
 
     fn answer(status: u16, expires_in: f64) -> Answer {
@@ -143,6 +150,19 @@ mod tests {
                 Outcome::Failed(failure) => assert_eq!(failure.kind, kind, "{name}"),
                 outcome => panic!("{name}: {outcome:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn where_there_are_no_tokens_the_server_is_in_the_other_mode() {
+        for (status, kind) in [
+            (401, FailureKind::Unauthorized),
+            (403, FailureKind::Server),
+            (404, FailureKind::WrongMode),
+            (503, FailureKind::Server),
+        ] {
+            let failure = interpret_token(answer(status, 60.0), 0.0).unwrap_err();
+            assert_eq!((failure.kind, failure.status), (kind, status));
         }
     }
 

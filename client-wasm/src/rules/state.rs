@@ -56,7 +56,7 @@ pub enum FailureKind {
     Unauthorized = 5,
     /// Of a token only: the manager was disposed of, or is on its way to the logout.
     Inactive = 6,
-    /// Of a token only: in `bff` mode no token leaves the server.
+    /// Of a token only: in `bff` mode no token leaves the server. With the status 404, it is the server that is in that mode.
     WrongMode = 7,
 }
 
