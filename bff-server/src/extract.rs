@@ -66,7 +66,7 @@ impl AccessToken {
     /// The token itself, for an `Authorization` header of the scheme [`token_type`](Self::token_type) and nothing
     /// else.
     pub fn expose(&self) -> &str {
-        self.token.access_token.expose()
+        self.token.access_token().expose()
     }
 
     /// How the token is presented: as `Bearer`, unless `client.dpop` is set.
@@ -95,7 +95,7 @@ impl<S: Sync> FromRequestParts<S> for Session {
         let app = app(parts);
         let visible = session_of(&app, parts).await.map_err(own_headers)?;
         // Written by us, as an object.
-        let claims = serde_json::from_str(&visible.claims_json).unwrap_or_default();
+        let claims = serde_json::from_str(visible.claims_json()).unwrap_or_default();
         Ok(Self { claims, expires_in: visible.expires_in })
     }
 }

@@ -13,7 +13,10 @@ use crate::{
         session_id::SessionKey,
         session_index::{IndexName, Member},
     },
-    ports::{LeaseOwner, Marker, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version},
+    ports::{
+        LeaseOwner, Marker, Reading, Recalled, ReplaceOutcome, SessionStore, StoreError, StoredRecord,
+        Version,
+    },
     telemetry::{StoreOperation, traces},
 };
 
@@ -66,11 +69,11 @@ impl SessionStore for MeasuredStore {
     }
 
     /// Not measured: what memory answers is counted where it is kept.
-    fn recall(&self, key: &SessionKey) -> Option<StoredRecord> {
+    fn recall(&self, key: &SessionKey) -> Option<Recalled> {
         self.inner.recall(key)
     }
 
-    async fn read_for_recall(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
+    async fn read_for_recall(&self, key: &SessionKey) -> Result<Option<Reading>, StoreError> {
         measured(&self.operations.read, self.inner.read_for_recall(key)).await
     }
 

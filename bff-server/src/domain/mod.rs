@@ -10,6 +10,7 @@ pub mod id_token;
 pub mod login_flow;
 pub mod login_options;
 pub mod logout_token;
+pub(crate) mod mac;
 pub mod metadata;
 pub mod parameters;
 pub mod redirect_uri;

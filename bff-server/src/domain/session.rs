@@ -233,7 +233,12 @@ impl Session {
 impl Live {
     /// When the session ends if it is neither used nor refreshed again.
     pub fn end(&self, idle: Option<Duration>) -> UnixSeconds {
-        idle.map_or(self.ends_at, |idle| self.ends_at.min(self.used_at.plus(idle)))
+        self.end_if_used(self.used_at, idle)
+    }
+
+    /// The same, were it last used at `used_at`.
+    pub fn end_if_used(&self, used_at: UnixSeconds, idle: Option<Duration>) -> UnixSeconds {
+        idle.map_or(self.ends_at, |idle| self.ends_at.min(used_at.plus(idle)))
     }
 
     /// Whether its use at `now` should be noted: every tenth of the idle time, so that a session in use costs

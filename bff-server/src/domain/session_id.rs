@@ -2,10 +2,11 @@
 
 use std::{borrow::Borrow, fmt};
 
-use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
+
+use super::mac::{MacKey, TAG_BYTES};
 
 /// Length of the cookie's value: version, id and MAC, each separated by a dot.
 const COOKIE_BYTES: usize = 1 + 1 + ENCODED_256 + 1 + ENCODED_256;
@@ -31,25 +32,46 @@ impl fmt::Debug for SessionId {
 
 /// Where the store keeps a session: a keyed hash of its id. A dump of the store does not let anyone
 /// forge a cookie, and the key is safe to log.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SessionKey(String);
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionKey([u8; ENCODED_256]);
 
 impl SessionKey {
     /// A key that a store gives back.
     pub fn from_store(text: &str) -> Option<Self> {
-        decode_256(text).map(|_| Self(text.to_owned()))
+        decode_256(text)?;
+        text.as_bytes().try_into().map(Self).ok()
+    }
+
+    fn of_hash(hash: &[u8; TAG_BYTES]) -> Self {
+        let mut text = [b'A'; ENCODED_256];
+        let written = URL_SAFE_NO_PAD.encode_slice(hash, &mut text);
+        debug_assert_eq!(written, Ok(ENCODED_256));
+        Self(text)
     }
 
     /// 43 characters of base64url.
     pub fn as_str(&self) -> &str {
+        // It is nothing else.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Borrow<[u8]> for SessionKey {
+    fn borrow(&self) -> &[u8] {
         &self.0
     }
 }
 
-impl Borrow<str> for SessionKey {
-    fn borrow(&self) -> &str {
-        &self.0
+impl Serialize for SessionKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for SessionKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::from_store(&text).ok_or_else(|| de::Error::custom("it is no key of a session"))
     }
 }
 
@@ -62,35 +84,32 @@ impl fmt::Debug for SessionKey {
 impl fmt::Display for SessionKey {
     /// The first characters: enough to follow one session through a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.get(..10).unwrap_or(&self.0))
+        f.write_str(self.as_str().get(..10).unwrap_or_default())
     }
 }
 
 /// One `session.signingKey`: signs cookie values and derives store keys.
 pub struct CookieKey {
-    signature: hmac::Key,
-    index: hmac::Key,
+    signature: MacKey,
+    index: MacKey,
 }
 
 impl CookieKey {
     /// From two independent 256-bit keys.
     pub fn new(signature: &[u8; 32], index: &[u8; 32]) -> Self {
-        Self {
-            signature: hmac::Key::new(hmac::HMAC_SHA256, signature),
-            index: hmac::Key::new(hmac::HMAC_SHA256, index),
-        }
+        Self { signature: MacKey::new(signature), index: MacKey::new(index) }
     }
 
-    fn sign(&self, cookie_name: &str, encoded_id: &str) -> hmac::Tag {
-        hmac::sign(&self.signature, &signed_message(cookie_name, encoded_id))
+    fn sign(&self, cookie_name: &str, encoded_id: &str) -> [u8; TAG_BYTES] {
+        self.signature.sign(&signed_message(cookie_name, encoded_id))
     }
 
     fn verifies(&self, cookie_name: &str, encoded_id: &str, tag: &[u8]) -> bool {
-        hmac::verify(&self.signature, &signed_message(cookie_name, encoded_id), tag).is_ok()
+        self.signature.verifies(&signed_message(cookie_name, encoded_id), tag)
     }
 
     fn session_key(&self, id: &SessionId) -> SessionKey {
-        SessionKey(URL_SAFE_NO_PAD.encode(hmac::sign(&self.index, &*id.0)))
+        SessionKey::of_hash(&self.index.sign(&*id.0))
     }
 }
 

@@ -1,10 +1,14 @@
 //! How sessions are found by who they belong to: for logouts that the provider reports, and for "log out
 //! everywhere".
 
-use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::{session::Kept, session_id::SessionKey, time::UnixSeconds};
+use super::{
+    mac::{MacKey, TAG_BYTES},
+    session::Kept,
+    session_id::SessionKey,
+    time::UnixSeconds,
+};
 
 /// Names a set of sessions: those of one user, or of one session at the provider. A keyed hash, so that a
 /// dump of the store does not say who is logged in.
@@ -64,14 +68,13 @@ impl Member {
 
 /// Makes index names. Written with the first key, looked up with all, so that a key can be rotated.
 pub struct SessionIndexes {
-    keys: Vec<hmac::Key>,
+    keys: Vec<MacKey>,
 }
 
 impl SessionIndexes {
     /// From 256-bit keys, the current one first.
-    pub fn new<K: AsRef<[u8]>>(keys: impl IntoIterator<Item = K>) -> Self {
-        let keys = keys.into_iter().map(|key| hmac::Key::new(hmac::HMAC_SHA256, key.as_ref())).collect();
-        Self { keys }
+    pub fn new(keys: impl IntoIterator<Item = [u8; 32]>) -> Self {
+        Self { keys: keys.into_iter().map(|key| MacKey::new(&key)).collect() }
     }
 
     /// The indexes that a session belongs to now.
@@ -109,10 +112,9 @@ impl SessionIndexes {
 
     /// Those of each key, and then the long ones, under which the first version put its sessions.
     fn names(&self, kind: &str, issuer: &str, value: &str) -> Vec<IndexName> {
-        let short = self.hashes(kind, issuer, value).map(|hash| {
-            let (name, _) = hash.as_ref().split_at_checked(NAME_BYTES).unwrap_or_default();
-            IndexName(URL_SAFE_NO_PAD.encode(name))
-        });
+        let short = self
+            .hashes(kind, issuer, value)
+            .map(|hash| IndexName(URL_SAFE_NO_PAD.encode(hash.get(..NAME_BYTES).unwrap_or_default())));
         let mut names: Vec<_> = short.collect();
         names.extend(self.long_names(kind, issuer, value));
         names
@@ -124,13 +126,13 @@ impl SessionIndexes {
             .collect()
     }
 
-    fn hashes(&self, kind: &str, issuer: &str, value: &str) -> impl Iterator<Item = hmac::Tag> {
+    fn hashes(&self, kind: &str, issuer: &str, value: &str) -> impl Iterator<Item = [u8; TAG_BYTES]> {
         let mut message = Vec::new();
         for field in [kind, issuer, value] {
             message.extend_from_slice(&u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
             message.extend_from_slice(field.as_bytes());
         }
-        self.keys.iter().map(move |key| hmac::sign(key, &message))
+        self.keys.iter().map(move |key| key.sign(&message))
     }
 }
 

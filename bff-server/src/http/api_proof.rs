@@ -19,7 +19,7 @@ pub(crate) fn as_described(
     token: &UsableToken,
     headers: &HeaderMap,
 ) -> Result<Option<String>, &'static str> {
-    if token.proof_key.is_none() {
+    if token.proof_key().is_none() {
         return Ok(None);
     }
     let (Some(method), Some(url)) = (one(headers, DPOP_METHOD)?, one(headers, DPOP_URL)?) else {
@@ -46,9 +46,9 @@ pub(crate) fn proof(
     url: &Url,
     nonce: Option<&Nonce>,
 ) -> Option<String> {
-    let key = token.proof_key.as_ref()?;
+    let key = token.proof_key()?;
     let request =
-        ProvenRequest { method: method.as_str(), url, nonce, access_token: Some(&token.access_token) };
+        ProvenRequest { method: method.as_str(), url, nonce, access_token: Some(token.access_token()) };
     key.proof(&request, app.entropy.random_256().ok()?, app.clock.now())
 }
 

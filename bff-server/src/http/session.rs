@@ -63,12 +63,12 @@ pub(super) fn answer_with(app: &App, session: &VisibleSession, cookie: &[u8]) ->
 
 /// The stored claims are a JSON object already: the timing is put in front, and nothing is parsed.
 fn body(session: &VisibleSession) -> String {
-    let mut body = String::with_capacity(64 + session.claims_json.len());
+    let mut body = String::with_capacity(64 + session.claims_json().len());
     let expires_in = session.expires_in.to_string();
     for part in ["{\"", SESSION_MEMBER, "\":{\"expires_in\":", &expires_in, "}"] {
         body.push_str(part);
     }
-    match session.claims_json.strip_prefix('{') {
+    match session.claims_json().strip_prefix('{') {
         Some("}") | None => body.push('}'),
         Some(claims) => {
             body.push(',');
@@ -80,16 +80,13 @@ fn body(session: &VisibleSession) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use authtool_contract::SessionAnswer;
 
     #[test]
     fn the_body_is_the_contracts() {
         for claims in ["{}", r#"{"email":"a@b.c","name":"<img onerror=x>"}"#] {
-            let session =
-                VisibleSession { claims_json: claims.into(), expires_in: 7, cookie_ends_in: Duration::ZERO };
+            let session = VisibleSession::of(claims, 7);
             let answer: SessionAnswer = serde_json::from_str(&body(&session)).unwrap();
             assert_eq!(answer.session.expires_in, 7);
             assert_eq!(serde_json::to_string(&answer.claims).unwrap(), claims);

@@ -98,7 +98,7 @@ pub(super) fn answer_with(token: &UsableToken, dpop: Option<&str>) -> Response {
 /// A [`TokenAnswer`](authtool_contract::TokenAnswer), put together rather than serialised: this is the answer to every
 /// API call of every user. Neither tokens (RFC 6750 §2.1) nor proofs (RFC 7515 §7.1) have characters that JSON escapes.
 fn body(token: &UsableToken, dpop: Option<&str>) -> String {
-    let (access_token, token_type) = (token.access_token.expose(), token.token_type().as_str());
+    let (access_token, token_type) = (token.access_token().expose(), token.token_type().as_str());
     let mut body = String::with_capacity(96 + access_token.len() + dpop.map_or(0, str::len));
     for part in
         ["{\"access_token\":\"", access_token, "\",\"token_type\":\"", token_type, "\",\"expires_in\":"]
@@ -120,19 +120,13 @@ mod tests {
     use authtool_contract::{TokenAnswer, TokenType};
 
     use super::*;
-    use crate::domain::credential::AccessToken;
 
     #[test]
     fn the_body_is_the_contracts() {
         for dpop in [None, Some("eyJ0eXAiOiJkcG9wK2p3dCJ9.e30.c2ln_-")] {
-            let token = UsableToken {
-                access_token: AccessToken::parse("aZ09-._~+/=").unwrap(),
-                expires_in: 293,
-                session_ends_in: 3600,
-                proof_key: None,
-            };
+            let token = UsableToken::of("aZ09-._~+/=", 293);
             let answer = TokenAnswer {
-                access_token: token.access_token.expose().to_owned(),
+                access_token: token.access_token().expose().to_owned(),
                 token_type: TokenType::Bearer,
                 expires_in: 293,
                 dpop: dpop.map(str::to_owned),

@@ -83,7 +83,7 @@ impl Changes {
             value.set_sensitive(true);
             Some(value)
         };
-        let authorization = format!("{} {}", token.token_type().as_str(), token.access_token.expose());
+        let authorization = format!("{} {}", token.token_type().as_str(), token.access_token().expose());
         self.replace(header::AUTHORIZATION, sensitive(authorization)?);
         if let Some(proof) = proof {
             self.replace(DPOP, sensitive(proof.to_owned())?);
@@ -160,7 +160,6 @@ fn deadline(value: &[u8]) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::credential::AccessToken;
 
     fn map(headers: &[(&'static str, &str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
@@ -172,12 +171,7 @@ mod tests {
 
     fn changed(headers: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = map(headers);
-        let token = UsableToken {
-            access_token: AccessToken::parse("the-token").unwrap(),
-            expires_in: 60,
-            session_ends_in: 60,
-            proof_key: None,
-        };
+        let token = UsableToken::of("the-token", 60);
         let mut changes = Changes::stripping(&headers, &CookiePolicy::strict_host(), &["x-forwarded-for"]);
         changes.authorize(&token, None).unwrap();
         changes.apply(&mut headers);

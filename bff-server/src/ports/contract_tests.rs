@@ -12,8 +12,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Clock, LeaseOwner, Marker, ReplaceOutcome, SessionStore, Version};
+use super::{Clock, LeaseOwner, Marker, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version};
 use crate::domain::{
+    credential::AccessToken,
+    session::Live,
     session_id::{CookieKey, SessionCookie, SessionId, SessionKey},
     session_index::{IndexName, Member},
     time::UnixSeconds,
@@ -45,6 +47,32 @@ impl Clock for ManualClock {
 pub fn key(seed: u8) -> SessionKey {
     let cookie = SessionCookie::new("s".into(), CookieKey::new(&[1; 32], &[2; 32]), Vec::new());
     cookie.issue(&SessionId::from_random([seed; 32])).1
+}
+
+/// A session that says this, and whose tokens do not matter.
+pub fn session_that_says(text: &str) -> Arc<Live> {
+    let at = UnixSeconds::new(1_800_000_000);
+    Arc::new(Live {
+        access_token: AccessToken::parse("at").unwrap(),
+        access_expires_at: at,
+        refreshed_at: at,
+        ends_at: at,
+        used_at: at,
+        can_refresh: false,
+        claims_json: text.to_owned(),
+        proof_key: None,
+    })
+}
+
+/// Reads a record of text, and tells the store that it is a [session that says it](session_that_says).
+pub async fn read_and_remember(
+    store: &dyn SessionStore,
+    key: &SessionKey,
+) -> Result<Option<StoredRecord>, StoreError> {
+    let Some(reading) = store.read_for_recall(key).await? else { return Ok(None) };
+    let record = reading.record.clone();
+    reading.says(session_that_says(std::str::from_utf8(&record.value).unwrap()));
+    Ok(Some(record))
 }
 
 /// How a store under test experiences time.
@@ -144,19 +172,19 @@ async fn records(store: &dyn SessionStore, time: &impl Time) {
 /// Whether a store has a memory is its own affair; what it recalls is what was stored.
 async fn memory(store: &dyn SessionStore, time: &impl Time) {
     let session = key(8);
-    let recalled = || store.recall(&session).map(|record| record.value);
+    let recalled = || store.recall(&session).map(|it| it.live.claims_json.clone());
     assert!(store.read_for_recall(&session).await.unwrap().is_none());
     assert!(recalled().is_none(), "what is not there is not recalled");
     store.insert(&session, b"one", LONG).await.unwrap();
-    let mut version = store.read_for_recall(&session).await.unwrap().unwrap().version;
+    let mut version = read_and_remember(store, &session).await.unwrap().unwrap().version;
     for value in [b"two", b"six", b"ten"] {
         // A store that listens for changes may begin with it at any time.
         tokio::time::sleep(Duration::from_millis(150)).await;
-        let before = store.read_for_recall(&session).await.unwrap().unwrap();
-        assert!(recalled().is_none_or(|it| it == before.value), "what was read is recalled");
+        let before = read_and_remember(store, &session).await.unwrap().unwrap();
+        assert!(recalled().is_none_or(|it| it.as_bytes() == before.value), "what was read is recalled");
         assert_eq!(store.replace(&session, version, value, LONG).await.unwrap(), ReplaceOutcome::Replaced);
-        assert!(recalled().is_none_or(|it| it == value[..]), "SEC-92: a change is not forgotten");
-        let read = store.read_for_recall(&session).await.unwrap().unwrap();
+        assert!(recalled().is_none_or(|it| it.as_bytes() == value), "SEC-92: a change is not forgotten");
+        let read = read_and_remember(store, &session).await.unwrap().unwrap();
         assert_eq!(read.value, value[..]);
         version = read.version;
     }
@@ -166,7 +194,7 @@ async fn memory(store: &dyn SessionStore, time: &impl Time) {
     assert!(recalled().is_none());
     assert!(store.read_for_recall(&session).await.unwrap().is_none());
     store.insert(&session, b"short", time.to_live()).await.unwrap();
-    store.read_for_recall(&session).await.unwrap();
+    read_and_remember(store, &session).await.unwrap();
     time.outlive().await;
     assert!(recalled().is_none(), "SEC-55: a record ends in memory, too");
 }

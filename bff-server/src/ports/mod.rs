@@ -16,5 +16,5 @@ pub use clock::Clock;
 pub use entropy::{Entropy, EntropyFailure};
 pub use held_lease::HeldLease;
 pub use session_store::{
-    LeaseOwner, Marker, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version,
+    LeaseOwner, Marker, Reading, Recalled, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version,
 };

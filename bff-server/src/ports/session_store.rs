@@ -1,14 +1,15 @@
 //! Where sessions live.
 //!
 //! A store keeps bytes under keys, with a time to live for each. It knows nothing of what the bytes
-//! mean: they arrive sealed. Replicas of the server share nothing but the store, so the operations that
+//! mean: they arrive sealed. (Where it has a memory, it is told, so that they need not be opened for each request.) Replicas of the server share nothing but the store, so the operations that
 //! two replicas may run at once are atomic.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
 use crate::domain::{
+    session::Live,
     session_id::SessionKey,
     session_index::{IndexName, Member},
 };
@@ -24,6 +25,41 @@ pub struct StoredRecord {
     pub version: Version,
     /// What was written.
     pub value: bytes::Bytes,
+}
+
+/// A session in a store's memory: opened once, and good for every request until something is heard of it.
+#[derive(Clone)]
+pub struct Recalled {
+    /// Of which write it is.
+    pub version: Version,
+    /// What the record says.
+    pub live: Arc<Live>,
+}
+
+/// A record, and how its store remembers what it says.
+pub struct Reading {
+    /// What was found.
+    pub record: StoredRecord,
+    remember: Option<Box<dyn FnOnce(Recalled) + Send>>,
+}
+
+impl Reading {
+    /// Of a store without a memory.
+    pub fn only(record: StoredRecord) -> Self {
+        Self { record, remember: None }
+    }
+
+    /// `remember` is called at most once.
+    pub fn to_remember(record: StoredRecord, remember: impl FnOnce(Recalled) + Send + 'static) -> Self {
+        Self { record, remember: Some(Box::new(remember)) }
+    }
+
+    /// Has the store remember what the record says, if it can, and nothing was heard of the record since it was read.
+    pub fn says(self, live: Arc<Live>) {
+        if let Some(remember) = self.remember {
+            remember(Recalled { version: self.record.version, live });
+        }
+    }
 }
 
 /// What became of a conditional write.
@@ -69,15 +105,15 @@ pub trait SessionStore: Send + Sync {
     /// Reads a record, in one round trip. `None` if it never was, was removed, or its time is up.
     async fn read(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError>;
 
-    /// A record from memory, without asking anybody: only where the store can prove that it is what is stored, or was a
+    /// A session from memory, without asking anybody: only where the store can prove that it is what is stored, or was a
     /// moment ago. Good enough to serve a request; whoever goes on to write [reads](Self::read).
-    fn recall(&self, _key: &SessionKey) -> Option<StoredRecord> {
+    fn recall(&self, _key: &SessionKey) -> Option<Recalled> {
         None
     }
 
-    /// Reads a record, and lets the store keep it for [`recall`](Self::recall).
-    async fn read_for_recall(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
-        self.read(key).await
+    /// Reads a record, whose reader tells the store [what it says](Reading::says), for [`recall`](Self::recall).
+    async fn read_for_recall(&self, key: &SessionKey) -> Result<Option<Reading>, StoreError> {
+        Ok(self.read(key).await?.map(Reading::only))
     }
 
     /// Waits until what was changed so far is not recalled anywhere as it was before: every replica has heard of it, or

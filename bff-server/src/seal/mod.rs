@@ -15,16 +15,17 @@ mod keys;
 mod record;
 mod shared_secret;
 
-use aws_lc_rs::{
-    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    hmac,
-};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use zeroize::Zeroizing;
 
 pub use keys::{KeyList, KeyMaterial, WeakKey};
 pub use record::{RecordCodec, UnreadableRecord};
 pub use shared_secret::{MIN_SHARED_SECRET_BYTES, SharedSecrets};
 
-use crate::ports::{Entropy, EntropyFailure};
+use crate::{
+    domain::mac::MacKey,
+    ports::{Entropy, EntropyFailure},
+};
 
 const FORMAT: u8 = 1;
 const KEY_ID_BYTES: usize = 4;
@@ -79,16 +80,14 @@ pub struct Sealer {
 
 struct SealKey {
     id: [u8; KEY_ID_BYTES],
-    root: hmac::Key,
+    root: MacKey,
 }
 
 impl Sealer {
     /// Derives what sealing needs from each key.
     pub fn new(keys: &KeyList) -> Self {
-        let seal_key = |key: &KeyMaterial| SealKey {
-            id: key.derive_id(),
-            root: hmac::Key::new(hmac::HMAC_SHA256, &*key.derive("seal")),
-        };
+        let seal_key =
+            |key: &KeyMaterial| SealKey { id: key.derive_id(), root: MacKey::new(&key.derive("seal")) };
         Self { current: seal_key(keys.current()), retired: keys.retired().iter().map(seal_key).collect() }
     }
 
@@ -152,8 +151,8 @@ impl Sealer {
 
 impl SealKey {
     fn for_context(&self, context: &[u8]) -> Result<LessSafeKey, aws_lc_rs::error::Unspecified> {
-        let key = hmac::sign(&self.root, context);
-        UnboundKey::new(&AES_256_GCM, key.as_ref()).map(LessSafeKey::new)
+        let key = Zeroizing::new(self.root.sign(context));
+        UnboundKey::new(&AES_256_GCM, &*key).map(LessSafeKey::new)
     }
 }
 

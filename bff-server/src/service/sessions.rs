@@ -1,6 +1,6 @@
 //! Sessions: begun by a login, read by every request, ended by a logout.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use authtool_contract::TokenType;
 
@@ -15,8 +15,8 @@ use crate::{
         time::UnixSeconds,
     },
     ports::{
-        AuthorizationServer, Clock, Entropy, EntropyFailure, ProviderError, RevocableToken, SessionStore,
-        StoreError, StoredRecord, Version,
+        AuthorizationServer, Clock, Entropy, EntropyFailure, ProviderError, Recalled, RevocableToken,
+        SessionStore, StoreError, StoredRecord, Version,
     },
     seal::{RecordCodec, UnreadableRecord},
     telemetry::{self, EndReason},
@@ -60,34 +60,73 @@ impl From<EntropyFailure> for SessionError {
 }
 
 /// An access token to hand out now.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct UsableToken {
-    /// The token.
-    pub access_token: AccessToken,
     /// For how long, in seconds.
     pub expires_in: u64,
     /// Seconds until the session ends if it is neither used nor refreshed again.
     pub session_ends_in: u64,
-    /// What it is bound to: each use needs a proof (RFC 9449).
-    pub proof_key: Option<ProofKey>,
+    /// Shared: each copy of a token would have to be made, and erased.
+    live: Arc<Live>,
 }
 
 impl UsableToken {
+    /// The token.
+    pub fn access_token(&self) -> &AccessToken {
+        &self.live.access_token
+    }
+
+    /// What it is bound to: each use needs a proof (RFC 9449).
+    pub fn proof_key(&self) -> Option<&ProofKey> {
+        self.live.proof_key.as_ref()
+    }
+
     /// How it is presented.
     pub fn token_type(&self) -> TokenType {
-        HeldToken { access_token: &self.access_token, proof_key: self.proof_key.as_ref() }.token_type()
+        HeldToken { access_token: self.access_token(), proof_key: self.proof_key() }.token_type()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(access_token: &str, expires_in: u64) -> Self {
+        let mut live = (*crate::ports::contract_tests::session_that_says("{}")).clone();
+        live.access_token = AccessToken::parse(access_token).unwrap();
+        Self { expires_in, session_ends_in: 3600, live: Arc::new(live) }
+    }
+}
+
+impl fmt::Debug for UsableToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UsableToken").field("expires_in", &self.expires_in).finish_non_exhaustive()
     }
 }
 
 /// A session as `/session` shows it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct VisibleSession {
-    /// The selected claims, a JSON object.
-    pub claims_json: String,
     /// Seconds until it ends if it is not used.
     pub expires_in: u64,
     /// Until when its cookie is of use: use elsewhere may extend the session that far.
     pub cookie_ends_in: Duration,
+    live: Arc<Live>,
+}
+
+impl VisibleSession {
+    /// The selected claims, a JSON object.
+    pub fn claims_json(&self) -> &str {
+        &self.live.claims_json
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(claims_json: &str, expires_in: u64) -> Self {
+        let live = crate::ports::contract_tests::session_that_says(claims_json);
+        Self { expires_in, cookie_ends_in: Duration::ZERO, live }
+    }
+}
+
+impl fmt::Debug for VisibleSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VisibleSession").field("expires_in", &self.expires_in).finish_non_exhaustive()
+    }
 }
 
 /// See the [module](self).
@@ -181,13 +220,11 @@ impl Sessions {
         Ok(self.visible(live, now))
     }
 
-    fn visible(&self, mut live: Live, now: UnixSeconds) -> VisibleSession {
-        if live.should_note_use(self.lifetimes.idle, now) {
-            live.used_at = now;
-        }
-        let expires_in = now.until(live.end(self.lifetimes.idle)).as_secs();
-        let cookie_ends_in = now.until(live.ends_at);
-        VisibleSession { claims_json: live.claims_json, expires_in, cookie_ends_in }
+    fn visible(&self, live: Arc<Live>, now: UnixSeconds) -> VisibleSession {
+        // What is about to be noted counts already.
+        let used_at = if live.should_note_use(self.lifetimes.idle, now) { now } else { live.used_at };
+        let expires_in = now.until(live.end_if_used(used_at, self.lifetimes.idle)).as_secs();
+        VisibleSession { expires_in, cookie_ends_in: now.until(live.ends_at), live }
     }
 
     /// What [`show`](Self::show) answers where nothing is unusual; `None` for it to find out what is.
@@ -212,9 +249,9 @@ impl Sessions {
     async fn usual_live(
         self: &Arc<Self>,
         key: &SessionKey,
-    ) -> Result<Option<(Live, UnixSeconds)>, StoreError> {
+    ) -> Result<Option<(Arc<Live>, UnixSeconds)>, StoreError> {
         Ok(match self.find_live(key).await? {
-            Found::Running(live, now) => Some((live, now)),
+            Found::Running(found, now) => Some((found.live, now)),
             Found::Nothing | Found::Unreadable(_) => None,
         })
     }
@@ -234,7 +271,7 @@ impl Sessions {
     async fn refresh_or_use(
         self: &Arc<Self>,
         key: &SessionKey,
-        live: Live,
+        live: Arc<Live>,
     ) -> Result<UsableToken, SessionError> {
         let spare = self.clock.now().until(live.access_expires_at).saturating_sub(GOOD_ENOUGH);
         let refresh = self.refresh(key);
@@ -244,11 +281,11 @@ impl Sessions {
             tokio::time::timeout(spare.min(PATIENCE_WITH_A_GOOD_TOKEN), refresh).await.ok()
         };
         match outcome {
-            None => Ok(self.usable(live)),
+            None => Ok(self.usable_at(live, self.clock.now())),
             Some(Err(SessionError::Provider(_) | SessionError::Store(_)))
                 if self.clock.now() < live.access_expires_at =>
             {
-                Ok(self.usable(live))
+                Ok(self.usable_at(live, self.clock.now()))
             }
             Some(outcome) => outcome,
         }
@@ -257,17 +294,9 @@ impl Sessions {
     /// For how long the session still runs, as it is now; `None` if it has ended. Looking is no use of it: a tunnel in
     /// which nobody speaks does not keep its session alive.
     pub async fn remaining(&self, key: &SessionKey) -> Result<Option<Duration>, SessionError> {
-        let live = match self.recall_live(key) {
-            Some((_, live, _)) => live,
-            None => {
-                let Some(record) = self.store.read_for_recall(key).await? else { return Ok(None) };
-                // What can no longer be read serves nobody: not a new request, and not an old stream.
-                let Ok(live) = self.codec.decode_live(key, &record.value) else { return Ok(None) };
-                live
-            }
-        };
-        let remaining = self.clock.now().until(live.end(self.lifetimes.idle));
-        Ok(Some(remaining).filter(|it| !it.is_zero()))
+        // What can no longer be read serves nobody: not a new request, and not an old stream.
+        let Found::Running(Recalled { live, .. }, now) = self.find(key).await? else { return Ok(None) };
+        Ok(Some(now.until(live.end(self.lifetimes.idle))))
     }
 
     /// Stores a new session under a fresh id. Returns the cookie's value. `replaced` sessions are about to end
@@ -378,16 +407,14 @@ impl Sessions {
     }
 
     pub(super) fn usable(&self, live: Live) -> UsableToken {
-        self.usable_at(live, self.clock.now())
+        self.usable_at(Arc::new(live), self.clock.now())
     }
 
-    fn usable_at(&self, live: Live, now: UnixSeconds) -> UsableToken {
+    fn usable_at(&self, live: Arc<Live>, now: UnixSeconds) -> UsableToken {
         UsableToken {
             expires_in: live.usable_secs(&self.lifetimes, now),
             session_ends_in: now.until(live.end(self.lifetimes.idle)).as_secs(),
-            // Moved: each copy of a token would have to be made, and erased.
-            access_token: live.access_token,
-            proof_key: live.proof_key,
+            live,
         }
     }
 
@@ -398,47 +425,55 @@ impl Sessions {
     pub(super) async fn read(&self, key: &SessionKey) -> Result<(StoredRecord, Session), SessionError> {
         let record = self.store.read(key).await?.ok_or(SessionError::NoSession)?;
         let session = self.codec.decode(key, &record.value).map_err(|error| unreadable(key, error))?;
-        still_running(session.live.end(self.lifetimes.idle), self.clock.now())?;
-        Ok((record, session))
+        if self.is_running(&session.live, self.clock.now()) {
+            Ok((record, session))
+        } else {
+            Err(SessionError::NoSession)
+        }
     }
 
     /// With the time at which it was read.
-    async fn read_live(self: &Arc<Self>, key: &SessionKey) -> Result<(Live, UnixSeconds), SessionError> {
+    async fn read_live(self: &Arc<Self>, key: &SessionKey) -> Result<(Arc<Live>, UnixSeconds), SessionError> {
         match self.find_live(key).await? {
-            Found::Running(live, now) => Ok((live, now)),
+            Found::Running(found, now) => Ok((found.live, now)),
             Found::Nothing => Err(SessionError::NoSession),
             Found::Unreadable(error) => Err(unreadable(key, error)),
         }
     }
 
+    /// What there is, for somebody who uses it.
     async fn find_live(self: &Arc<Self>, key: &SessionKey) -> Result<Found, StoreError> {
-        let (version, live, now) = match self.recall_live(key) {
-            Some(recalled) => recalled,
-            None => {
-                let Some(record) = self.store.read_for_recall(key).await? else { return Ok(Found::Nothing) };
-                let now = self.clock.now();
-                match self.codec.decode_live(key, &record.value) {
-                    Ok(live) if still_running(live.end(self.lifetimes.idle), now).is_ok() => {
-                        (record.version, live, now)
-                    }
-                    Ok(_) => return Ok(Found::Nothing),
-                    Err(error) => return Ok(Found::Unreadable(error)),
-                }
-            }
-        };
-        if live.should_note_use(self.lifetimes.idle, now) {
-            self.note_use_soon(key, version);
+        let found = self.find(key).await?;
+        if let Found::Running(found, now) = &found
+            && found.live.should_note_use(self.lifetimes.idle, *now)
+        {
+            self.note_use_soon(key, found.version);
         }
-        Ok(Found::Running(live, now))
+        Ok(found)
     }
 
-    /// Memory may say yes, and never no: nobody is logged out because of what it holds.
-    fn recall_live(&self, key: &SessionKey) -> Option<(Version, Live, UnixSeconds)> {
-        let record = self.store.recall(key)?;
+    async fn find(&self, key: &SessionKey) -> Result<Found, StoreError> {
+        // Memory may say yes, and never no: nobody is logged out because of what it holds.
+        if let Some(recalled) = self.store.recall(key) {
+            let now = self.clock.now();
+            if self.is_running(&recalled.live, now) {
+                return Ok(Found::Running(recalled, now));
+            }
+        }
+        let Some(reading) = self.store.read_for_recall(key).await? else { return Ok(Found::Nothing) };
         let now = self.clock.now();
-        let live = self.codec.decode_live(key, &record.value).ok()?;
-        still_running(live.end(self.lifetimes.idle), now).ok()?;
-        Some((record.version, live, now))
+        let live = match self.codec.decode_live(key, &reading.record.value) {
+            Ok(live) if self.is_running(&live, now) => Arc::new(live),
+            Ok(_) => return Ok(Found::Nothing),
+            Err(error) => return Ok(Found::Unreadable(error)),
+        };
+        let version = reading.record.version;
+        reading.says(Arc::clone(&live));
+        Ok(Found::Running(Recalled { version, live }, now))
+    }
+
+    fn is_running(&self, live: &Live, now: UnixSeconds) -> bool {
+        now < live.end(self.lifetimes.idle)
     }
 
     /// Notes in the background that a session is in use. Of several at once one is written; one that comes
@@ -494,14 +529,10 @@ impl Sessions {
 /// What is under a session's key.
 enum Found {
     /// With the time at which it was read.
-    Running(Live, UnixSeconds),
+    Running(Recalled, UnixSeconds),
     /// No record, or one of a session that is over.
     Nothing,
     Unreadable(UnreadableRecord),
-}
-
-fn still_running(ends_at: UnixSeconds, now: UnixSeconds) -> Result<(), SessionError> {
-    if now < ends_at { Ok(()) } else { Err(SessionError::NoSession) }
 }
 
 /// The record stays where it is: a newer replica may be able to read it.

@@ -6,7 +6,7 @@ use authtool_bff::adapters::redis::RedisSettings;
 use authtool_bff::adapters::redis::cache::{CacheSettings, CachedRedisStore, Caching};
 use authtool_bff::config::StoreConfig;
 use authtool_bff::domain::session_id::SessionKey;
-use authtool_bff::ports::contract_tests::key;
+use authtool_bff::ports::contract_tests::{key, read_and_remember};
 use authtool_bff::ports::{ReplaceOutcome, SessionStore, Version};
 use authtool_tests::redis::{RedisCluster, RedisServer, SentinelTrio, Wire};
 use authtool_tests::{ServerConfig, ports, wait};
@@ -18,7 +18,7 @@ const LONG: Duration = Duration::from_mins(10);
 /// Long enough for a busy machine to keep the cache in use, short enough to wait for.
 const STALENESS: Duration = Duration::from_millis(1500);
 
-fn settings(connection: &Value) -> RedisSettings {
+pub(crate) fn settings(connection: &Value) -> RedisSettings {
     let mut file = ServerConfig::new("http://127.0.0.1:9");
     file.set("/connections/sessions", connection.clone());
     let config = Config::from_json(&file.text()).expect("the configuration is good");
@@ -40,13 +40,13 @@ async fn cached(connection: &Value) -> CachedRedisStore {
 }
 
 fn recalled(store: &CachedRedisStore, key: &SessionKey) -> Option<String> {
-    store.recall(key).map(|record| String::from_utf8(record.value.to_vec()).expect("text"))
+    store.recall(key).map(|recalled| recalled.live.claims_json.clone())
 }
 
 /// Has a store recall a record, as soon as it may.
 async fn remembers(store: &CachedRedisStore, key: &SessionKey, value: &str) {
     wait::until("the record is recalled", async || {
-        let read = store.read_for_recall(key).await.ok()??;
+        let read = read_and_remember(store, key).await.ok()??;
         assert_eq!(read.value, value.as_bytes());
         (recalled(store, key)? == value).then_some(())
     })
@@ -87,7 +87,7 @@ async fn sec_106_what_another_replica_changes_is_known_here() {
     remembers(&here, &key, "two").await;
     there.remove(&key).await.unwrap();
     forgets("the end is reported", &here, &key).await;
-    assert!(here.read_for_recall(&key).await.unwrap().is_none());
+    assert!(read_and_remember(&here, &key).await.unwrap().is_none());
     assert!(here.recall(&key).is_none());
 }
 
@@ -159,7 +159,7 @@ async fn sec_055_memory_ends_a_record_by_itself() {
     forgets("another end is reported", &store, &shortened).await;
     redis.ask::<()>(&["PERSIST", &name]).await;
     for _ in 0..3 {
-        assert!(store.read_for_recall(&shortened).await.unwrap().is_some());
+        assert!(read_and_remember(&store, &shortened).await.unwrap().is_some());
         assert!(store.recall(&shortened).is_none(), "what never ends is not kept");
     }
 }
@@ -171,7 +171,7 @@ async fn everything_is_forgotten_when_redis_is_emptied() {
         let (here, _there, key) = a_session_known_here(&redis.connection(), &redis.connection()).await;
         redis.ask::<()>(&[command]).await;
         forgets(command, &here, &key).await;
-        assert!(here.read_for_recall(&key).await.unwrap().is_none());
+        assert!(read_and_remember(&here, &key).await.unwrap().is_none());
     }
 }
 
@@ -256,7 +256,7 @@ async fn sec_106_lost_reports_leave_an_ended_session_for_less_than_the_bound() {
     there.remove(&session).await.unwrap();
     let ended = Instant::now();
     is_stale_for_less_than_the_bound(&here, &session, ended, ended + STALENESS * 3).await;
-    assert!(here.read_for_recall(&session).await.unwrap().is_none(), "requests ask Redis meanwhile");
+    assert!(read_and_remember(&here, &session).await.unwrap().is_none(), "requests ask Redis meanwhile");
     assert!(here.recall(&session).is_none());
     let before = wire.reporting();
     wire.passes();
@@ -320,7 +320,7 @@ async fn remembers_nothing_old(store: &CachedRedisStore, session: &SessionKey) {
     store.insert(&other, b"new", LONG).await.unwrap();
     wait::until("memory is in use again", async || {
         assert!(store.recall(session).is_none());
-        store.read_for_recall(&other).await.unwrap();
+        read_and_remember(store, &other).await.unwrap();
         store.recall(&other).map(drop)
     })
     .await;
@@ -455,7 +455,7 @@ async fn reports_that_are_late_are_heard_before_memory_is_trusted_again() {
         wire.passes();
         wait::until("memory is trusted again", async || {
             assert!(here.recall(&session).is_none(), "recalled after the report");
-            here.read_for_recall(&untouched).await.unwrap();
+            read_and_remember(&here, &untouched).await.unwrap();
             here.recall(&untouched).map(drop)
         })
         .await;
@@ -509,7 +509,7 @@ async fn a_redis_that_reports_what_is_written_elsewhere_is_not_trusted() {
     assert!(why.contains("has not reported a change"), "{why}");
     assert!(why.contains("localCache.enabled"), "{why}");
     store.insert(&key(1), b"one", LONG).await.unwrap();
-    assert!(store.read_for_recall(&key(1)).await.unwrap().is_some(), "it works all the same");
+    assert!(read_and_remember(&store, &key(1)).await.unwrap().is_some(), "it works all the same");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -556,7 +556,7 @@ async fn an_account_without_the_right_is_told_so_and_served() {
     assert!(why.contains("+client|tracking"), "{why}");
     store.insert(&key(1), b"one", LONG).await.unwrap();
     for _ in 0..2 {
-        assert!(store.read_for_recall(&key(1)).await.unwrap().is_some());
+        assert!(read_and_remember(&store, &key(1)).await.unwrap().is_some());
         assert!(store.recall(&key(1)).is_none());
     }
 }

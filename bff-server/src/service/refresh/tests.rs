@@ -356,7 +356,7 @@ async fn sec_088_sec_089_many_callers_on_two_replicas_share_one_refresh() {
         let callers: Vec<_> = (0..100).map(|caller| ask(&replicas[caller % 2], &key)).collect();
         for caller in callers {
             let token = caller.await.unwrap().unwrap();
-            assert_eq!(token.access_token.expose(), format!("at-{round}"));
+            assert_eq!(token.access_token().expose(), format!("at-{round}"));
         }
         assert_eq!(stage.server.refreshes(), round);
     }
@@ -421,7 +421,7 @@ async fn sec_090_invalid_grant_for_a_token_that_was_replaced_meanwhile_does_not(
         ReplaceOutcome::Replaced
     );
     stage.server.gate.add_permits(1);
-    assert_eq!(waiting.await.unwrap().unwrap().access_token.expose(), "at-7");
+    assert_eq!(waiting.await.unwrap().unwrap().access_token().expose(), "at-7");
     assert!(stage.store.read(&key).await.unwrap().is_some());
 }
 
@@ -432,7 +432,7 @@ async fn sec_091_a_server_that_is_down_costs_nobody_the_session() {
     let key = stage.session(&sessions).await;
     stage.clock.advance(55);
     let still_valid = sessions.access_token(&key).await.unwrap();
-    assert_eq!(still_valid.access_token.expose(), "at-0", "within the jitter the old token is good enough");
+    assert_eq!(still_valid.access_token().expose(), "at-0", "within the jitter the old token is good enough");
     stage.clock.advance(5);
     assert!(matches!(sessions.access_token(&key).await, Err(SessionError::Provider(_))));
     assert!(stage.store.read(&key).await.unwrap().is_some());
@@ -475,7 +475,7 @@ async fn sec_093_a_caller_that_goes_away_does_not_take_the_new_tokens_with_it() 
     caller.abort();
     stage.server.gate.add_permits(1);
     let token = sessions.access_token(&key).await.unwrap();
-    assert_eq!((token.access_token.expose(), stage.server.refreshes()), ("at-1", 1));
+    assert_eq!((token.access_token().expose(), stage.server.refreshes()), ("at-1", 1));
 }
 
 #[tokio::test]
@@ -493,7 +493,7 @@ async fn sec_094_a_rotated_refresh_token_is_kept_even_if_the_answer_is_no_use() 
     let (_, session) = sessions.read(&key).await.unwrap();
     assert_eq!(session.kept.refresh_token, Some(RefreshToken::parse("rt-1").unwrap()));
     sessions.refreshes.resume(&key);
-    assert_eq!(sessions.access_token(&key).await.unwrap().access_token.expose(), "at-2");
+    assert_eq!(sessions.access_token(&key).await.unwrap().access_token().expose(), "at-2");
 }
 
 #[tokio::test]
@@ -502,7 +502,7 @@ async fn new_tokens_are_stored_even_if_the_store_stumbles() {
         let stage = Stage::with_failing_writes(FakeServer::answering(rotating()), 2, applied);
         let (sessions, key) = stage.with_expired_token().await;
         assert_eq!(
-            sessions.access_token(&key).await.unwrap().access_token.expose(),
+            sessions.access_token(&key).await.unwrap().access_token().expose(),
             "at-1",
             "applied: {applied}"
         );
@@ -520,10 +520,11 @@ async fn sec_060_two_users_never_get_each_others_token() {
     let (ada, eve) = (stage.session(&sessions).await, stage.session(&sessions).await);
     stage.clock.advance(60);
     let (first, second) = tokio::join!(sessions.access_token(&ada), sessions.access_token(&eve));
-    let (first, second) = (first.unwrap().access_token, second.unwrap().access_token);
+    let (first, second) = (first.unwrap(), second.unwrap());
+    let (first, second) = (first.access_token(), second.access_token());
     assert_ne!(first, second);
-    assert_eq!(sessions.access_token(&ada).await.unwrap().access_token, first);
-    assert_eq!(sessions.access_token(&eve).await.unwrap().access_token, second);
+    assert_eq!(sessions.access_token(&ada).await.unwrap().access_token(), first);
+    assert_eq!(sessions.access_token(&eve).await.unwrap().access_token(), second);
 }
 
 #[tokio::test]
@@ -534,7 +535,7 @@ async fn sec_134_a_key_that_is_not_known_yet_costs_nobody_the_session() {
         Next::Tokens(tokens)
     }));
     let (sessions, key) = stage.with_expired_token().await;
-    assert_eq!(sessions.access_token(&key).await.unwrap().access_token.expose(), "at-1");
+    assert_eq!(sessions.access_token(&key).await.unwrap().access_token().expose(), "at-1");
     let (_, session) = sessions.read(&key).await.unwrap();
     assert!(session.kept.id_token.is_none(), "what cannot be checked is not kept");
     assert!(stage.server.revoked().is_empty());
@@ -545,7 +546,7 @@ async fn a_store_that_is_away_for_a_while_still_gets_the_new_tokens() {
     let stage = Stage::with_failing_writes(FakeServer::answering(rotating()), 11, false);
     let (sessions, key) = stage.with_expired_token().await;
     assert!(matches!(sessions.access_token(&key).await, Err(SessionError::Store(_))), "not yet");
-    assert_eq!(sessions.access_token(&key).await.unwrap().access_token.expose(), "at-1");
+    assert_eq!(sessions.access_token(&key).await.unwrap().access_token().expose(), "at-1");
     assert!(stage.server.revoked().is_empty());
 }
 
@@ -582,7 +583,7 @@ async fn sec_088_a_lease_is_renewed_while_the_provider_takes_its_time() {
     let another = LeaseOwner([9; 16]);
     assert!(!stage.store.acquire(&key, &another, LEASE).await.unwrap(), "ten seconds later it is still held");
     stage.server.gate.add_permits(1);
-    assert_eq!(waiting.await.unwrap().unwrap().access_token.expose(), "at-1");
+    assert_eq!(waiting.await.unwrap().unwrap().access_token().expose(), "at-1");
     assert!(stage.store.acquire(&key, &another, LEASE).await.unwrap(), "it was given back");
 }
 
@@ -597,7 +598,7 @@ async fn sec_088_the_session_of_a_dead_replica_is_refreshed_by_another_within_it
         assert!(!waiting.is_finished(), "the lease is respected");
         stage.clock.advance(1);
     }
-    assert_eq!(waiting.await.unwrap().unwrap().access_token.expose(), "at-1");
+    assert_eq!(waiting.await.unwrap().unwrap().access_token().expose(), "at-1");
     assert_eq!(stage.server.refreshes(), 1);
 }
 
@@ -612,10 +613,10 @@ async fn sec_088_a_refresh_token_is_not_sent_under_a_lease_that_was_lost() {
     let waiting = ask(&paused, &key);
     until(|| late.waiting.load(Ordering::SeqCst) == 1).await;
     stage.clock.advance(LEASE.as_secs());
-    assert_eq!(sessions.access_token(&key).await.unwrap().access_token.expose(), "at-1");
+    assert_eq!(sessions.access_token(&key).await.unwrap().access_token().expose(), "at-1");
     until(|| stage.store.renewals.load(Ordering::SeqCst) == 1).await;
     late.turns.add_permits(1);
-    assert_eq!(waiting.await.unwrap().unwrap().access_token.expose(), "at-1", "the other's token is found");
+    assert_eq!(waiting.await.unwrap().unwrap().access_token().expose(), "at-1", "the other's token is found");
     assert_eq!((late.refreshes(), stage.server.refreshes()), (0, 1));
 }
 
@@ -630,9 +631,9 @@ async fn sec_088_tokens_that_come_second_are_not_revoked_as_that_could_end_the_f
     let waiting = ask(&paused, &key);
     until(|| slow.refreshes() == 1).await;
     stage.clock.advance(LEASE.as_secs());
-    assert_eq!(sessions.access_token(&key).await.unwrap().access_token.expose(), "at-1");
+    assert_eq!(sessions.access_token(&key).await.unwrap().access_token().expose(), "at-1");
     slow.gate.add_permits(1);
-    assert_eq!(waiting.await.unwrap().unwrap().access_token.expose(), "at-1");
+    assert_eq!(waiting.await.unwrap().unwrap().access_token().expose(), "at-1");
     assert_eq!(paused.tasks.finish(Duration::from_secs(5)).await, 0);
     assert_eq!((slow.revoked(), stage.server.revoked()), (Vec::new(), Vec::new()));
 }
@@ -645,12 +646,12 @@ async fn a_token_that_is_still_good_is_handed_out_while_its_refresh_takes_long()
     let key = stage.session(&sessions).await;
     stage.clock.advance(54);
     let asked = Instant::now();
-    assert_eq!(sessions.access_token(&key).await.unwrap().access_token.expose(), "at-0");
+    assert_eq!(sessions.access_token(&key).await.unwrap().access_token().expose(), "at-0");
     assert!(asked.elapsed() < Duration::from_secs(3), "waited {:?}", asked.elapsed());
     assert_eq!(stage.server.refreshes(), 1, "it goes on without anybody waiting for it");
     stage.server.gate.add_permits(1);
     until(|| sessions.refreshes.flights.lock().unwrap().is_empty()).await;
-    assert_eq!(sessions.access_token(&key).await.unwrap().access_token.expose(), "at-1");
+    assert_eq!(sessions.access_token(&key).await.unwrap().access_token().expose(), "at-1");
 }
 
 #[tokio::test(start_paused = true)]

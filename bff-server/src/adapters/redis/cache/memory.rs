@@ -13,12 +13,12 @@ use std::{
 use quick_cache::{Weighter, sync::Cache};
 use tokio::time::Instant;
 
-use crate::{domain::session_id::SessionKey, ports::StoredRecord};
+use crate::{domain::session_id::SessionKey, ports::Recalled};
 
-/// What an entry weighs beside its key and value: the entry itself, and its places in the maps.
-const ENTRY_BYTES: u64 = 200;
+/// What an entry weighs beside its texts: the entry and the session themselves, and its places in the maps.
+const ENTRY_BYTES: usize = 512;
 /// A guess, from which the number of shards follows and how many evicted keys are remembered.
-const USUAL_RECORD_BYTES: u64 = 4 * 1024;
+const USUAL_SESSION_BYTES: u64 = 2 * 1024;
 /// Reports about one record are told apart from reports about most others.
 const STRIPES: usize = 1024;
 
@@ -38,7 +38,7 @@ pub(super) struct Memory {
 
 #[derive(Clone)]
 struct Entry {
-    record: StoredRecord,
+    recalled: Recalled,
     epoch: u64,
     ends: Instant,
 }
@@ -47,9 +47,10 @@ struct Entry {
 struct Weight;
 
 impl Weighter<SessionKey, Entry> for Weight {
-    fn weight(&self, key: &SessionKey, entry: &Entry) -> u64 {
-        let bytes = key.as_str().len() + entry.record.value.len();
-        ENTRY_BYTES + u64::try_from(bytes).unwrap_or(u64::MAX / 2)
+    fn weight(&self, _: &SessionKey, entry: &Entry) -> u64 {
+        let live = &entry.recalled.live;
+        let bytes = ENTRY_BYTES + live.access_token.expose().len() + live.claims_json.len();
+        u64::try_from(bytes).unwrap_or(u64::MAX / 2)
     }
 }
 
@@ -66,8 +67,8 @@ pub(super) struct Counts {
     pub(super) invalidations: AtomicU64,
 }
 
-/// A read that is under way, and may be remembered if nothing happens until it ends.
-pub(super) struct Reading {
+/// When a read began, what was known by then: what it finds may be remembered if nothing was heard of it since.
+pub(super) struct Mark {
     stripe: usize,
     reports: u64,
     epoch: u64,
@@ -77,9 +78,9 @@ pub(super) struct Reading {
 impl Memory {
     /// Takes at most about this many bytes.
     pub(super) fn new(bytes: u64) -> Self {
-        let usual_records = usize::try_from(bytes / USUAL_RECORD_BYTES).unwrap_or(usize::MAX);
+        let usual_sessions = usize::try_from(bytes / USUAL_SESSION_BYTES).unwrap_or(usize::MAX);
         Self {
-            entries: Cache::with_weighter(usual_records, bytes, Weight),
+            entries: Cache::with_weighter(usual_sessions, bytes, Weight),
             reports: std::iter::repeat_with(Mutex::default).take(STRIPES).collect(),
             stripe_of: RandomState::new(),
             epoch: AtomicU64::new(0),
@@ -91,7 +92,7 @@ impl Memory {
 
     /// The record, if it is here and may be handed out. Waits for nothing but, at worst, for somebody who is
     /// changing an entry nearby.
-    pub(super) fn recall(&self, key: &SessionKey) -> Option<StoredRecord> {
+    pub(super) fn recall(&self, key: &SessionKey) -> Option<Recalled> {
         // In this order: what is found is known to be good at a moment after it was found.
         let trusted_until = self.trusted_until.load(Ordering::Acquire);
         if trusted_until == 0 {
@@ -107,11 +108,11 @@ impl Memory {
             return None;
         }
         self.counts.hits.fetch_add(1, Ordering::Relaxed);
-        Some(entry.record)
+        Some(entry.recalled)
     }
 
     /// Before a record is asked for. `None` while memory is not trusted.
-    pub(super) fn begin(&self, key: &SessionKey) -> Option<Reading> {
+    pub(super) fn begin(&self, key: &SessionKey) -> Option<Mark> {
         let epoch = self.epoch.load(Ordering::Acquire);
         let stripe = self.stripe(key.as_str());
         let reports = *self.reports.get(stripe)?.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,23 +123,17 @@ impl Memory {
             return None;
         }
         self.counts.misses.fetch_add(1, Ordering::Relaxed);
-        Some(Reading { stripe, reports, epoch, began })
+        Some(Mark { stripe, reports, epoch, began })
     }
 
     /// Remembers what a reading found, unless something was heard of the record meanwhile. `to_live` is what the
     /// store said: counted from before it was asked, it ends no later here than there.
-    pub(super) fn remember(
-        &self,
-        key: &SessionKey,
-        reading: &Reading,
-        record: &StoredRecord,
-        to_live: Duration,
-    ) {
-        let Some(ends) = reading.began.checked_add(to_live) else { return };
-        let Some(reports) = self.reports.get(reading.stripe) else { return };
+    pub(super) fn remember(&self, key: &SessionKey, mark: &Mark, recalled: Recalled, to_live: Duration) {
+        let Some(ends) = mark.began.checked_add(to_live) else { return };
+        let Some(reports) = self.reports.get(mark.stripe) else { return };
         let reports = reports.lock().unwrap_or_else(PoisonError::into_inner);
-        if *reports == reading.reports && reading.epoch == self.epoch.load(Ordering::Acquire) {
-            self.entries.insert(key.clone(), Entry { record: record.clone(), epoch: reading.epoch, ends });
+        if *reports == mark.reports && mark.epoch == self.epoch.load(Ordering::Acquire) {
+            self.entries.insert(key.clone(), Entry { recalled, epoch: mark.epoch, ends });
         }
     }
 
@@ -147,7 +142,7 @@ impl Memory {
         let Some(reports) = self.reports.get(self.stripe(key)) else { return };
         let mut reports = reports.lock().unwrap_or_else(PoisonError::into_inner);
         *reports = reports.wrapping_add(1);
-        if self.entries.remove(key).is_some() {
+        if self.entries.remove(key.as_bytes()).is_some() {
             self.counts.invalidations.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -192,7 +187,10 @@ mod tests {
     use std::sync::{Arc, atomic::AtomicBool};
 
     use super::*;
-    use crate::{ports::Version, ports::contract_tests::key};
+    use crate::{
+        ports::Version,
+        ports::contract_tests::{key, session_that_says},
+    };
 
     const LONG: Duration = Duration::from_mins(10);
 
@@ -202,17 +200,17 @@ mod tests {
         memory
     }
 
-    fn record(version: u64) -> StoredRecord {
-        StoredRecord { version: Version(version), value: vec![b'x'; 2048].into() }
+    fn session(version: u64) -> Recalled {
+        Recalled { version: Version(version), live: session_that_says(&"x".repeat(2048)) }
     }
 
     fn read(memory: &Memory, seed: u8, version: u64, to_live: Duration) {
         let reading = memory.begin(&key(seed)).unwrap();
-        memory.remember(&key(seed), &reading, &record(version), to_live);
+        memory.remember(&key(seed), &reading, session(version), to_live);
     }
 
     fn recalled(memory: &Memory, seed: u8) -> Option<u64> {
-        memory.recall(&key(seed)).map(|record| record.version.0)
+        memory.recall(&key(seed)).map(|recalled| recalled.version.0)
     }
 
     #[tokio::test(start_paused = true)]
@@ -220,7 +218,7 @@ mod tests {
         let memory = trusted();
         let reading = memory.begin(&key(1)).unwrap();
         tokio::time::advance(Duration::from_secs(1)).await;
-        memory.remember(&key(1), &reading, &record(7), Duration::from_secs(3));
+        memory.remember(&key(1), &reading, session(7), Duration::from_secs(3));
         assert_eq!((recalled(&memory, 1), recalled(&memory, 2)), (Some(7), None));
         tokio::time::advance(Duration::from_millis(1999)).await;
         assert_eq!(recalled(&memory, 1), Some(7));
@@ -253,13 +251,13 @@ mod tests {
         let one = memory.begin(&key(1)).unwrap();
         let other = memory.begin(&key(2)).unwrap();
         memory.forget(key(1).as_str());
-        memory.remember(&key(1), &one, &record(1), LONG);
-        memory.remember(&key(2), &other, &record(1), LONG);
+        memory.remember(&key(1), &one, session(1), LONG);
+        memory.remember(&key(2), &other, session(1), LONG);
         assert_eq!((recalled(&memory, 1), recalled(&memory, 2)), (None, Some(1)));
 
         let one = memory.begin(&key(1)).unwrap();
         memory.forget_all();
-        memory.remember(&key(1), &one, &record(1), LONG);
+        memory.remember(&key(1), &one, session(1), LONG);
         assert_eq!((recalled(&memory, 1), recalled(&memory, 2)), (None, None));
         read(&memory, 1, 3, LONG);
         assert_eq!(recalled(&memory, 1), Some(3));
@@ -300,7 +298,7 @@ mod tests {
             orders += 1;
             memory.forget_all();
             let (mut stored, mut reported) = (0, 0);
-            let mut readers: [(u8, Option<Reading>, u64); 2] = [(0, None, 0), (0, None, 0)];
+            let mut readers: [(u8, Option<Mark>, u64); 2] = [(0, None, 0), (0, None, 0)];
             let mut changes = [None, None];
             for step in order {
                 match *step {
@@ -309,7 +307,7 @@ mod tests {
                         match *steps {
                             0 => *reading = memory.begin(&key(1)),
                             1 => *answer = stored,
-                            _ => memory.remember(&key(1), reading.as_ref().unwrap(), &record(*answer), LONG),
+                            _ => memory.remember(&key(1), reading.as_ref().unwrap(), session(*answer), LONG),
                         }
                         *steps += 1;
                     }
@@ -353,7 +351,7 @@ mod tests {
                         } else {
                             let reading = memory.begin(&key(1)).unwrap();
                             let answer = stored.load(Ordering::SeqCst);
-                            memory.remember(&key(1), &reading, &record(answer), LONG);
+                            memory.remember(&key(1), &reading, session(answer), LONG);
                         }
                     }
                     hits
@@ -379,9 +377,8 @@ mod tests {
         for seed in 0..=255 {
             for version in 0..8 {
                 let reading = memory.begin(&key(seed)).unwrap();
-                let value = vec![b'x'; 1 + usize::from(seed) * 64].into();
-                let record = StoredRecord { version: Version(version), value };
-                memory.remember(&key(seed), &reading, &record, LONG);
+                let live = session_that_says(&"x".repeat(1 + usize::from(seed) * 64));
+                memory.remember(&key(seed), &reading, Recalled { version: Version(version), live }, LONG);
                 assert!(memory.bytes() <= 1024 * 1024, "{}", memory.bytes());
             }
         }

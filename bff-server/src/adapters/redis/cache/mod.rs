@@ -2,7 +2,9 @@
 //!
 //! A record is handed out from memory only while it is proven that it is what Redis holds, or held at most
 //! `maxStalenessMs` ago. Nothing else is taken on trust: not that a connection is alive, not that Redis reports at
-//! all, not that two connections lead to one server. What is in memory is what is in Redis: sealed.
+//! all, not that two connections lead to one server. What is in memory is what requests need of a session, opened: the
+//! access token and the selected claims, and neither the refresh token nor the ID token. Whoever can read this process's
+//! memory finds the keys to everything in Redis there, too.
 //!
 //! # How it works
 //!
@@ -94,7 +96,7 @@ use async_trait::async_trait;
 use redis::{RedisError, Value, pipe};
 
 use self::{
-    memory::{Memory, Reading},
+    memory::{Mark, Memory},
     settling::Settling,
     tracking::{State, Tracking},
 };
@@ -104,7 +106,10 @@ use crate::{
         session_id::SessionKey,
         session_index::{IndexName, Member},
     },
-    ports::{LeaseOwner, Marker, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version},
+    ports::{
+        LeaseOwner, Marker, Reading, Recalled, ReplaceOutcome, SessionStore, StoreError, StoredRecord,
+        Version,
+    },
 };
 
 /// Whether sessions are kept in memory.
@@ -171,21 +176,22 @@ impl CachedRedisStore {
         self.tracking.get_or_init(start).as_ref()
     }
 
-    /// Reads on the listening connection and remembers what it finds. `None` where that did not work out; whoever asks
-    /// has another way.
-    async fn read_and_remember(&self, key: &SessionKey, reading: &Reading) -> Option<Option<StoredRecord>> {
+    /// Reads on the listening connection. `None` where nothing was found, or that did not work out; whoever asks has
+    /// another way.
+    async fn read_where_changes_are_reported(&self, key: &SessionKey, mark: Mark) -> Option<Reading> {
         let mut connection = self.tracking()?.connection()?;
         let redis_key = self.store.session_key(key);
         let mut both = pipe();
         both.cmd("GET").arg(&redis_key).cmd("PTTL").arg(&redis_key);
         let answer: Result<(Value, i64), RedisError> = both.query_async(&mut connection).await;
         let (found, to_live) = answer.ok()?;
-        let record = stored(Ok(found)).ok()?;
+        let record = stored(Ok(found)).ok()??;
         // Negative: it is gone, or somebody made it stay for ever.
-        if let (Some(record), Ok(to_live)) = (&record, u64::try_from(to_live)) {
-            self.memory.remember(key, reading, record, Duration::from_millis(to_live));
-        }
-        Some(record)
+        let Ok(to_live) = u64::try_from(to_live) else { return Some(Reading::only(record)) };
+        let (memory, key) = (Arc::clone(&self.memory), key.clone());
+        Some(Reading::to_remember(record, move |recalled| {
+            memory.remember(&key, &mark, recalled, Duration::from_millis(to_live));
+        }))
     }
 }
 
@@ -211,22 +217,22 @@ impl Drop for Changing<'_> {
 
 #[async_trait]
 impl SessionStore for CachedRedisStore {
-    fn recall(&self, key: &SessionKey) -> Option<StoredRecord> {
+    fn recall(&self, key: &SessionKey) -> Option<Recalled> {
         self.memory.recall(key)
     }
 
-    async fn read_for_recall(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
+    async fn read_for_recall(&self, key: &SessionKey) -> Result<Option<Reading>, StoreError> {
         // Also where the listening begins: it must not begin within a program that only looks at the configuration.
         let listens = self.tracking().is_some();
         if listens
-            && let Some(reading) = self.memory.begin(key)
-            && let Some(found @ Some(_)) = self.read_and_remember(key, &reading).await
+            && let Some(mark) = self.memory.begin(key)
+            && let Some(reading) = self.read_where_changes_are_reported(key, mark).await
         {
-            return Ok(found);
+            return Ok(Some(reading));
         }
         // Also when it was not found: after a failover the two connections may for a moment lead to different servers, and
         // nobody is logged out on the word of the one that only reports.
-        self.store.read(key).await
+        Ok(self.store.read(key).await?.map(Reading::only))
     }
 
     async fn read(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
