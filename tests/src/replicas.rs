@@ -100,10 +100,10 @@ impl Replicas {
     /// Waits until a server answers for this session without asking Redis.
     pub async fn knows(&self, server: usize, cookie: &str, redis: &RedisServer) {
         wait::until("the session is in the server's memory", async || {
-            let before = redis.calls("get").await;
+            let before = redis.reads().await;
             assert_eq!(self.token_at(server, cookie).await.status, 200);
             assert_eq!(self.session_at(server, cookie).await.status, 200);
-            (redis.calls("get").await == before).then_some(())
+            (redis.reads().await == before).then_some(())
         })
         .await;
     }

@@ -281,6 +281,11 @@ impl RedisServer {
         calls.unwrap_or(0)
     }
 
+    /// How often records were asked for, one or several at once.
+    pub async fn reads(&self) -> u64 {
+        self.calls("get").await + self.calls("mget").await
+    }
+
     /// How many connections there are besides the harness's own.
     pub async fn clients(&self) -> usize {
         let list: String = self.ask(&["CLIENT", "LIST", "TYPE", "normal"]).await;

@@ -122,9 +122,9 @@ async fn sec_060_everybody_is_told_of_oneself_from_memory() {
     let users = replicas.log_in(20).await;
     replicas.everybody_is_logged_in(&users).await;
     wait::until("everybody is in memory", async || {
-        let before = redis.calls("get").await;
+        let before = redis.reads().await;
         replicas.everybody_is_logged_in(&users).await;
-        (redis.calls("get").await == before).then_some(())
+        (redis.reads().await == before).then_some(())
     })
     .await;
 }

@@ -11,4 +11,5 @@
 mod contract;
 mod local_cache;
 mod secrecy;
+mod shared_reads;
 mod trouble;

@@ -15,6 +15,7 @@
 pub mod cache;
 mod inspect;
 mod link;
+mod shared_reads;
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,13 +28,14 @@ pub use self::link::{Credentials, Endpoint, Protocol, RedisSettings, Tls, Topolo
 use self::{
     cache::{CachedRedisStore, Caching},
     link::{Connection, Link},
+    shared_reads::SharedReads,
 };
 use crate::{
     domain::{
         session_id::SessionKey,
         session_index::{IndexName, Member},
     },
-    ports::{LeaseOwner, Marker, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version},
+    ports::{LeaseOwner, Marker, Reading, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version},
 };
 
 /// Longer than any answer of a healthy Redis takes; nobody waits longer for an unhealthy one.
@@ -117,7 +119,9 @@ pub fn open(settings: RedisSettings) -> Result<Arc<dyn SessionStore>, StoreError
 
 /// See the [module](self).
 pub struct RedisStore {
-    link: Link,
+    link: Arc<Link>,
+    /// `None` with a Cluster, which has a session's key on one of its nodes.
+    shared_reads: Option<SharedReads>,
     namespace: String,
     protocol: Protocol,
     replace: Script,
@@ -132,8 +136,13 @@ impl RedisStore {
     /// Connects on first use: a Redis that is down at start does not keep the server down.
     pub fn new(settings: RedisSettings) -> Result<Self, StoreError> {
         let (namespace, protocol) = (settings.namespace.clone(), settings.protocol);
+        let shared_reads = match &settings.topology {
+            Topology::Standalone(_) | Topology::Sentinel { .. } => Some(SharedReads::default()),
+            Topology::Cluster(_) => None,
+        };
         Ok(Self {
-            link: Link::new(settings).map_err(described)?,
+            link: Arc::new(Link::new(settings).map_err(described)?),
+            shared_reads,
             namespace,
             protocol,
             replace: Script::new(REPLACE),
@@ -165,46 +174,66 @@ impl RedisStore {
         self.bounded(async |connection| command.query_async(connection).await).await
     }
 
-    /// Runs one operation in bounded time, and lets go of a connection that turned out to be no good: it
-    /// learns that from the operation's error, which must not be hidden in an `Ok`.
+    async fn get(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
+        if let Some(reads) = &self.shared_reads
+            && let Ok(answer) = reads.read(&self.link, self.session_key(key)).await
+        {
+            return answer.map_err(StoreError::new);
+        }
+        let mut get = cmd("GET");
+        get.arg(self.session_key(key));
+        self.bounded(async |connection| stored(get.query_async(connection).await)).await
+    }
+
     async fn bounded<T>(
         &self,
         operation: impl AsyncFnOnce(&mut Connection) -> Result<T, RedisError>,
     ) -> Result<T, StoreError> {
-        let mut asked = None;
-        let attempt = async {
-            let (mut connection, generation) = self.link.get().await?;
-            asked = Some(generation);
-            let outcome = operation(&mut connection).await;
-            if let Err(error) = &outcome {
-                self.link.judge(error, generation);
-            }
-            outcome
-        };
-        let outcome = {
-            let mut attempt = std::pin::pin!(attempt);
-            match tokio::time::timeout(OPERATION_TIMEOUT, &mut attempt).await {
-                // A process that was paused finds that its time is up before it has read what came in the meantime.
-                Err(_) => tokio::time::timeout(LAST_LOOK, &mut attempt).await,
-                outcome => outcome,
-            }
-        };
-        if let Ok(outcome) = outcome {
-            return outcome.map_err(described);
-        }
-        if let Some(generation) = asked {
-            self.link.let_go(generation);
-        }
-        Err(StoreError::new(format!("Redis did not answer within {} s", OPERATION_TIMEOUT.as_secs())))
+        bounded(&self.link, operation).await
     }
+}
+
+/// Runs one operation in bounded time, and lets go of a connection that turned out to be no good: it
+/// learns that from the operation's error, which must not be hidden in an `Ok`.
+async fn bounded<T>(
+    link: &Link,
+    operation: impl AsyncFnOnce(&mut Connection) -> Result<T, RedisError>,
+) -> Result<T, StoreError> {
+    let mut asked = None;
+    let attempt = async {
+        let (mut connection, generation) = link.get().await?;
+        asked = Some(generation);
+        let outcome = operation(&mut connection).await;
+        if let Err(error) = &outcome {
+            link.judge(error, generation);
+        }
+        outcome
+    };
+    let outcome = {
+        let mut attempt = std::pin::pin!(attempt);
+        match tokio::time::timeout(OPERATION_TIMEOUT, &mut attempt).await {
+            // A process that was paused finds that its time is up before it has read what came in the meantime.
+            Err(_) => tokio::time::timeout(LAST_LOOK, &mut attempt).await,
+            outcome => outcome,
+        }
+    };
+    if let Ok(outcome) = outcome {
+        return outcome.map_err(described);
+    }
+    if let Some(generation) = asked {
+        link.let_go(generation);
+    }
+    Err(StoreError::new(format!("Redis did not answer within {} s", OPERATION_TIMEOUT.as_secs())))
 }
 
 #[async_trait]
 impl SessionStore for RedisStore {
     async fn read(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
-        let mut get = cmd("GET");
-        get.arg(self.session_key(key));
-        self.bounded(async |connection| stored(get.query_async(connection).await)).await
+        self.get(key).await
+    }
+
+    async fn read_for_recall(&self, key: &SessionKey) -> Result<Option<Reading>, StoreError> {
+        Ok(self.get(key).await?.map(Reading::only))
     }
 
     async fn insert(&self, key: &SessionKey, value: &[u8], ttl: Duration) -> Result<(), StoreError> {
