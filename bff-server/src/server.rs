@@ -309,7 +309,8 @@ async fn accept(listener: TcpListener, quick: Quick, router: Router, stop: Cance
                 }
                 // Not as a layer: that would build the whole router anew for each connection.
                 request.extensions_mut().insert(ConnectInfo(peer));
-                routed.oneshot(request).await
+                // On the heap, so that the usual request need not carry room for it.
+                Box::pin(routed.oneshot(request)).await
             }
         });
         let mut server = server.clone();

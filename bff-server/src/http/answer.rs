@@ -6,7 +6,7 @@ use authtool_contract::{PROBLEM_MEDIA_TYPE, Problem, ProblemCode};
 use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode, header};
 
-use super::correlation::CorrelationId;
+use super::{correlation::CorrelationId, headers};
 use crate::service::sessions::SessionError;
 
 /// An error answer to a `fetch` or a gateway: an RFC 9457 problem document.
@@ -39,9 +39,10 @@ pub(crate) fn retry_after(mut response: Response, wait: Option<Duration>) -> Res
     response
 }
 
-/// JSON that is already text.
+/// JSON that is already text; [hardened](headers::hardened).
 pub(crate) fn json(body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
+    *response.headers_mut() = headers::protection();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
@@ -86,5 +87,17 @@ pub(crate) fn session_problem(error: &SessionError, id: &CorrelationId) -> Respo
             tracing::error!(error = %cause, event = "internal", "an internal operation failed");
             problem(ProblemCode::Internal, id)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sec_071_json_is_hardened_from_the_start() {
+        assert!(headers::is_hardened(&json("{}")));
+        assert!(headers::is_hardened(&headers::hardened(json("{}"))), "and no header comes twice");
+        assert!(!headers::is_hardened(&Response::new(Body::empty())));
     }
 }

@@ -1,7 +1,9 @@
 //! Headers that every answer of our own endpoints carries.
 
+use std::sync::LazyLock;
+
 use axum::{extract::Request, middleware::Next, response::Response};
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 const OWN_ANSWERS: [(HeaderName, &str); 8] = [
     (header::CACHE_CONTROL, "no-store"),
@@ -26,9 +28,29 @@ const CACHEABLE: &str = "public, max-age=300";
 /// Room for these, the policy, and what an answer has of its own.
 const HEADERS_OF_AN_ANSWER: usize = 16;
 
+static PROTECTION: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let mut headers = HeaderMap::with_capacity(HEADERS_OF_AN_ANSWER);
+    for (name, value) in OWN_ANSWERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOTHING_ALLOWED));
+    headers
+});
+
+/// What [`hardened`] adds, to begin an answer with: a copy takes half the time of adding one after the other.
+pub(crate) fn protection() -> HeaderMap {
+    PROTECTION.clone()
+}
+
 /// Hardens every answer of a router.
 pub(crate) async fn protect(request: Request, next: Next) -> Response {
     hardened(next.run(request).await)
+}
+
+/// Whether an answer has all of it.
+#[cfg(test)]
+pub(crate) fn is_hardened(response: &Response) -> bool {
+    PROTECTION.iter().all(|(name, value)| response.headers().get_all(name).iter().eq([value]))
 }
 
 /// Nothing of ours is (unless [`Cacheable`]) cached, sniffed, framed, embedded or referred to, whatever its status.

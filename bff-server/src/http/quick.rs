@@ -87,10 +87,10 @@ impl Quick {
             Err(error) => {
                 let client = Origin::behind(Some(peer), headers, &app.trusted_proxies).client;
                 let span = correlation::span(&id, &Method::GET, path, client, None);
-                span.in_scope(|| session_problem(&SessionError::from(error), &id))
+                headers::hardened(span.in_scope(|| session_problem(&SessionError::from(error), &id)))
             }
         };
         tracing::debug!(correlation_id = id.as_str(), path, status = response.status().as_u16(), "answered");
-        Some(correlation::identified(headers::hardened(response), &id))
+        Some(correlation::identified(response, &id))
     }
 }

@@ -43,27 +43,22 @@ pub(super) fn pack(text: &str) -> Zeroizing<Vec<u8>> {
 /// What [`pack`] made, as text; `None` for anything else.
 pub(super) fn unpack(mut packed: &[u8]) -> Option<Zeroizing<String>> {
     // Enough for a JWT. A text of many parts, of one character each, grows.
-    let mut text = Zeroizing::new(Vec::with_capacity(packed.len() / 3 * 4 + 16));
+    let mut text = Zeroizing::new(String::with_capacity(packed.len() / 3 * 4 + 16));
     loop {
         let header = varint::read(&mut packed)?;
         let (bytes, rest) = packed.split_at_checked(usize::try_from(header >> LENGTH_SHIFT).ok()?)?;
         packed = rest;
         if header & DECODED == 0 {
-            text.extend_from_slice(bytes);
+            text.push_str(std::str::from_utf8(bytes).ok()?);
         } else {
-            let start = text.len();
-            text.resize(start + base64::encoded_len(bytes.len(), false)?, 0);
-            URL_SAFE_NO_PAD.encode_slice(bytes, text.get_mut(start..)?).ok()?;
+            base64_simd::URL_SAFE_NO_PAD.encode_append(bytes, &mut *text);
         }
         if header & MORE == 0 {
             break;
         }
-        text.push(b'.');
+        text.push('.');
     }
-    if !packed.is_empty() {
-        return None;
-    }
-    String::from_utf8(std::mem::take(&mut *text)).map(Zeroizing::new).ok()
+    packed.is_empty().then_some(text)
 }
 
 #[cfg(test)]
