@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 use crate::{
     load::{self, Asked, Outcome},
     report::Figure,
-    usage,
+    usage::{self, Used},
 };
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
-    /// How often each contender has its turn.
+    /// How often all of them are measured.
     pub(crate) rounds: usize,
-    /// How long one turn takes.
+    /// How long each is measured in a round.
     pub(crate) turn: Duration,
     /// Whether it is only to be seen that everything works.
     pub(crate) quick: bool,
@@ -133,22 +133,22 @@ impl Turns {
 /// As many requests at once as saturate two cores, with little to queue.
 pub(crate) const CONNECTIONS: usize = 32;
 
-/// Measures the contenders in turn, in every other round in the opposite order.
+/// Measures the contenders in turn, a slice each and again.
 pub(crate) async fn in_turn(effort: Effort, contenders: &[Contender]) -> Vec<Turns> {
     let mut all: Vec<Turns> =
         contenders.iter().map(|it| Turns { name: it.name.clone(), turns: Vec::new() }).collect();
     for round in 0..effort.rounds {
-        let mut order: Vec<usize> = (0..contenders.len()).collect();
-        if round % 2 == 1 {
-            order.reverse();
-        }
-        for number in order {
+        let asked = contenders.iter().map(|it| it.asked.clone()).collect();
+        let beside: Vec<_> = contenders.iter().map(|it| it.beside.clone()).collect();
+        let processes: Vec<_> = contenders.iter().map(|it| it.processes.clone()).collect();
+        let meter = move |number: usize| Used {
+            own: usage::cpu_seconds_of(&processes[number]),
+            beside: usage::cpu_seconds_of(&beside[number]),
+        };
+        let outcomes = load::alternating(asked, CONNECTIONS, effort.turn, meter).await;
+        for (number, (outcome, used)) in outcomes.into_iter().enumerate() {
             let contender = &contenders[number];
-            let meter =
-                || (usage::cpu_seconds_of(&contender.processes), usage::cpu_seconds_of(&contender.beside));
-            let (outcome, first, last) =
-                load::closed(&contender.asked, CONNECTIONS, effort.turn, meter).await;
-            let turn = Turn { outcome, cpu: last.0 - first.0, cpu_beside: last.1 - first.1 };
+            let turn = Turn { outcome, cpu: used.own, cpu_beside: used.beside };
             crate::progress(&format!(
                 "round {} of {}: {} {:.1} µs of processor time a request, {:.0} requests a second, p99 {:.2} ms",
                 round + 1,

@@ -1,9 +1,36 @@
 //! What processes have used of the machine, as the operating system says.
 
-use std::fs;
+use std::{
+    fs,
+    ops::{AddAssign, Sub},
+};
 
 /// Of `/proc/<pid>/stat`: the unit is the same on every Linux (`USER_HZ`).
 const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Seconds of processor time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Used {
+    /// Of the processes that are charged.
+    pub(crate) own: f64,
+    /// Of those beside.
+    pub(crate) beside: f64,
+}
+
+impl Sub for Used {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self { own: self.own - before.own, beside: self.beside - before.beside }
+    }
+}
+
+impl AddAssign for Used {
+    fn add_assign(&mut self, more: Self) {
+        self.own += more.own;
+        self.beside += more.beside;
+    }
+}
 
 /// User and system time of a process and all its threads, in seconds.
 #[allow(clippy::cast_precision_loss, reason = "no process runs that long")]

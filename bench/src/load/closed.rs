@@ -33,16 +33,11 @@ struct Shared {
     answered: AtomicU64,
 }
 
-/// Keeps the server busy over this many connections. `meter` is read when counting begins and when it ends.
+/// Keeps the server busy over this many connections.
 ///
 /// # Panics
 /// When an answer is not a success: nothing is measured by errors.
-pub(crate) async fn closed<M>(
-    asked: &Asked,
-    connections: usize,
-    duration: Duration,
-    meter: impl Fn() -> M,
-) -> (Outcome, M, M) {
+pub(crate) async fn closed(asked: &Asked, connections: usize, duration: Duration) -> Outcome {
     let shared = Arc::new(Shared {
         asked: asked.clone(),
         ends: AtomicBool::new(false),
@@ -57,13 +52,11 @@ pub(crate) async fn closed<M>(
     tokio::time::sleep(WARM_UP).await;
     shared.measures.store(true, Ordering::Relaxed);
     let (started, before) = (Instant::now(), shared.answered.load(Ordering::Relaxed));
-    let first = meter();
     tokio::time::sleep(duration).await;
-    let last = meter();
     let (elapsed, after) = (started.elapsed(), shared.answered.load(Ordering::Relaxed));
     shared.ends.store(true, Ordering::Relaxed);
     let latency = load.join().expect("the server answers every request with success");
-    (Outcome { requests: after - before, elapsed, latency }, first, last)
+    Outcome { requests: after - before, elapsed, latency }
 }
 
 fn run(shared: &Arc<Shared>, connections: usize) -> hdrhistogram::Histogram<u64> {
@@ -93,20 +86,28 @@ async fn ask_on(
     while !shared.ends.load(Ordering::Relaxed) {
         shared.asked.write(turn.replace(turn.get() + 1), &mut request);
         let sent = Instant::now();
-        stream.write_all(&request).await.expect("the server reads");
-        received.clear();
-        loop {
-            let read = stream.read_buf(&mut received).await.expect("the server answers");
-            assert!(read > 0, "the server closed a connection: {:?}", String::from_utf8_lossy(&received));
-            match progress(&received) {
-                Progress::Partial => {}
-                Progress::Whole(200) => break,
-                Progress::Whole(_) => panic!("{}", String::from_utf8_lossy(&received)),
-            }
-        }
+        exchange(&mut stream, &request, &mut received).await;
         if shared.measures.load(Ordering::Relaxed) {
             shared.answered.fetch_add(1, Ordering::Relaxed);
             record(&mut latency.borrow_mut(), sent.elapsed());
+        }
+    }
+}
+
+/// Sends a request and reads its answer.
+///
+/// # Panics
+/// When the answer is not a success.
+pub(super) async fn exchange(stream: &mut TcpStream, request: &[u8], received: &mut Vec<u8>) {
+    stream.write_all(request).await.expect("the server reads");
+    received.clear();
+    loop {
+        let read = stream.read_buf(received).await.expect("the server answers");
+        assert!(read > 0, "the server closed a connection: {:?}", String::from_utf8_lossy(received));
+        match progress(received) {
+            Progress::Partial => {}
+            Progress::Whole(200) => return,
+            Progress::Whole(_) => panic!("{}", String::from_utf8_lossy(received)),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Written for this: each request is another user's, which no tool of the trade does without a script, and the load
 //! itself takes as little of the machine as it can.
 
+mod alternating;
 mod answer;
 mod closed;
 mod open;
@@ -11,6 +12,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use hdrhistogram::Histogram;
 
+pub(crate) use alternating::alternating;
 pub(crate) use closed::closed;
 pub(crate) use open::open;
 
@@ -74,14 +76,19 @@ impl Outcome {
     }
 
     /// A percentile of the latency, in milliseconds.
-    #[allow(clippy::cast_precision_loss, reason = "no latency is that long")]
     pub(crate) fn milliseconds(&self, percentile: f64) -> f64 {
-        self.latency.value_at_percentile(percentile) as f64 / 1e6
+        milliseconds(&self.latency, percentile)
     }
 }
 
+/// A percentile, in milliseconds.
+#[allow(clippy::cast_precision_loss, reason = "no latency is that long")]
+pub(crate) fn milliseconds(latency: &Histogram<u64>, percentile: f64) -> f64 {
+    latency.value_at_percentile(percentile) as f64 / 1e6
+}
+
 /// Up to a minute, to a tenth of a percent.
-fn histogram() -> Histogram<u64> {
+pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(100, 60_000_000_000, 3).expect("these are bounds")
 }
 

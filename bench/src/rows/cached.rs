@@ -30,7 +30,7 @@ pub(crate) async fn run(effort: Effort) -> Vec<Row> {
     let ours = asked(stand.server.config.internal_port());
     let mut warm = 0;
     while warm < 2 * SESSIONS as u64 {
-        warm += load::closed(&ours, CONNECTIONS, effort.turn / 2, || ()).await.0.requests;
+        warm += load::closed(&ours, CONNECTIONS, effort.turn / 2).await.requests;
     }
     let redis = stand.redis_process().await;
     let before = stand.redis.info("total_commands_processed").await;

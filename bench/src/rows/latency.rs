@@ -12,6 +12,9 @@ use crate::{
     rounds::{CONNECTIONS, Effort},
 };
 
+/// A round is divided, so that both have the same weather.
+const SLICES: u32 = 4;
+
 pub(crate) async fn run(effort: Effort) -> Vec<Row> {
     let BesideTheLimit { stand, limit, cookies } = BesideTheLimit::with_sessions(SESSIONS).await;
     let asked = [limit.port, stand.server.config.internal_port()]
@@ -21,21 +24,23 @@ pub(crate) async fn run(effort: Effort) -> Vec<Row> {
     for round in 0..effort.rounds {
         // What saturates depends on who else uses the machine: it is found anew each time, and it is the server's
         // for both, so that both have the same work.
-        let (saturated, ..) = load::closed(&asked[1], CONNECTIONS, effort.turn / 2, || ()).await;
+        let saturated = load::closed(&asked[1], CONNECTIONS, effort.turn / 2).await;
         let rate = saturated.rate() / 2.0;
-        let mut order = [0, 1];
-        if round % 2 == 1 {
-            order.reverse();
+        let mut latencies = [load::histogram(), load::histogram()];
+        for slice in 0..SLICES {
+            let mut order = [0, 1];
+            if slice % 2 == 1 {
+                order.reverse();
+            }
+            for number in order {
+                let (asked, turn) = (asked[number].clone(), effort.turn / SLICES);
+                let outcome = tokio::task::spawn_blocking(move || load::open(&asked, rate, turn)).await;
+                let outcome = outcome.expect("the load ends by itself");
+                latencies[number].add(outcome.latency).expect("the same bounds");
+            }
         }
-        let mut p99 = [0.0; 2];
-        let mut p50 = [0.0; 2];
-        for number in order {
-            let (asked, turn) = (asked[number].clone(), effort.turn);
-            let outcome = tokio::task::spawn_blocking(move || load::open(&asked, rate, turn)).await;
-            let outcome = outcome.expect("the load ends by itself");
-            p50[number] = outcome.milliseconds(50.0);
-            p99[number] = outcome.milliseconds(99.0);
-        }
+        let [p50, p99] = [50.0, 99.0]
+            .map(|percentile| latencies.each_ref().map(|latency| load::milliseconds(latency, percentile)));
         crate::progress(&format!(
             "round {} of {}: at {rate:.0} requests a second, p99 {:.2} ms, of the bare handler {:.2} ms",
             round + 1,

@@ -38,7 +38,7 @@ pub(crate) async fn run(effort: Effort) -> Vec<Row> {
             cookies.iter().cloned().chain(writer.write(count, tokens).iter().cloned()).collect::<Arc<[_]>>();
         let taken = (stand.redis.info("used_memory").await - before) as f64 / count as f64;
         let asked = Asked::new(stand.server.config.internal_port(), "/bff/token", SESSION, &cookies);
-        load::closed(&asked, CONNECTIONS, effort.turn, || ()).await;
+        load::closed(&asked, CONNECTIONS, effort.turn).await;
         let grown = usage::resident_kib(stand.server.process_id()).saturating_sub(resident);
         let overhead = taken - size as f64;
         crate::progress(&format!(
