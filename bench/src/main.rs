@@ -36,10 +36,10 @@ struct Options {
     /// Only these
     #[arg(value_name = "BENCH")]
     only: Vec<Bench>,
-    /// How often the limit and the server have their turns
+    /// How many rounds, of which the median counts
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// How long a turn takes
+    /// How long each is measured in a round, a slice at a time
     #[arg(long, default_value_t = 4)]
     seconds: u64,
     /// Less of everything: to see whether it works

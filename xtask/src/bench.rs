@@ -28,10 +28,10 @@ pub(crate) struct Options {
     /// Show what can be measured
     #[arg(long)]
     list: bool,
-    /// How often the limit and the server have their turns
+    /// How many rounds, of which the median counts
     #[arg(long, default_value_t = 5)]
     rounds: u32,
-    /// How long a turn takes, in seconds
+    /// How long each is measured in a round, in seconds
     #[arg(long, default_value_t = 4)]
     seconds: u32,
     /// Less of everything: to see whether it works

@@ -2,7 +2,8 @@
 //! is stored under it, or nobody, and answers.
 //!
 //! It checks no signature, opens no seal, knows no expiry, writes no log and counts nothing. Compiler, profile,
-//! allocator, runtime, and the connection to Redis are those of the server.
+//! allocator, runtime, and the kind of connection to Redis are those of the server. Each request is a command of its own at
+//! Redis, as one would write it; the server asks for several sessions at once.
 #![allow(clippy::expect_used, reason = "a bench reports what does not work by failing")]
 
 use std::{net::Ipv4Addr, time::Duration};
@@ -53,7 +54,7 @@ async fn main() {
     let redis = match options.redis {
         None => None,
         Some(port) => {
-            // The connection that the server has, and as it has, one bound for an answer.
+            // The connection that the server has, with one bound for an answer.
             let config = AsyncConnectionConfig::new()
                 .set_connection_timeout(Some(Duration::from_secs(2)))
                 .set_response_timeout(Some(Duration::from_secs(2)));

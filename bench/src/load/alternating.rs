@@ -9,7 +9,11 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
-use tokio::{net::TcpStream, sync::Notify, task::LocalSet};
+use tokio::{
+    net::TcpStream,
+    sync::Notify,
+    task::{JoinSet, LocalSet},
+};
 
 use super::{Asked, Outcome, closed::exchange, histogram, record};
 use crate::usage::Used;
@@ -22,7 +26,6 @@ struct Stage {
     /// Nobody, between two slices.
     whose_turn: Cell<Option<usize>>,
     changed: Notify,
-    ends: Cell<bool>,
     measures: Cell<bool>,
     under_way: Cell<usize>,
     all_answered: Notify,
@@ -57,7 +60,6 @@ fn run(
     let stage = Rc::new(Stage {
         whose_turn: Cell::new(None),
         changed: Notify::new(),
-        ends: Cell::new(false),
         measures: Cell::new(false),
         under_way: Cell::new(0),
         all_answered: Notify::new(),
@@ -67,16 +69,16 @@ fn run(
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let tasks = LocalSet::new();
-    let all: Vec<_> = (0..asked.len())
-        .flat_map(|number| std::iter::repeat_n(number, connections))
-        .map(|number| tasks.spawn_local(ask_on(Rc::clone(&stage), number, asked[number].clone())))
-        .collect();
     let (elapsed, metered) = runtime.block_on(tasks.run_until(async {
-        let measured = stage.direct(asked.len(), duration, meter).await;
-        for task in all {
-            task.await.expect("every answer is a success");
+        let mut all = JoinSet::new();
+        for number in (0..asked.len()).flat_map(|number| std::iter::repeat_n(number, connections)) {
+            all.spawn_local(ask_on(Rc::clone(&stage), number, asked[number].clone()));
         }
-        measured
+        tokio::select! {
+            // None of them ends by itself.
+            Some(failed) = all.join_next() => panic!("an answer is not a success: {failed:?}"),
+            measured = stage.direct(asked.len(), duration, meter) => measured,
+        }
     }));
     let outcomes = stage.answered.iter().zip(&stage.latency).zip(elapsed.into_iter().zip(metered));
     outcomes
@@ -95,11 +97,12 @@ impl Stage {
     ) -> (Vec<Duration>, Vec<Used>) {
         let (mut elapsed, mut metered) =
             (vec![Duration::ZERO; contenders], vec![Used::default(); contenders]);
-        // The first slice of each makes the connections, and is not counted.
+        // The first slices fill the caches, and are not counted.
         let mut round = 0_usize;
         while round == 0 || elapsed.iter().any(|it| *it < duration) {
             for place in 0..contenders {
-                let number = if round.is_multiple_of(2) { place } else { contenders - 1 - place };
+                // Everybody comes first as often, and never twice in a row.
+                let number = (round + place) % contenders;
                 self.measures.set(round > 0);
                 let (before, began) = (meter(number), Instant::now());
                 self.whose_turn.set(Some(number));
@@ -116,22 +119,12 @@ impl Stage {
             }
             round += 1;
         }
-        self.ends.set(true);
-        self.changed.notify_waiters();
         (elapsed, metered)
     }
 
-    /// `false` when there will be none any more.
-    async fn turn_of(&self, number: usize) -> bool {
-        loop {
-            let changed = self.changed.notified();
-            if self.ends.get() {
-                return false;
-            }
-            if self.whose_turn.get() == Some(number) {
-                return true;
-            }
-            changed.await;
+    async fn turn_of(&self, number: usize) {
+        while self.whose_turn.get() != Some(number) {
+            self.changed.notified().await;
         }
     }
 }
@@ -140,7 +133,8 @@ async fn ask_on(stage: Rc<Stage>, number: usize, asked: Asked) {
     let mut stream = TcpStream::connect(asked.address).await.expect("the server listens");
     stream.set_nodelay(true).expect("a socket has options");
     let (mut request, mut received) = (Vec::new(), Vec::with_capacity(16 * 1024));
-    while stage.turn_of(number).await {
+    loop {
+        stage.turn_of(number).await;
         stage.under_way.set(stage.under_way.get() + 1);
         asked.write(stage.turns.replace(stage.turns.get() + 1), &mut request);
         let sent = Instant::now();

@@ -5,12 +5,14 @@ use crate::ports;
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// What does not pass.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,8 @@ struct State {
     /// How often the connections on which changes are reported were cut.
     cuts: watch::Sender<u64>,
     accepted: AtomicUsize,
+    /// How long what Redis says is on its way, in milliseconds.
+    distance: AtomicU64,
     /// How many connections were asked to report changes.
     reporting: AtomicUsize,
 }
@@ -51,6 +55,7 @@ impl Wire {
             held: watch::Sender::new(Held::Nothing),
             cuts: watch::Sender::new(0),
             accepted: AtomicUsize::new(0),
+            distance: AtomicU64::new(0),
             reporting: AtomicUsize::new(0),
         });
         let (of_connections, redis) = (Arc::clone(&state), redis.to_vec());
@@ -78,6 +83,13 @@ impl Wire {
     /// Everything passes again, what was held first.
     pub fn passes(&self) {
         self.state.held.send_replace(Held::Nothing);
+    }
+
+    /// From now on what Redis says takes this long, in whole milliseconds: a Redis that is far away. What it says
+    /// meanwhile comes right behind.
+    pub fn takes(&self, distance: Duration) {
+        let milliseconds = u64::try_from(distance.as_millis()).expect("not that far");
+        self.state.distance.store(milliseconds, Ordering::SeqCst);
     }
 
     /// Closes the connections on which changes are reported.
@@ -128,19 +140,33 @@ async fn one_way(
     reports: &AtomicBool,
     is_request: bool,
 ) {
+    let (sent, mut on_its_way) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+    let arriving = async {
+        while let Some((due, bytes)) = on_its_way.recv().await {
+            tokio::time::sleep_until(due).await;
+            if to.write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+    };
     let mut held = state.held.subscribe();
     let mut buffer = vec![0; 64 * 1024];
-    while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        let bytes = &buffer[..length];
-        if is_request
-            && bytes.windows(8).any(|window| window == b"TRACKING")
-            && !reports.swap(true, Ordering::SeqCst)
-        {
-            state.reporting.fetch_add(1, Ordering::SeqCst);
+    let leaving = async move {
+        while let Ok(length @ 1..) = from.read(&mut buffer).await {
+            let bytes = &buffer[..length];
+            if is_request
+                && bytes.windows(8).any(|window| window == b"TRACKING")
+                && !reports.swap(true, Ordering::SeqCst)
+            {
+                state.reporting.fetch_add(1, Ordering::SeqCst);
+            }
+            let passes = held.wait_for(|held| *held == Held::Nothing || !reports.load(Ordering::SeqCst));
+            let distance = if is_request { 0 } else { state.distance.load(Ordering::SeqCst) };
+            let due = Instant::now() + Duration::from_millis(distance);
+            if passes.await.is_err() || sent.send((due, bytes.to_vec())).is_err() {
+                return;
+            }
         }
-        let passes = held.wait_for(|held| *held == Held::Nothing || !reports.load(Ordering::SeqCst));
-        if passes.await.is_err() || to.write_all(bytes).await.is_err() {
-            return;
-        }
-    }
+    };
+    tokio::join!(leaving, arriving);
 }

@@ -3,8 +3,8 @@
 use authtool_bff::adapters::redis::{RedisSettings, RedisStore};
 use authtool_bff::ports::contract_tests::key;
 use authtool_bff::ports::{SessionStore, StoreError, StoredRecord};
-use authtool_tests::redis::{RedisServer, SentinelTrio};
-use authtool_tests::wait;
+use authtool_tests::redis::{RedisServer, SentinelTrio, Wire};
+use authtool_tests::{ports, wait};
 use futures_util::future::join_all;
 use serde_json::Value;
 use std::sync::Arc;
@@ -81,7 +81,6 @@ async fn sec_066_a_redis_that_hangs_keeps_nobody_longer_who_came_later() {
     let store = store(&redis.connection());
     a_hundred_sessions(&store).await;
     redis.hangs();
-    let began = Instant::now();
     let later = |milliseconds: u64| {
         let store = Arc::clone(&store);
         async move {
@@ -91,13 +90,11 @@ async fn sec_066_a_redis_that_hangs_keeps_nobody_longer_who_came_later() {
             (outcome.map(drop), asked.elapsed())
         }
     };
-    let outcomes = join_all([0, 1, 200, 1000, 2000, 2800].map(later)).await;
+    let outcomes = join_all((0..100).map(|turn| later(turn * 25))).await;
     for (outcome, took) in outcomes {
-        let error = outcome.expect_err("Redis says nothing").to_string();
-        assert!(error.contains("did not answer"), "{error}");
+        outcome.expect_err("Redis says nothing");
         assert!(took < SOON_AFTER_GIVING_UP, "somebody waited for {took:?}");
     }
-    assert!(began.elapsed() < SOON_AFTER_GIVING_UP, "all gave up together");
     redis.goes_on();
     wait::until("Redis is asked again", async || store.read(&key(0)).await.is_ok().then_some(())).await;
     each_gets_its_own(&store).await;
@@ -117,6 +114,61 @@ async fn who_does_not_wait_any_more_leaves_nothing_behind() {
     assert!(abandoned.iter().all(Result::is_err), "nobody was answered");
     redis.goes_on();
     each_gets_its_own(&store).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_is_far_away_is_asked_again_before_it_has_answered() {
+    const DISTANCE: Duration = Duration::from_secs(1);
+    let redis = RedisServer::start().await;
+    let wire = Wire::to(redis.port).await;
+    let store = store(&wire.connection());
+    a_hundred_sessions(&store).await;
+    wire.takes(DISTANCE);
+    let read = |turn: u8| {
+        let store = Arc::clone(&store);
+        async move {
+            tokio::time::sleep(Duration::from_millis(5) * u32::from(turn)).await;
+            let asked = Instant::now();
+            (text(store.read(&key(turn)).await), asked.elapsed())
+        }
+    };
+    for (turn, (found, took)) in (0..).zip(join_all((0..100).map(read)).await) {
+        assert_eq!(found, (turn % 2 == 0).then(|| turn.to_string()));
+        assert!(took >= DISTANCE, "{turn} took {took:?}: nothing is that fast");
+        assert!(took < DISTANCE * 17 / 10, "{turn} took {took:?}: it waited for another's answer");
+    }
+}
+
+/// A Redis that answers for one key, and not for several.
+async fn is_asked_for_one_at_a_time(redis: &RedisServer) {
+    let store = store(&redis.connection());
+    a_hundred_sessions(&store).await;
+    for _ in 0..3 {
+        each_gets_its_own(&store).await;
+    }
+    assert!(redis.calls("get").await >= 200, "each by itself");
+}
+
+#[tokio::test]
+async fn an_account_that_may_not_read_several_reads_one_at_a_time() {
+    let redis = RedisServer::start().await;
+    redis.ask::<()>(&["ACL", "SETUSER", "default", "-mget"]).await;
+    is_asked_for_one_at_a_time(&redis).await;
+}
+
+#[tokio::test]
+async fn a_node_of_a_cluster_that_is_taken_for_a_redis_is_asked_for_one_at_a_time() {
+    let redis = RedisServer::with(|options| {
+        options.line("cluster-enabled yes").line(format!("cluster-port {}", ports::free()));
+    })
+    .await;
+    redis.ask::<()>(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await;
+    wait::until("it has all slots", async || {
+        let info: String = redis.ask(&["CLUSTER", "INFO"]).await;
+        info.contains("cluster_state:ok").then_some(())
+    })
+    .await;
+    is_asked_for_one_at_a_time(&redis).await;
 }
 
 #[test]

@@ -235,7 +235,9 @@ impl Link {
 
     /// Lets go of a connection after an error that a new one may not have.
     pub(super) fn judge(&self, error: &RedisError, generation: u64) {
-        let broken = error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error();
+        // An answer to another question may be the first of many.
+        let confused = error.kind() == ErrorKind::UnexpectedReturnType;
+        let broken = error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error() || confused;
         // A primary that became a replica may keep its connections; the name may lead elsewhere by now.
         let demoted = matches!(
             error.kind(),

@@ -9,8 +9,8 @@
 //! | `{namespace}:index:{name}` | sorted set | a user's sessions, by when they end, each with when it began, in bytes |
 //! | `{namespace}:tracking:…`, `:listeners`, `:settle:…` | | how replicas keep sessions in memory: see [`cache`] |
 //!
-//! Each key has a time to live from the command that creates it. No operation on sessions touches more than one
-//! key, so all of them are atomic on a Cluster too.
+//! Each key has a time to live from the command that creates it. No change of a session touches more than one
+//! key, so all of them are atomic on a Cluster too; only [reads](shared_reads) of several are asked for together, and not there.
 
 pub mod cache;
 mod inspect;
@@ -223,7 +223,11 @@ async fn bounded<T>(
     if let Some(generation) = asked {
         link.let_go(generation);
     }
-    Err(StoreError::new(format!("Redis did not answer within {} s", OPERATION_TIMEOUT.as_secs())))
+    Err(unanswered())
+}
+
+fn unanswered() -> StoreError {
+    StoreError::new(format!("Redis did not answer within {} s", OPERATION_TIMEOUT.as_secs()))
 }
 
 #[async_trait]

@@ -1,34 +1,43 @@
 //! Reads that are wanted at the same time, asked for together.
 //!
 //! A command that goes through the client by itself costs several microseconds of its own: a queue, two wake-ups, often a
-//! write to the socket. A busy server reads many sessions at once. One reader asks for all that are wanted when it is free,
-//! and whoever comes while it waits for the answer goes with the next; a server with little to do asks for each at once.
-//! That is a seventh of what a request costs here, and a fifth of what it costs Redis.
+//! write to the socket. A busy server reads many sessions at once. One reader asks for all that are wanted when it is free
+//! (`MGET`), and whoever comes while it waits for the answer goes with the next; a server with little to do asks for each at
+//! once. That is a sixth of what a request costs here, and a fifth of what it costs Redis.
 //!
-//! What is asked together is answered together: nobody waits longer than for a command of his own, since what has waited
-//! for an answer that did not come in time is not asked again.
+//! A Redis that is far away, or slow, is asked again before it has answered: nobody waits for another's round trip for
+//! more than a few milliseconds. Where it does not answer at all, each is told so in the time that a command of its own
+//! would take.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, OnceLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use redis::{Cmd, ErrorKind, RedisError, Value, aio::ConnectionLike as _, cmd};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{OPERATION_TIMEOUT, bounded, link::Link, stored};
+use super::{OPERATION_TIMEOUT, bounded, link::Link, stored, unanswered};
 use crate::ports::{StoreError, StoredRecord};
 
 /// With more, the first would wait for the last.
-const MOST_AT_ONCE: usize = 64;
+const MOST_AT_ONCE: usize = 256;
+/// How long who comes later waits for each answer that is under way, and may go with the next. So there are few of them
+/// whatever the distance: six at 20 ms, and 45 at a second.
+const PATIENCE: Duration = Duration::from_millis(1);
+/// More than there can be before the first is given up.
+const MOST_UNDER_WAY: u32 = 80;
 
-/// Nobody will answer: the reader has gone, with the runtime that it ran in.
+/// Nobody will answer: Redis takes no `MGET`, or the reader has gone with the runtime that it ran in.
 pub(super) struct NobodyReads;
 
 type Answer = Result<Option<StoredRecord>, Arc<StoreError>>;
 
 struct Wanted {
     redis_key: String,
+    since: Instant,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -45,44 +54,86 @@ impl SharedReads {
             reader
         });
         let (answer, answered) = oneshot::channel();
-        reader.send(Wanted { redis_key, answer }).map_err(|_| NobodyReads)?;
+        let wanted = Wanted { redis_key, since: Instant::now(), answer };
+        reader.send(wanted).map_err(|_| NobodyReads)?;
         answered.await.map_err(|_| NobodyReads)
     }
 }
 
+/// Redis answers one key at a time, and no others: a node of a Cluster, or an account without the right.
+struct TakesOneAtATime;
+
 /// Until nobody can want anything any more.
 async fn read_on(link: Arc<Link>, mut wanted: mpsc::UnboundedReceiver<Wanted>) {
-    let mut together = Vec::new();
-    while wanted.recv_many(&mut together, MOST_AT_ONCE).await > 0 {
-        // Who no longer waits is not asked for.
-        together.retain(|one| !one.answer.is_closed());
-        if together.is_empty() {
-            continue;
-        }
-        let (began, command) = (Instant::now(), command(&together));
-        let asked = bounded(&link, async |connection| {
-            values(connection.req_packed_command(&command).await?, together.len())
-        });
-        match asked.await {
-            Ok(values) => {
-                for (one, value) in together.drain(..).zip(values) {
-                    let record = stored(Ok(value)).map_err(|error| Arc::new(super::described(error)));
-                    one.answer(record);
-                }
+    let mut under_way = FuturesUnordered::new();
+    let mut waiting = VecDeque::new();
+    loop {
+        if under_way.is_empty() && waiting.is_empty() {
+            match wanted.recv().await {
+                Some(one) => waiting.push_back(one),
+                None => return,
             }
-            Err(error) => {
-                let error = Arc::new(error);
-                if began.elapsed() >= OPERATION_TIMEOUT {
-                    while let Ok(one) = wanted.try_recv() {
-                        together.push(one);
-                    }
-                }
-                for one in together.drain(..) {
-                    one.answer(Err(Arc::clone(&error)));
-                }
+        } else if !under_way.is_empty() {
+            // Who comes meanwhile wakes nobody.
+            let patience = PATIENCE * count(&under_way);
+            if let Ok(Some(Err(TakesOneAtATime))) = tokio::time::timeout(patience, under_way.next()).await {
+                tracing::warn!(
+                    event = "redis_reads_apart",
+                    "Redis refuses MGET, so each session is read by itself, which costs it more; \
+                     a Cluster is to be configured as one, and an ACL user needs +@read"
+                );
+                // Whoever waits for an answer asks by himself.
+                return;
+            }
+        }
+        while let Ok(one) = wanted.try_recv() {
+            waiting.push_back(one);
+        }
+        give_up(&mut waiting);
+        if count(&under_way) < MOST_UNDER_WAY && !waiting.is_empty() {
+            let together: Vec<_> = waiting.drain(..waiting.len().min(MOST_AT_ONCE)).collect();
+            under_way.push(ask(&link, together));
+        }
+    }
+}
+
+fn count<T>(under_way: &FuturesUnordered<T>) -> u32 {
+    u32::try_from(under_way.len()).unwrap_or(u32::MAX)
+}
+
+/// Who no longer waits is not asked for, and who has waited for too long is told so.
+fn give_up(waiting: &mut VecDeque<Wanted>) {
+    waiting.retain(|one| !one.answer.is_closed());
+    while waiting.front().is_some_and(|one| one.since.elapsed() >= OPERATION_TIMEOUT) {
+        if let Some(one) = waiting.pop_front() {
+            one.answer(Err(Arc::new(unanswered())));
+        }
+    }
+}
+
+async fn ask(link: &Link, together: Vec<Wanted>) -> Result<(), TakesOneAtATime> {
+    let command = command(&together);
+    let asked = bounded(link, async |connection| {
+        match connection.req_packed_command(&command).await.and_then(Value::extract_error) {
+            Err(error) if matches!(error.code(), Some("CROSSSLOT" | "NOPERM")) => Ok(None),
+            answer => values(answer?, together.len()).map(Some),
+        }
+    });
+    match asked.await {
+        Ok(Some(values)) => {
+            for (one, value) in together.into_iter().zip(values) {
+                one.answer(one_of(value));
+            }
+        }
+        Ok(None) => return Err(TakesOneAtATime),
+        Err(error) => {
+            let error = Arc::new(error);
+            for one in together {
+                one.answer(Err(Arc::clone(&error)));
             }
         }
     }
+    Ok(())
 }
 
 /// A record of another type is told as none: nothing could open it.
@@ -98,12 +149,16 @@ fn command(together: &[Wanted]) -> Cmd {
 fn values(answer: Value, expected: usize) -> Result<Vec<Value>, RedisError> {
     match answer {
         Value::Array(values) if values.len() == expected => Ok(values),
-        Value::ServerError(error) => Err(error.into()),
         _ => {
             Err((ErrorKind::UnexpectedReturnType, "MGET has not answered as many values as it was asked for")
                 .into())
         }
     }
+}
+
+/// A proxy may have got some of them, and not others: that is no word on whether there is a session.
+fn one_of(value: Value) -> Answer {
+    stored(value.extract_error()).map_err(|error| Arc::new(super::described(error)))
 }
 
 impl Wanted {
@@ -116,6 +171,19 @@ impl Wanted {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sec_066_an_error_in_place_of_one_value_is_no_word_on_whether_there_is_a_session() {
+        let of = |answer: &[u8]| one_of(redis::parse_redis_value(answer).unwrap());
+        assert!(of(b"$-1\r\n").unwrap().is_none());
+        assert_eq!(of(b"$9\r\n00000000x\r\n").unwrap().unwrap().value, b"x"[..]);
+        assert!(of(b"-WRONGTYPE Operation against a key\r\n").unwrap().unwrap().value.is_empty());
+        for error in
+            [&b"-ERR upstream failure\r\n"[..], b"-LOADING Redis is loading\r\n", b"-no upstream host\r\n"]
+        {
+            assert!(of(error).is_err(), "{}", String::from_utf8_lossy(error));
+        }
+    }
 
     #[test]
     fn sec_060_an_answer_of_another_length_answers_nobody() {

@@ -3,7 +3,7 @@
 //! A record is handed out from memory only while it is proven that it is what Redis holds, or held at most
 //! `maxStalenessMs` ago. Nothing else is taken on trust: not that a connection is alive, not that Redis reports at
 //! all, not that two connections lead to one server. What is in memory is what requests need of a session, opened: the
-//! access token and the selected claims, and neither the refresh token nor the ID token. Whoever can read this process's
+//! access token (with `DPoP`, its key) and the selected claims, and neither the refresh token nor the ID token. Whoever can read this process's
 //! memory finds the keys to everything in Redis there, too.
 //!
 //! # How it works
