@@ -10,7 +10,7 @@
 //! | `{namespace}:tracking:…`, `:listeners`, `:settle:…` | | how replicas keep sessions in memory: see [`cache`] |
 //!
 //! Each key has a time to live from the command that creates it. No change of a session touches more than one
-//! key, so all of them are atomic on a Cluster too; only [reads](shared_reads) of several are asked for together, and not there.
+//! key, so all of them are atomic on a Cluster too; only reads of several are asked for together, and not there.
 
 pub mod cache;
 mod inspect;
