@@ -1,8 +1,9 @@
 //! Where sessions live.
 //!
 //! A store keeps bytes under keys, with a time to live for each. It knows nothing of what the bytes
-//! mean: they arrive sealed. (Where it has a memory, it is told, so that they need not be opened for each request.) Replicas of the server share nothing but the store, so the operations that
-//! two replicas may run at once are atomic.
+//! mean: they arrive sealed. (Where it has a memory, it is told, so that they need not be opened for
+//! each request.) Replicas of the server share nothing but the store, so the operations that two
+//! replicas may run at once are atomic.
 
 use std::{fmt, sync::Arc, time::Duration};
 

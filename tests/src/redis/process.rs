@@ -95,6 +95,21 @@ impl RedisServer {
         Self::run("redis-server", options, |_| {}).await
     }
 
+    /// The only node of a Cluster, with all slots.
+    pub async fn as_a_whole_cluster() -> Self {
+        let redis = Self::with(|options| {
+            options.line("cluster-enabled yes").line(format!("cluster-port {}", ports::free()));
+        })
+        .await;
+        redis.ask::<()>(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await;
+        wait::until("it has all slots", async || {
+            let info: String = redis.ask(&["CLUSTER", "INFO"]).await;
+            info.contains("cluster_state:ok").then_some(())
+        })
+        .await;
+        redis
+    }
+
     /// One that speaks TLS, with a certificate for these names.
     pub async fn with_tls(authority: &Authority, names: &[&str]) -> Self {
         let (certificate, key) = authority.certificate_for(names);

@@ -9,7 +9,7 @@ use authtool_bff::domain::session_id::SessionKey;
 use authtool_bff::ports::contract_tests::{key, read_and_remember};
 use authtool_bff::ports::{ReplaceOutcome, SessionStore, Version};
 use authtool_tests::redis::{RedisCluster, RedisServer, SentinelTrio, Wire};
-use authtool_tests::{ServerConfig, ports, wait};
+use authtool_tests::{ServerConfig, wait};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -373,16 +373,7 @@ async fn sec_106_those_who_wait_at_the_same_time_ask_together() {
 
 #[tokio::test]
 async fn a_node_of_a_cluster_that_is_taken_for_a_redis_is_told_so_and_waits_for_nobody() {
-    let redis = RedisServer::with(|options| {
-        options.line("cluster-enabled yes").line(format!("cluster-port {}", ports::free()));
-    })
-    .await;
-    redis.ask::<()>(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await;
-    wait::until("it has all slots", async || {
-        let info: String = redis.ask(&["CLUSTER", "INFO"]).await;
-        info.contains("cluster_state:ok").then_some(())
-    })
-    .await;
+    let redis = RedisServer::as_a_whole_cluster().await;
     let store = with_staleness(&redis.connection(), STALENESS);
     store.ping().await.unwrap();
     let why = store.settled(wait::PATIENCE).await.expect_err("no probe can be written");

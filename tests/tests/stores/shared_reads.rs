@@ -4,7 +4,7 @@ use authtool_bff::adapters::redis::{RedisSettings, RedisStore};
 use authtool_bff::ports::contract_tests::key;
 use authtool_bff::ports::{SessionStore, StoreError, StoredRecord};
 use authtool_tests::redis::{RedisServer, SentinelTrio, Wire};
-use authtool_tests::{ports, wait};
+use authtool_tests::wait;
 use futures_util::future::join_all;
 use serde_json::Value;
 use std::sync::Arc;
@@ -158,16 +158,7 @@ async fn an_account_that_may_not_read_several_reads_one_at_a_time() {
 
 #[tokio::test]
 async fn a_node_of_a_cluster_that_is_taken_for_a_redis_is_asked_for_one_at_a_time() {
-    let redis = RedisServer::with(|options| {
-        options.line("cluster-enabled yes").line(format!("cluster-port {}", ports::free()));
-    })
-    .await;
-    redis.ask::<()>(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await;
-    wait::until("it has all slots", async || {
-        let info: String = redis.ask(&["CLUSTER", "INFO"]).await;
-        info.contains("cluster_state:ok").then_some(())
-    })
-    .await;
+    let redis = RedisServer::as_a_whole_cluster().await;
     is_asked_for_one_at_a_time(&redis).await;
 }
 

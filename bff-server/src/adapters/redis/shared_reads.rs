@@ -68,12 +68,13 @@ async fn read_on(link: Arc<Link>, mut wanted: mpsc::UnboundedReceiver<Wanted>) {
     let mut under_way = FuturesUnordered::new();
     let mut waiting = VecDeque::new();
     loop {
-        if under_way.is_empty() && waiting.is_empty() {
+        // Whoever waits, waits for answers that are under way.
+        if under_way.is_empty() {
             match wanted.recv().await {
                 Some(one) => waiting.push_back(one),
                 None => return,
             }
-        } else if !under_way.is_empty() {
+        } else {
             // Who comes meanwhile wakes nobody.
             let patience = PATIENCE * count(&under_way);
             if let Ok(Some(Err(TakesOneAtATime))) = tokio::time::timeout(patience, under_way.next()).await {
