@@ -9,3 +9,23 @@ export const LAUNCH = {
 };
 
 export const launch = () => chromium.launch(LAUNCH);
+
+/**
+ * Waits, in a page that is opened after this, for an element to show a text, and asks the page nothing meanwhile: to the
+ * browser Playwright's questions are a click, and what follows a click is not automatic.
+ */
+export async function watch(page, id, text) {
+  await page.addInitScript(
+    ([id, text]) => {
+      const look = () => {
+        if (document.getElementById(id)?.textContent.trim() === text) console.info(`${id} shows ${text}`);
+      };
+      new MutationObserver(look).observe(document, { subtree: true, childList: true, characterData: true });
+    },
+    [id, text],
+  );
+  const shown = page.waitForEvent('console', (message) => message.text() === `${id} shows ${text}`);
+  // Who never gets to wait for it has failed before.
+  shown.catch(() => {});
+  return () => shown;
+}

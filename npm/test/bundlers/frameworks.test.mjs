@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, beforeEach, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { launch } from '../browser/chromium.mjs';
+import { launch, watch } from '../browser/chromium.mjs';
 import { SESSION, json, openSite } from '../browser/site.mjs';
 
 const apps = fileURLToPath(new URL('../apps/', import.meta.url));
@@ -142,8 +142,10 @@ for (const name of ['vue', 'svelte', 'solid']) {
     test('a guard does not go round for ever', async () => {
       site.session = nobody;
       site.login = (_request, response) => response.writeHead(303, { location: '/guarded/index.html' }).end();
+      const isShown = await watch(page, 'fallback', 'login_loop');
       await page.goto(`${site.origin}/guarded/index.html`);
-      await page.waitForFunction(() => document.getElementById('fallback')?.textContent === 'login_loop');
+      await isShown();
+      assert.equal(logins().length, 2);
       assert.equal(await page.getByRole('heading', { name: 'inside' }).count(), 0);
     });
   });
