@@ -28,14 +28,23 @@
 
 local token_exchange = {}
 
+-- Interpreted: nothing here runs long enough to be worth compiling, and every request is a coroutine of its own.
+if jit then jit.off(true, true) end
+
 local DEFAULT_TIMEOUT_MS = 20000
 local MAX_TOKEN_BYTES = 16384
 local CSRF_HEADER = "x-authtool-csrf"
 local CREDENTIAL_HEADER = "x-authtool-gateway"
 local SESSION_ENDS_IN_HEADER = "x-authtool-session-ends-in"
 
+local function set_of(list)
+  local set = {}
+  for _, item in ipairs(list or {}) do set[item] = true end
+  return set
+end
+
 -- What no client may send: identities and credentials are ours to add.
-local NEVER_FROM_CLIENTS = {
+local NEVER_FROM_CLIENTS = set_of {
   "authorization", "proxy-authorization", "dpop", "remote-user", "x-remote-user", "x-jwt-payload",
   -- Some servers answer what these say instead of what was asked for, behind the back of every check on the way.
   "forwarded", "x-original-uri", "x-original-url", "x-rewrite-url",
@@ -44,23 +53,36 @@ local NEVER_FROM_CLIENTS = {
 }
 local NEVER_FROM_CLIENTS_WITH_PREFIX = { "x-auth-request-", "x-authtool-", "x-forwarded-" }
 -- The first is our client's proof that it is the app; the others Envoy has set itself.
-local EXCEPT = { [CSRF_HEADER] = true, ["x-forwarded-for"] = true, ["x-forwarded-proto"] = true }
+local EXCEPT = set_of { CSRF_HEADER, "x-forwarded-for", "x-forwarded-proto" }
 
 -- The cookies of logins and logouts under way, besides the session's; see bff-server/src/http/cookies.rs.
 local OWN_COOKIES = { "authtool_login_", "authtool_logout", "authtool_return" }
 
-local SAFE_METHODS = { GET = true, HEAD = true, OPTIONS = true }
+local SAFE_METHODS = set_of { "GET", "HEAD", "OPTIONS" }
 
+-- Nothing is cut out of the text for this: LuaJIT keeps one copy of every string, which it has to look for first.
 local function starts_with(text, prefix)
-  return text:sub(1, #prefix) == prefix
+  return text:find(prefix, 1, true) == 1
 end
 
--- Blank in cookies is a space or a tab and nothing else (RFC 6265 §5.2). No patterns: cookies are the client's.
+-- Where a part of a text begins and ends without the blanks around it. Blank in cookies is a space or a tab and nothing
+-- else (RFC 6265 §5.2). No patterns: cookies are the client's.
+local function trimmed(text, first, last)
+  local byte = text:byte(first)
+  while first <= last and (byte == 32 or byte == 9) do
+    first = first + 1
+    byte = text:byte(first)
+  end
+  byte = text:byte(last)
+  while last >= first and (byte == 32 or byte == 9) do
+    last = last - 1
+    byte = text:byte(last)
+  end
+  return first, last
+end
+
 local function trim(text)
-  local first, last = 1, #text
-  while first <= last and (text:byte(first) == 32 or text:byte(first) == 9) do first = first + 1 end
-  while last >= first and (text:byte(last) == 32 or text:byte(last) == 9) do last = last - 1 end
-  return text:sub(first, last)
+  return text:sub(trimmed(text, 1, #text))
 end
 
 local function is_own_cookie(name, config)
@@ -89,51 +111,75 @@ local function holds_own_cookie(pair, config)
   return false
 end
 
--- Calls `visit(name, value, pair)` for each cookie of each Cookie header: HTTP/2 may split them (RFC 9113 §8.2.3).
-local function each_cookie(headers, visit)
-  for i = 0, headers:getNumValues("cookie") - 1 do
-    local line = headers:getAtIndex("cookie", i)
-    local from = 1
+-- Whether a client may not send a header of this name.
+local function is_refused(name)
+  if NEVER_FROM_CLIENTS[name] then return true end
+  -- Many servers take an underscore for a dash.
+  if name:find("_", 1, true) then return true end
+  if EXCEPT[name] then return false end
+  for _, prefix in ipairs(NEVER_FROM_CLIENTS_WITH_PREFIX) do
+    if starts_with(name, prefix) then return true end
+  end
+  return false
+end
+
+-- What a request says: the value of each header that matters here, false where there is none, and "" where there are
+-- several, which matches nothing; the Cookie headers; and the names of what its client may not send. In one pass, because
+-- every call into Envoy costs more than what is done with its answer.
+local function read(headers, config)
+  local said = {
+    [":method"] = false, [":path"] = false, [":authority"] = false, ["origin"] = false, ["sec-fetch-site"] = false,
+    ["sec-fetch-mode"] = false, ["sec-fetch-dest"] = false, ["upgrade"] = false, ["x-request-id"] = false,
+    ["traceparent"] = false, ["tracestate"] = false, ["grpc-timeout"] = false, [CSRF_HEADER] = false,
+  }
+  local cookies, refused = {}, {}
+  for name, value in pairs(headers) do
+    local before = said[name]
+    if before ~= nil then
+      said[name] = before and "" or value
+    elseif name == "cookie" then
+      cookies[#cookies + 1] = value
+    elseif is_refused(name) then
+      refused[#refused + 1] = name
+    end
+  end
+  for _, name in ipairs(config.strip_headers or {}) do
+    refused[#refused + 1] = name
+    if said[name] then said[name] = false end
+  end
+  return said, cookies, refused
+end
+
+-- The session cookie's value, and how many there are; the cookies that are not ours, if any are: ours are nobody else's
+-- business. HTTP/2 may split Cookie headers (RFC 9113 §8.2.3).
+local function sort_cookies(cookies, config)
+  local session, count, others, is_changed = nil, 0, {}, false
+  for _, line in ipairs(cookies) do
+    -- The next ones of the whole line, so that it is searched once, however many pairs lack them.
+    local from, equals, comma = 1, 0, 0
     while from <= #line do
       local stop = line:find(";", from, true) or #line + 1
-      local pair = trim(line:sub(from, stop - 1))
-      local equals = pair:find("=", 1, true)
-      if equals then
-        visit(trim(pair:sub(1, equals - 1)), trim(pair:sub(equals + 1)), pair)
-      elseif pair ~= "" then
-        visit(nil, nil, pair)
-      end
+      local first, last = trimmed(line, from, stop - 1)
       from = stop + 1
+      if first <= last then
+        if equals and equals < first then equals = line:find("=", first, true) end
+        if comma and comma < first then comma = line:find(",", first, true) end
+        local has_value = equals and equals <= last
+        local name = line:sub(trimmed(line, first, has_value and equals - 1 or last))
+        if has_value and name == config.session_cookie_name then
+          session, count = line:sub(trimmed(line, equals + 1, last)), count + 1
+          is_changed = true
+        elseif is_own_cookie(name, config) then
+          is_changed = true
+        elseif comma and comma <= last and holds_own_cookie(line:sub(first, last), config) then
+          is_changed = true
+        else
+          others[#others + 1] = line:sub(first, last)
+        end
+      end
     end
   end
-end
-
--- The session cookie's value, and how many there are. Our cookies are taken out: they are nobody else's business.
-local function take_cookies(headers, config)
-  local session, count, kept, others = nil, 0, {}, false
-  each_cookie(headers, function(name, value, pair)
-    if name == config.session_cookie_name then
-      session, count = value, count + 1
-    end
-    if holds_own_cookie(pair, config) then
-      others = true
-    else
-      kept[#kept + 1] = pair
-    end
-  end)
-  if others then
-    headers:remove("cookie")
-    if #kept > 0 then headers:add("cookie", table.concat(kept, "; ")) end
-  end
-  return session, count
-end
-
--- The only value of a header; "" if there are several, which matches nothing.
-local function only(headers, name)
-  local count = headers:getNumValues(name)
-  if count == 0 then return nil end
-  if count > 1 then return "" end
-  return headers:getAtIndex(name, 0)
+  return session, count, others, is_changed
 end
 
 local function contains(list, value)
@@ -144,33 +190,33 @@ local function contains(list, value)
 end
 
 -- "app", "foreign", or nil where no Origin is sent.
-local function origin_of(headers, config)
-  local origin = only(headers, "origin")
-  if origin == nil then return nil end
+local function origin_of(said, config)
+  local origin = said["origin"]
+  if not origin then return nil end
   if config.allowed_origins then
     return contains(config.allowed_origins, origin) and "app" or "foreign"
   end
-  local authority = headers:get(":authority") or ""
+  local authority = said[":authority"] or ""
   if origin == "https://" .. authority or origin == "http://" .. authority then return "app" end
   return "foreign"
 end
 
 -- Whether a request with the session cookie comes from the app itself. SameSite does not tell sibling domains apart.
-local function is_from_the_app(headers, config)
-  local origin, site = origin_of(headers, config), only(headers, "sec-fetch-site")
-  local safe = SAFE_METHODS[headers:get(":method")] and not headers:get("upgrade")
+local function is_from_the_app(said, config)
+  local origin, site = origin_of(said, config), said["sec-fetch-site"]
+  local safe = SAFE_METHODS[said[":method"]] and not said["upgrade"]
   if not safe then
     if origin == "foreign" then return false end
     if config.allowed_origins and origin == "app" then return true end
-    if site ~= nil then return site == "same-origin" end
+    if site then return site == "same-origin" end
     if origin == "app" then return true end
-    return only(headers, CSRF_HEADER) == "1"
+    return said[CSRF_HEADER] == "1"
   end
   if config.allowed_origins and origin == "app" then return true end
-  if site == nil then return origin ~= "foreign" end
+  if not site then return origin ~= "foreign" end
   if site == "same-origin" or site == "none" then return true end
   -- A link of another site may lead here, as to any page.
-  return only(headers, "sec-fetch-mode") == "navigate" and only(headers, "sec-fetch-dest") == "document"
+  return said["sec-fetch-mode"] == "navigate" and said["sec-fetch-dest"] == "document"
 end
 
 local function answer(handle, status, code, title, retry_after)
@@ -192,24 +238,21 @@ end
 
 -- Asks authtool-bff. Of the client's headers only the one cookie and the trace go along: whatever shows a browser
 -- would be refused there.
-local function ask(handle, config, session)
-  local headers = handle:headers()
+local function ask(handle, config, session, said)
   local request = {
     [":method"] = "GET",
     [":path"] = config.token_service_endpoint,
     [":authority"] = config.token_service_cluster,
-    ["accept"] = "application/json",
     ["cookie"] = config.session_cookie_name .. "=" .. session,
     -- Asking again is safe: sessions are refreshed once, however many ask.
     ["x-envoy-retry-on"] = "connect-failure,refused-stream,reset",
     ["x-envoy-max-retries"] = "3",
+    ["x-request-id"] = said["x-request-id"] or nil,
+    ["traceparent"] = config.forward_trace and said["traceparent"] or nil,
+    ["tracestate"] = config.forward_trace and said["tracestate"] or nil,
+    [CREDENTIAL_HEADER] = config.gateway_credential,
   }
-  request["x-request-id"] = only(headers, "x-request-id")
-  if config.forward_trace then
-    request["traceparent"], request["tracestate"] = only(headers, "traceparent"), only(headers, "tracestate")
-  end
-  if config.gateway_credential then request[CREDENTIAL_HEADER] = config.gateway_credential end
-  return handle:httpCall(config.token_service_cluster, request, "", config.timeout_ms or DEFAULT_TIMEOUT_MS)
+  return handle:httpCall(config.token_service_cluster, request, nil, config.timeout_ms or DEFAULT_TIMEOUT_MS)
 end
 
 -- The token of an answer, if it is one of authtool-bff's and fit for a header (RFC 6750 §2.1).
@@ -217,16 +260,21 @@ local function token_of(response_headers, body)
   if not body or #body > MAX_TOKEN_BYTES + 1024 then return nil end
   local media_type = response_headers["content-type"] or ""
   if not starts_with(media_type, "application/json") then return nil end
-  if not body:find('"token_type"%s*:%s*"Bearer"') then return nil end
-  local token = body:match('"access_token"%s*:%s*"([%w%-%._~%+/]+=*)"')
-  if token and #token <= MAX_TOKEN_BYTES then return token end
+  if not (body:find('"token_type":"Bearer"', 1, true) or body:find('"token_type"%s*:%s*"Bearer"')) then return nil end
+  local _, before = body:find('"access_token":"', 1, true)
+  if not before then _, before = body:find('"access_token"%s*:%s*"') end
+  if not before then return nil end
+  -- Where it ends, and whether the string does there.
+  local after = body:match('^[%w%-%._~%+/]+=*()"', before + 1)
+  if after and after - before - 1 <= MAX_TOKEN_BYTES then return body:sub(before + 1, after - 1) end
   return nil
 end
 
+local SECONDS_OF = { H = 3600, M = 60, S = 1, m = 1e-3, u = 1e-6, n = 1e-9 }
+
 -- In seconds (gRPC's TimeoutValue and TimeoutUnit); nil for what is none.
 local function deadline(text)
-  local units = { H = 3600, M = 60, S = 1, m = 1e-3, u = 1e-6, n = 1e-9 }
-  local unit, number = units[text:sub(-1)], text:sub(1, -2)
+  local unit, number = SECONDS_OF[text:sub(-1)], text:sub(1, -2)
   if not unit or #number < 1 or #number > 8 then return nil end
   for i = 1, #number do
     local byte = number:byte(i)
@@ -237,13 +285,12 @@ end
 
 -- Nothing outlasts its session: where the route has a grpc_timeout_header_max, Envoy ends a stream of whatever kind at
 -- the deadline that grpc-timeout names, and reads it together with the route.
-local function end_with_session(handle, seconds)
+local function end_with_session(handle, headers, seconds, asked)
   if not seconds or not deadline(seconds .. "S") then return end
-  local asked = only(handle:headers(), "grpc-timeout")
   local sooner = asked and deadline(asked)
   -- Whoever reads it may take nothing for no limit.
   if not (sooner and sooner > 0 and sooner <= tonumber(seconds)) then
-    handle:headers():replace("grpc-timeout", seconds .. "S")
+    headers:replace("grpc-timeout", seconds .. "S")
   end
   handle:clearRouteCache()
 end
@@ -263,43 +310,36 @@ local function without_session(handle, config)
   end
 end
 
-local function strip(headers, config)
-  for _, name in ipairs(NEVER_FROM_CLIENTS) do headers:remove(name) end
-  for _, name in ipairs(config.strip_headers or {}) do headers:remove(name) end
-  local refused = {}
-  for name in pairs(headers) do
-    -- Many servers take an underscore for a dash.
-    if name:find("_", 1, true) then refused[#refused + 1] = name end
-    for _, prefix in ipairs(NEVER_FROM_CLIENTS_WITH_PREFIX) do
-      if starts_with(name, prefix) and not EXCEPT[name] then refused[#refused + 1] = name end
-    end
-  end
-  for _, name in ipairs(refused) do headers:remove(name) end
-end
-
 local function exchange(handle, config)
   local headers = handle:headers()
-  if config.exchanged_elsewhere and is_protected(headers:get(":path") or "", config) then return end
-  strip(headers, config)
-  local session, count = take_cookies(headers, config)
-  if not is_protected(headers:get(":path") or "", config) then return end
+  local said, cookies, refused = read(headers, config)
+  local protected = is_protected(said[":path"] or "", config)
+  if protected and config.exchanged_elsewhere then return end
+  for _, name in ipairs(refused) do headers:remove(name) end
+  local session, count, others, is_changed = sort_cookies(cookies, config)
+  if is_changed then
+    headers:remove("cookie")
+    if #others > 0 then headers:add("cookie", table.concat(others, "; ")) end
+  end
+  if not protected then return end
   if count == 0 then return without_session(handle, config) end
   -- Somebody else planted one of them, and nobody can say which.
   if count > 1 then return answer(handle, "401", "no_session", "You are not logged in") end
-  if not is_from_the_app(headers, config) then
+  if not is_from_the_app(said, config) then
     return answer(handle, "403", "forbidden_context", "This request may not be made from here")
   end
   -- No cookie of ours is empty or this long: do not ask about it.
   if session == "" or #session > 256 then return without_session(handle, config) end
 
-  local response_headers, body = ask(handle, config, session)
+  local response_headers, body = ask(handle, config, session, said)
   local status = response_headers and response_headers[":status"]
   if status == "200" then
     local token = token_of(response_headers, body)
     if not token then return unavailable(handle, "the answer of authtool-bff has no token that can be used") end
-    -- Not `headers`: Envoy lets go of it while the exchange is under way.
-    handle:headers():replace("authorization", "Bearer " .. token)
-    end_with_session(handle, response_headers[SESSION_ENDS_IN_HEADER])
+    -- Anew: Envoy has let go of them while the exchange was under way.
+    headers = handle:headers()
+    headers:replace("authorization", "Bearer " .. token)
+    end_with_session(handle, headers, response_headers[SESSION_ENDS_IN_HEADER], said["grpc-timeout"])
   elseif status == "401" then
     without_session(handle, config)
   else

@@ -333,9 +333,10 @@ fn limit(id: &CorrelationId, request: &Request) -> Option<Response> {
     (header_bytes(request) > MAX_HEADER_BYTES).then(|| problem(ProblemCode::HeadersTooLarge, id))
 }
 
-/// Whether [`limit`] and [`own_endpoint`] let a request pass that has no body.
+/// Whether [`limit`] and [`own_endpoint`] let a request pass, as far as that is told without looking at its body: Envoy
+/// announces an empty one.
 fn is_within_limits<B>(request: &http::Request<B>) -> bool {
-    !request.headers().contains_key(header::CONTENT_LENGTH)
+    request.headers().get(header::CONTENT_LENGTH).is_none_or(|length| length.as_bytes() == b"0")
         && target_bytes(request) <= MAX_URI_BYTES
         && header_bytes(request) <= MAX_HEADER_BYTES
 }
@@ -397,4 +398,24 @@ fn caller(app: &App, parts: &Parts) -> Result<(SessionKey, CorrelationId), Respo
     }
     let key = app.credential(&parts.headers, &id)?;
     Ok((key, id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_announces_no_body_or_an_empty_one_is_a_usual_one() {
+        for (length, is_usual) in
+            [(None, true), (Some("0"), true), (Some("1"), false), (Some("00"), false), (Some("x"), false)]
+        {
+            let mut request = http::Request::builder().uri("/token");
+            if let Some(length) = length {
+                request = request.header(header::CONTENT_LENGTH, length);
+            }
+            assert_eq!(is_within_limits(&request.body(()).unwrap()), is_usual, "{length:?}");
+        }
+        let long = http::Request::builder().header("x", "y".repeat(MAX_HEADER_BYTES)).body(()).unwrap();
+        assert!(!is_within_limits(&long));
+    }
 }
