@@ -275,6 +275,8 @@ async fn accept(listener: TcpListener, quick: Quick, router: Router, stop: Cance
         .http1()
         .header_read_timeout(HEADER_READ_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
+        // Answers are small: to copy one costs less than to have the kernel gather its parts.
+        .writev(false)
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)

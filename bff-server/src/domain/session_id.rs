@@ -3,6 +3,7 @@
 use std::{borrow::Borrow, fmt};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64_simd::Out;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
@@ -43,10 +44,7 @@ impl SessionKey {
     }
 
     fn of_hash(hash: &[u8; TAG_BYTES]) -> Self {
-        let mut text = [b'A'; ENCODED_256];
-        let written = URL_SAFE_NO_PAD.encode_slice(hash, &mut text);
-        debug_assert_eq!(written, Ok(ENCODED_256));
-        Self(text)
+        Self(encode_256(hash))
     }
 
     /// 43 characters of base64url.
@@ -170,11 +168,21 @@ impl SessionCookie {
     }
 }
 
-/// Canonical base64url only: one id has one spelling.
+/// Canonical base64url only: one id has one spelling, the one that it is written with.
 fn decode_256(encoded: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
-    let written = URL_SAFE_NO_PAD.decode_slice(encoded, &mut bytes).ok()?;
-    (written == bytes.len()).then_some(bytes)
+    if encoded.len() != ENCODED_256 {
+        return None;
+    }
+    base64_simd::URL_SAFE_NO_PAD.decode(encoded.as_bytes(), Out::from_slice(&mut bytes)).ok()?;
+    (encode_256(&bytes) == encoded.as_bytes()).then_some(bytes)
+}
+
+fn encode_256(bytes: &[u8; 32]) -> [u8; ENCODED_256] {
+    let mut text = [b'A'; ENCODED_256];
+    let written = base64_simd::URL_SAFE_NO_PAD.encode(bytes, Out::from_slice(&mut text)).len();
+    debug_assert_eq!(written, ENCODED_256);
+    text
 }
 
 #[cfg(test)]
