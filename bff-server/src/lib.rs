@@ -46,6 +46,7 @@ pub mod domain;
 pub mod envoy;
 pub mod extract;
 #[cfg(feature = "fuzzing")]
+#[doc(hidden)]
 pub mod fuzz;
 mod http;
 pub mod ports;

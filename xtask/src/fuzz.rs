@@ -11,8 +11,10 @@ use std::process::{Command, ExitCode};
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 
+use crate::process::Interrupted;
+use crate::progress::show_tail;
 use crate::rust_tools::on_path;
-use crate::{Context, debian};
+use crate::{Context, debian, side_by_side};
 
 /// What `cargo xtask fuzz` runs.
 #[derive(Args)]
@@ -56,23 +58,28 @@ pub(crate) fn fuzz(context: &Context, only: &[String], seconds: u64) -> Result<(
     has_compiler(context)?;
     locks_what_the_workspace_locks(context)?;
     context.progress.step("Build the fuzz targets", |log| context.supervisor.run(&build(context), log))?;
-    let mut findings = Vec::new();
-    for name in targets.iter().filter(|name| only.is_empty() || only.contains(name)) {
-        let title = format!("Fuzz {name} for {seconds} seconds");
-        let command = target(context, name, seconds)?;
-        if let Err(error) = context.progress.step(&title, |log| context.supervisor.run(&command, log)) {
-            context.supervisor.proceed()?;
-            eprintln!("    {error:#}");
-            findings.push(name.as_str());
-        }
+    let chosen: Vec<&String> = targets.iter().filter(|name| only.is_empty() || only.contains(name)).collect();
+    let title = format!("Fuzz {} for {seconds} seconds each", counted(chosen.len()));
+    context.progress.step(&title, |_| {
+        let failed = side_by_side::each(context, chosen, |name| run_one(context, name, seconds))?;
+        let findings: Vec<&str> = failed.iter().map(|(name, _)| name.as_str()).collect();
+        ensure!(
+            findings.is_empty(),
+            "findings in {}: the inputs are in {}; run a target's binary with one of them to see it again",
+            findings.join(", "),
+            context.workspace.target("fuzz/findings").display()
+        );
+        Ok(())
+    })
+}
+
+fn run_one(context: &Context, name: &str, seconds: u64) -> Result<()> {
+    let (path, log) = context.progress.log(&format!("fuzz {name}"))?;
+    let outcome = context.supervisor.run(&target(context, name, seconds)?, &log);
+    if outcome.as_ref().is_err_and(|error| !error.is::<Interrupted>()) {
+        show_tail(&path);
     }
-    ensure!(
-        findings.is_empty(),
-        "findings in {}: the inputs are in {}; run a target's binary with one of them to see it again",
-        findings.join(", "),
-        context.workspace.target("fuzz/findings").display()
-    );
-    Ok(())
+    outcome
 }
 
 /// Each has a folder of seeds.
@@ -95,6 +102,10 @@ fn has_compiler(context: &Context) -> Result<()> {
         ensure!(is_installed(), "{ADVICE}");
     }
     Ok(())
+}
+
+fn counted(targets: usize) -> String {
+    if targets == 1 { "one target".to_owned() } else { format!("{targets} targets") }
 }
 
 /// The same versions as in the workspace, whose lock file is copied whenever it has changed; libFuzzer comes on top.

@@ -32,11 +32,9 @@ const LIBRARIES: [Library; 4] = [
 pub(crate) fn check(context: &Context) -> Result<()> {
     let rustdoc = rust_tools::rustdoc_with_json(context)?;
     context.progress.step("Describe the crates' interfaces", |log| {
-        // All at once: what they have in common is compiled for all of them.
-        let mut command = context.workspace.cargo(&["doc", "--no-deps", "--lib"]);
+        let mut command = rust_tools::rustdoc(context, &[]);
         for Library { package, features, .. } in &LIBRARIES {
-            command.args(["--package", package]);
-            command.args(features.iter().flat_map(|feature| ["--features", feature]));
+            command.args(features.iter().flat_map(|it| ["--features".to_owned(), format!("{package}/{it}")]));
         }
         command.env("RUSTDOC", &rustdoc).env("RUSTDOCFLAGS", "-Zunstable-options --output-format json");
         context.supervisor.run(&command, log)

@@ -27,6 +27,7 @@ mod python;
 mod redis;
 mod rust_tests;
 mod rust_tools;
+mod side_by_side;
 mod test;
 mod workspace;
 

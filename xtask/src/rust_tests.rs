@@ -1,21 +1,14 @@
-//! The Rust tests: several programs at a time, because most of them wait for servers more than they compute.
+//! The Rust tests: several programs at a time. Each starts servers of its own, on free ports.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::process::Interrupted;
 use crate::progress::show_tail;
-use crate::{Context, caddy, envoy, glewlwyd, nginx, node, redis};
-
-/// Programs at a time: they share nothing but the processor, and two keep a small machine busy without making a server
-/// so slow that its time limits are met. Each starts servers of its own, on free ports.
-const AT_A_TIME: usize = 2;
+use crate::{Context, caddy, envoy, glewlwyd, nginx, node, redis, side_by_side};
 
 /// What runs longest starts first; the order of the others does not matter.
 const LONGEST_FIRST: [&str; 4] = ["gateway", "security", "replicas", "stores"];
@@ -46,7 +39,7 @@ pub(crate) fn run(context: &Context) -> Result<()> {
     // Each as if the other passed: who fixes something wants to know all of it.
     let programs = context
         .progress
-        .step(&format!("Run {} programs of Rust tests", suites.len()), |_| side_by_side(context, suites));
+        .step(&format!("Run {} programs of Rust tests", suites.len()), |_| run_all(context, suites));
     context.supervisor.proceed()?;
     let examples = context.progress.step("Run the examples of the Rust documentation", |log| {
         context
@@ -91,31 +84,13 @@ fn suite(line: &str) -> Option<Suite> {
     Some(Suite { name: format!("{package}::{target}"), program, folder })
 }
 
-fn side_by_side(context: &Context, suites: Vec<Suite>) -> Result<()> {
-    let waiting = Mutex::new(VecDeque::from(suites));
-    let failed = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..AT_A_TIME {
-            scope.spawn(|| {
-                while let Some(suite) = take(&waiting) {
-                    if let Err(error) = run_one(context, &suite) {
-                        failed.lock().unwrap_or_else(PoisonError::into_inner).push((suite.name, error));
-                    }
-                }
-            });
-        }
-    });
-    context.supervisor.proceed()?;
-    let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+fn run_all(context: &Context, suites: Vec<Suite>) -> Result<()> {
+    let failed = side_by_side::each(context, suites, |suite| run_one(context, suite))?;
     if failed.is_empty() {
         return Ok(());
     }
-    let names: Vec<&str> = failed.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = failed.iter().map(|(suite, _)| suite.name.as_str()).collect();
     bail!("tests failed in {}", names.join(", "))
-}
-
-fn take(waiting: &Mutex<VecDeque<Suite>>) -> Option<Suite> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
 
 fn run_one(context: &Context, suite: &Suite) -> Result<()> {

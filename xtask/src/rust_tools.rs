@@ -73,6 +73,14 @@ pub(crate) fn geckodriver(context: &Context) -> Result<PathBuf> {
     Ok(install(context, "geckodriver", GECKODRIVER, "geckodriver", &[])?.join("geckodriver"))
 }
 
+/// Documents the libraries of the workspace, and these programs. With the examples of crates come their development
+/// dependencies, and with those the features that clippy has checked every dependency with: none is checked anew.
+pub(crate) fn rustdoc(context: &Context, programs: &[&str]) -> Command {
+    let mut command = context.workspace.cargo(&["doc", "--workspace", "--no-deps", "--lib", "--examples"]);
+    command.args(programs);
+    command
+}
+
 /// `rustdoc` of the pinned toolchain, made to describe crates in JSON, which is not stable: `public-api` is held at the
 /// version that reads what this toolchain writes.
 ///
@@ -125,6 +133,11 @@ fn run_install(
     let mut command = context.workspace.cargo(&["install", package, "--version", version, "--root"]);
     // A shared target folder would hold the tool's artefacts among ours.
     command.arg(root).args(options).env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
+    // Compiling them takes far longer than they ever run.
+    command
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     context.supervisor.run(&command, log).with_context(|| {
         format!("cannot install {package}; is the network there? (crates.io must be reachable)")
     })

@@ -165,7 +165,8 @@ fn dependencies(context: &Context) -> Result<()> {
 
 fn documentation(context: &Context) -> Result<()> {
     context.progress.step("Build the crates' documentation", |log| {
-        let mut command = context.workspace.cargo(&["doc", "--workspace", "--no-deps"]);
+        // Programs of ours that have no library beside them.
+        let mut command = rust_tools::rustdoc(context, &["--bin", "xtask", "--bin", "authtool-bench"]);
         command.env("RUSTDOCFLAGS", "-D warnings");
         context.supervisor.run(&command, log)
     })?;

@@ -1,0 +1,44 @@
+//! Several programs at a time, because most of those that test something wait more than they compute, or compute on
+//! one processor.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use anyhow::{Error, Result};
+
+use crate::Context;
+
+/// Programs at a time: they share nothing but the processor, and two keep a small machine busy without making a server
+/// so slow that its time limits are met.
+const AT_A_TIME: usize = 2;
+
+/// Does the work for each item, in their order, whether or not it failed for one before it: who fixes something wants
+/// to know all of it. Answers those for which it failed.
+///
+/// Fails if somebody asked us to stop.
+pub(crate) fn each<T: Send>(
+    context: &Context,
+    items: impl IntoIterator<Item = T>,
+    work: impl Fn(&T) -> Result<()> + Sync,
+) -> Result<Vec<(T, Error)>> {
+    let waiting = Mutex::new(items.into_iter().collect::<VecDeque<T>>());
+    let failed = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                while let Some(item) = next(&waiting) {
+                    if let Err(error) = work(&item) {
+                        failed.lock().unwrap_or_else(PoisonError::into_inner).push((item, error));
+                    }
+                }
+            });
+        }
+    });
+    context.supervisor.proceed()?;
+    Ok(failed.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn next<T>(waiting: &Mutex<VecDeque<T>>) -> Option<T> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+}
