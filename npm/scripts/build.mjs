@@ -196,7 +196,9 @@ function writeCore() {
   writeFileSync(join(core, 'bytes.d.ts'), 'declare const bytes: string;\nexport default bytes;\n');
   writeFileSync(join(core, 'glue.js'), shortenGlue(names));
   copyFileSync(join(workspace, 'client-wasm/src/browser/platform.js'), join(core, 'platform.js'));
-  writeFileSync(join(core, 'platform.d.ts'), 'export declare const HEADERS: Readonly<Record<string, string>>;\n');
+  writeFileSync(join(core, 'platform.d.ts'), `export declare const HEADERS: Readonly<Record<string, string>>;
+export declare const askAhead: (url: string) => void;
+`);
   // Without `[Symbol.dispose]`, which the library of es2022 does not know.
   const declared = readFileSync(join(bindgenOut, 'core.d.ts'), 'utf8').replace(/^.*\[Symbol\.dispose\].*\n/m, '');
   writeFileSync(join(core, 'glue.d.ts'), `${declared}

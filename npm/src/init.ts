@@ -1,4 +1,5 @@
 import { createManager } from './browser.js';
+import { askAhead } from './core/platform.js';
 import type { UserManager } from './manager.js';
 import { load } from './instantiate.js';
 import { checkOptions, type InitOptions } from './options.js';
@@ -22,5 +23,7 @@ import { createInertManager } from './server.js';
  */
 export const init = (options?: InitOptions): UserManager => {
   const checked = checkOptions(options);
-  return typeof document == 'object' ? createManager(checked, load) : createInertManager(checked);
+  if (typeof document != 'object') return createInertManager(checked);
+  if (checked.autostart) askAhead(`${checked.baseUrl == '/' ? '' : checked.baseUrl}/session`);
+  return createManager(checked, load);
 };

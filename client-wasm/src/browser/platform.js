@@ -30,6 +30,35 @@ const WINDOW_EVENTS = ['pageshow', 'pagehide', 'visibilitychange', 'online'];
 
 const after = (ms) => AbortSignal.timeout?.(ms);
 
+/** SEC-177: only to our own origin, never from a cache, never redirected. */
+const get = (url) =>
+  fetch(url, {
+    credentials: 'same-origin',
+    cache: 'no-store',
+    redirect: 'error',
+    headers: HEADERS,
+    signal: after(TIMEOUT_MS),
+  });
+
+let early;
+/**
+ * Asks for what the core will ask for as soon as it is compiled, which takes longer than the question is on its way. If it
+ * asks for something else, or for nothing within a second, the answer is nobody's.
+ */
+export const askAhead = (url) => {
+  const asked = get(url);
+  // Who takes it hears of it.
+  asked.catch(() => {});
+  early = [url, asked];
+  setTimeout(() => (early = undefined), 1_000);
+};
+const take = (url) => {
+  const [asked, answer] = early ?? [];
+  if (asked != url) return;
+  early = undefined;
+  return answer;
+};
+
 /** The text of a body that is short enough. */
 const read = async ({ body }) => {
   const reader = body.getReader();
@@ -93,14 +122,7 @@ export const connect = (name, signal) => {
       let headers, body;
       const ask = async () => {
         try {
-          // SEC-177: only to our own origin, never from a cache, never redirected.
-          const response = await fetch(url, {
-            credentials: 'same-origin',
-            cache: 'no-store',
-            redirect: 'error',
-            headers: HEADERS,
-            signal: after(TIMEOUT_MS),
-          });
+          const response = await (take(url) ?? get(url));
           // Whatever follows the media type are parameters (RFC 9110 §8.3.1).
           if (response.status == 200 && /^application\/json *(;|$)/i.test(response.headers.get('content-type'))) body = await read(response);
           ({ status, headers } = response);

@@ -155,3 +155,45 @@ test('where nothing of this length is compiled at once, the default entry does i
   });
   assert.deepEqual(seen, ['initialising', '/bff/login', SESSION.email, SESSION.email, 'authenticated']);
 });
+
+test('the session is asked for before anything is compiled, and once by each manager', async () => {
+  await context.addInitScript(() => {
+    window.order = [];
+    const { fetch } = window;
+    const { Module } = WebAssembly;
+    window.fetch = (...request) => (window.order.push(request[0]), fetch(...request));
+    WebAssembly.Module = function (bytes) {
+      window.order.push('compile');
+      return new Module(bytes);
+    };
+  });
+  await open('index');
+  const order = await page.evaluate(async () => {
+    const first = window.authtool.init({ baseUrl: '/bff' });
+    await first.getSession();
+    await first.check();
+    const second = window.authtool.init({ baseUrl: '/' });
+    await second.start();
+    const third = window.authtool.init({ baseUrl: '/bff', autostart: false });
+    window.order.push('started');
+    await third.start();
+    return window.order;
+  });
+  assert.deepEqual(order, ['/bff/session', 'compile', '/bff/session', '/session', 'started', '/bff/session']);
+});
+
+test('an answer that came too early for a core that is slow to come is nobody’s', async () => {
+  await context.addInitScript(() => {
+    const { instantiate } = WebAssembly;
+    WebAssembly.Module = function () {
+      throw new RangeError('WebAssembly.Compile is disallowed on the main thread');
+    };
+    WebAssembly.instantiate = async (...module) => {
+      await new Promise((compiled) => setTimeout(compiled, 1_500));
+      return instantiate(...module);
+    };
+  });
+  await open('index');
+  await page.evaluate(() => window.authtool.init({ baseUrl: '/bff' }).getSession());
+  assert.equal(site.asked.filter((path) => path === '/bff/session').length, 2);
+});
