@@ -221,7 +221,9 @@ pub async fn serve(config: &Config, shutdown: impl Future<Output = ()>) -> Resul
     let mut listeners = tokio::task::JoinSet::new();
     tracing::info!(address = %config.server.public, app = %config.server.app, "serving browsers");
     let quick = http::public_quick(&bff.app, &bff.config);
-    listeners.spawn(accept(public, quick, bff.public_router(), stop.clone()));
+    let has_files = config.server.static_files.is_some() || !config.server.proxy.is_empty();
+    let answers = if has_files { Answers::OfAnySize } else { Answers::Small };
+    listeners.spawn(accept(public, answers, quick, bff.public_router(), stop.clone()));
     if let Some(internal) = internal {
         tracing::info!(address = %config.server.internal, "serving gateways and probes");
         let router = match metrics {
@@ -229,7 +231,7 @@ pub async fn serve(config: &Config, shutdown: impl Future<Output = ()>) -> Resul
             None => bff.internal_router(),
         };
         let quick = http::internal_quick(&bff.app, &bff.config);
-        listeners.spawn(accept(internal, quick, router, stop.clone()));
+        listeners.spawn(accept(internal, Answers::Small, quick, router, stop.clone()));
     }
     shutdown.await;
     tracing::info!("shutting down");
@@ -267,16 +269,29 @@ async fn listen(address: std::net::SocketAddr, key: &'static str) -> Result<TcpL
     TcpListener::bind(address).await.map_err(|reason| StartError::Listen { address, key, reason })
 }
 
+/// What a listener answers. To copy a small answer together costs less than to have the kernel gather its parts; room for
+/// large ones would stay with each connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answers {
+    Small,
+    OfAnySize,
+}
+
 /// Accepts connections until `stop`, then lets those that are open finish what they are doing.
-async fn accept(listener: TcpListener, quick: Quick, router: Router, stop: CancellationToken) {
+async fn accept(
+    listener: TcpListener,
+    answers: Answers,
+    quick: Quick,
+    router: Router,
+    stop: CancellationToken,
+) {
     let quick = Arc::new(quick);
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
         .header_read_timeout(HEADER_READ_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
-        // Answers are small: to copy one costs less than to have the kernel gather its parts.
-        .writev(false)
+        .writev(answers == Answers::OfAnySize)
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)

@@ -28,9 +28,6 @@
 
 local token_exchange = {}
 
--- Interpreted: nothing here runs long enough to be worth compiling, and every request is a coroutine of its own.
-if jit then jit.off(true, true) end
-
 local DEFAULT_TIMEOUT_MS = 20000
 local MAX_TOKEN_BYTES = 16384
 local CSRF_HEADER = "x-authtool-csrf"
@@ -143,9 +140,11 @@ local function read(headers, config)
       refused[#refused + 1] = name
     end
   end
-  for _, name in ipairs(config.strip_headers or {}) do
+  for _, listed in ipairs(config.strip_headers or {}) do
+    local name = listed:lower()
     refused[#refused + 1] = name
     if said[name] then said[name] = false end
+    if name == "cookie" then cookies = {} end
   end
   return said, cookies, refused
 end
@@ -295,11 +294,15 @@ local function end_with_session(handle, headers, seconds, asked)
   handle:clearRouteCache()
 end
 
+local SLASH, QUESTION_MARK = 47, 63
+
 local function is_protected(path, config)
   if not config.protected_prefixes then return true end
   for _, prefix in ipairs(config.protected_prefixes) do
     local bare = prefix:sub(-1) == "/" and prefix:sub(1, -2) or prefix
-    if path == bare or starts_with(path, bare .. "/") or starts_with(path, bare .. "?") then return true end
+    -- Not by searching: paths are the client's, and may be long.
+    local after = path:byte(#bare + 1)
+    if path:sub(1, #bare) == bare and (after == nil or after == SLASH or after == QUESTION_MARK) then return true end
   end
   return false
 end
@@ -374,6 +377,14 @@ function token_exchange.on_response(handle, config)
   if dropped then
     headers:remove("set-cookie")
     for _, line in ipairs(kept) do headers:add("set-cookie", line) end
+  end
+end
+
+-- Interpreted: compiled traces of a few instructions cost more than they bring, and every request is a coroutine of its
+-- own. Not so what runs over the bytes of cookies, which may be many and somebody's malice.
+if jit then
+  for _, straight in ipairs { is_refused, read, origin_of, is_from_the_app, ask, token_of, deadline, end_with_session, is_protected, exchange } do
+    jit.off(straight)
   end
 end
 

@@ -45,6 +45,13 @@ export const normalise = (raw: string, origin: string | undefined): string => {
 };
 
 /**
+ * The path of one of the server's endpoints, as `rules/navigation.rs` makes it.
+ *
+ * @internal
+ */
+export const endpointOf = (baseUrl: string, name: string): string => `${baseUrl.replace(/\/$/, '')}/${name}`;
+
+/**
  * The address of the login or the logout, which leads back to `redirectUri`: by default to the current page after a login, and
  * to where the server decides after a logout.
  *
@@ -58,7 +65,7 @@ export const addressOf = (
 ): URL => {
   // A server has no page, and no origin either: a placeholder, so that rendering a link does not fail.
   const { href, origin } = globalThis.location ?? { href: 'http://localhost', origin: '' };
-  const address = new URL(`${baseUrl.replace(/\/$/, '')}/${logout ? 'logout' : 'login'}`, href);
+  const address = new URL(endpointOf(baseUrl, logout ? 'logout' : 'login'), href);
   const query = address.searchParams;
   if (redirectUri != null) {
     try {

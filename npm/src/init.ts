@@ -1,3 +1,4 @@
+import { endpointOf } from './address.js';
 import { createManager } from './browser.js';
 import { askAhead } from './core/platform.js';
 import type { UserManager } from './manager.js';
@@ -24,6 +25,6 @@ import { createInertManager } from './server.js';
 export const init = (options?: InitOptions): UserManager => {
   const checked = checkOptions(options);
   if (typeof document != 'object') return createInertManager(checked);
-  if (checked.autostart) askAhead(`${checked.baseUrl == '/' ? '' : checked.baseUrl}/session`);
+  if (checked.autostart) askAhead(endpointOf(checked.baseUrl, 'session'));
   return createManager(checked, load);
 };

@@ -75,9 +75,12 @@ pub(crate) fn fuzz(context: &Context, only: &[String], seconds: u64) -> Result<(
 
 fn run_one(context: &Context, name: &str, seconds: u64) -> Result<()> {
     let (path, log) = context.progress.log(&format!("fuzz {name}"))?;
-    let outcome = context.supervisor.run(&target(context, name, seconds)?, &log);
-    if outcome.as_ref().is_err_and(|error| !error.is::<Interrupted>()) {
+    let outcome = target(context, name, seconds).and_then(|it| context.supervisor.run(&it, &log));
+    if let Err(error) = &outcome
+        && !error.is::<Interrupted>()
+    {
         show_tail(&path);
+        eprintln!("    {name}: {error:#}");
     }
     outcome
 }

@@ -32,6 +32,7 @@ const LIBRARIES: [Library; 4] = [
 pub(crate) fn check(context: &Context) -> Result<()> {
     let rustdoc = rust_tools::rustdoc_with_json(context)?;
     context.progress.step("Describe the crates' interfaces", |log| {
+        // With the features of the whole workspace, our own among them: what is behind those is `doc(hidden)`.
         let mut command = rust_tools::rustdoc(context, &[]);
         for Library { package, features, .. } in &LIBRARIES {
             command.args(features.iter().flat_map(|it| ["--features".to_owned(), format!("{package}/{it}")]));

@@ -333,8 +333,8 @@ fn limit(id: &CorrelationId, request: &Request) -> Option<Response> {
     (header_bytes(request) > MAX_HEADER_BYTES).then(|| problem(ProblemCode::HeadersTooLarge, id))
 }
 
-/// Whether [`limit`] and [`own_endpoint`] let a request pass, as far as that is told without looking at its body: Envoy
-/// announces an empty one.
+/// Whether [`limit`] and [`own_endpoint`] let a request pass, as far as that is told without looking at its body. A gateway
+/// may announce an empty one: Envoy does where a Lua script gives `""`, as the original's and our first ones do.
 fn is_within_limits<B>(request: &http::Request<B>) -> bool {
     request.headers().get(header::CONTENT_LENGTH).is_none_or(|length| length.as_bytes() == b"0")
         && target_bytes(request) <= MAX_URI_BYTES

@@ -30,8 +30,8 @@ const WINDOW_EVENTS = ['pageshow', 'pagehide', 'visibilitychange', 'online'];
 
 const after = (ms) => AbortSignal.timeout?.(ms);
 
-/** SEC-177: only to our own origin, never from a cache, never redirected. */
-const get = (url) =>
+/** SEC-177: only to our own origin, never from a cache, never redirected. Whatever a page has made of `fetch`, it throws nothing. */
+const get = async (url) =>
   fetch(url, {
     credentials: 'same-origin',
     cache: 'no-store',
@@ -42,15 +42,15 @@ const get = (url) =>
 
 let early;
 /**
- * Asks for what the core will ask for as soon as it is compiled, which takes longer than the question is on its way. If it
- * asks for something else, or for nothing within a second, the answer is nobody's.
+ * Asks for what the core asks for as soon as it is compiled, which takes as long as a question is on its way. Where that is
+ * not in the same turn, the answer is nobody's: other tabs are not heard meanwhile, and it may be from before a logout there.
  */
 export const askAhead = (url) => {
   const asked = get(url);
   // Who takes it hears of it.
   asked.catch(() => {});
   early = [url, asked];
-  setTimeout(() => (early = undefined), 1_000);
+  queueMicrotask(() => (early = undefined));
 };
 const take = (url) => {
   const [asked, answer] = early ?? [];
