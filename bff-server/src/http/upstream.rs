@@ -204,7 +204,8 @@ mod tests {
     fn sec_155_the_lua_module_takes_the_same_headers_away() {
         let module = std::fs::read_to_string("../gateway/envoy/token-exchange.lua").unwrap();
         let list = |name: &str| {
-            let (_, rest) = module.split_once(&format!("local {name} = {{")).unwrap();
+            let (_, rest) = module.split_once(&format!("local {name} = ")).unwrap();
+            let (_, rest) = rest.split_once('{').unwrap();
             let mut names: Vec<String> =
                 rest.split_once('}').unwrap().0.split('"').skip(1).step_by(2).map(str::to_owned).collect();
             names.sort();
