@@ -11,8 +11,6 @@ use std::process::{Command, ExitCode};
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 
-use crate::process::Interrupted;
-use crate::progress::show_tail;
 use crate::rust_tools::on_path;
 use crate::{Context, debian, side_by_side};
 
@@ -61,28 +59,18 @@ pub(crate) fn fuzz(context: &Context, only: &[String], seconds: u64) -> Result<(
     let chosen: Vec<&String> = targets.iter().filter(|name| only.is_empty() || only.contains(name)).collect();
     let title = format!("Fuzz {} for {seconds} seconds each", counted(chosen.len()));
     context.progress.step(&title, |_| {
-        let failed = side_by_side::each(context, chosen, |name| run_one(context, name, seconds))?;
-        let findings: Vec<&str> = failed.iter().map(|(name, _)| name.as_str()).collect();
+        let findings = side_by_side::each(context, chosen, |name| {
+            side_by_side::run(context, &format!("fuzz {name}"), &target(context, name, seconds)?)
+        })?;
+        let names: Vec<&str> = findings.iter().map(|name| name.as_str()).collect();
         ensure!(
             findings.is_empty(),
             "findings in {}: the inputs are in {}; run a target's binary with one of them to see it again",
-            findings.join(", "),
+            names.join(", "),
             context.workspace.target("fuzz/findings").display()
         );
         Ok(())
     })
-}
-
-fn run_one(context: &Context, name: &str, seconds: u64) -> Result<()> {
-    let (path, log) = context.progress.log(&format!("fuzz {name}"))?;
-    let outcome = target(context, name, seconds).and_then(|it| context.supervisor.run(&it, &log));
-    if let Err(error) = &outcome
-        && !error.is::<Interrupted>()
-    {
-        show_tail(&path);
-        eprintln!("    {name}: {error:#}");
-    }
-    outcome
 }
 
 /// Each has a folder of seeds.

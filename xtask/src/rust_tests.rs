@@ -6,8 +6,6 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::process::Interrupted;
-use crate::progress::show_tail;
 use crate::{Context, caddy, envoy, glewlwyd, nginx, node, redis, side_by_side};
 
 /// What runs longest starts first; the order of the others does not matter.
@@ -85,23 +83,16 @@ fn suite(line: &str) -> Option<Suite> {
 }
 
 fn run_all(context: &Context, suites: Vec<Suite>) -> Result<()> {
-    let failed = side_by_side::each(context, suites, |suite| run_one(context, suite))?;
+    let failed = side_by_side::each(context, suites, |suite| {
+        let mut command = Command::new(&suite.program);
+        command.current_dir(&suite.folder);
+        side_by_side::run(context, &format!("tests of {}", suite.name), &command)
+    })?;
     if failed.is_empty() {
         return Ok(());
     }
-    let names: Vec<&str> = failed.iter().map(|(suite, _)| suite.name.as_str()).collect();
+    let names: Vec<&str> = failed.iter().map(|suite| suite.name.as_str()).collect();
     bail!("tests failed in {}", names.join(", "))
-}
-
-fn run_one(context: &Context, suite: &Suite) -> Result<()> {
-    let (path, log) = context.progress.log(&format!("tests of {}", suite.name))?;
-    let mut command = Command::new(&suite.program);
-    command.current_dir(&suite.folder);
-    let outcome = context.supervisor.run(&command, &log);
-    if outcome.as_ref().is_err_and(|error| !error.is::<Interrupted>()) {
-        show_tail(&path);
-    }
-    outcome
 }
 
 #[cfg(test)]
