@@ -33,6 +33,7 @@
 //! | [`telemetry`] | what is counted |
 //! | [`config`] | the configuration file, checked |
 //! | [`doctor`] | whether the parts that a configuration names are there, and fit together |
+//! | `connections` | accepting connections, and serving them |
 //! | `server` | putting it together, and listening |
 
 // A slice out of bounds is a test that fails.
@@ -40,7 +41,7 @@
 
 pub mod adapters;
 pub mod config;
-mod connection_timer;
+mod connections;
 pub mod doctor;
 pub mod domain;
 pub mod envoy;

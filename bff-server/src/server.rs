@@ -1,29 +1,11 @@
 //! Putting the parts together, and serving them.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
-use ::http::Request;
-use axum::{Router, extract::ConnectInfo};
-use hyper::body::Incoming;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-};
+use axum::Router;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
 
 use crate::{
     adapters::{
@@ -34,7 +16,7 @@ use crate::{
         redis,
     },
     config::{ClientConfig, Config, IssuerConfig, StoreConfig},
-    connection_timer::ConnectionTimer,
+    connections::{Answers, accept},
     domain::{
         expected_issuer::ExpectedIssuer,
         logout_token::LogoutTokenExpiry,
@@ -43,7 +25,7 @@ use crate::{
         session_id::{CookieKey, SessionCookie},
         session_index::SessionIndexes,
     },
-    http::{self, App, CookiePolicy, CorrelationIds, Quick, journal::Journal, session_cookie_name},
+    http::{self, App, CookiePolicy, CorrelationIds, journal::Journal, session_cookie_name},
     ports::{AuthorizationServer, Clock, Entropy, ProviderError, SessionStore, StoreError},
     seal::{KeyMaterial, RecordCodec, Sealer},
     service::{
@@ -57,12 +39,6 @@ use crate::{
     telemetry,
 };
 
-/// A client has this long to send its request's headers.
-const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// What a connection may buffer of a request's head, and the most HTTP/2 may announce.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
-const MAX_STREAMS: u32 = 100;
-const MAX_CONNECTIONS: usize = 16_384;
 /// Upper ends of the latency histograms' buckets, in seconds.
 const LATENCY_BUCKETS: [f64; 12] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0, 10.0];
@@ -223,7 +199,7 @@ pub async fn serve(config: &Config, shutdown: impl Future<Output = ()>) -> Resul
     let quick = http::public_quick(&bff.app, &bff.config);
     let has_files = config.server.static_files.is_some() || !config.server.proxy.is_empty();
     let answers = if has_files { Answers::OfAnySize } else { Answers::Small };
-    listeners.spawn(accept(public, answers, quick, bff.public_router(), stop.clone()));
+    listeners.spawn(accept(public, answers, quick, bff.public_router(), stop.clone(), DRAIN));
     if let Some(internal) = internal {
         tracing::info!(address = %config.server.internal, "serving gateways and probes");
         let router = match metrics {
@@ -231,7 +207,7 @@ pub async fn serve(config: &Config, shutdown: impl Future<Output = ()>) -> Resul
             None => bff.internal_router(),
         };
         let quick = http::internal_quick(&bff.app, &bff.config);
-        listeners.spawn(accept(internal, Answers::Small, quick, router, stop.clone()));
+        listeners.spawn(accept(internal, Answers::Small, quick, router, stop.clone(), DRAIN));
     }
     shutdown.await;
     tracing::info!("shutting down");
@@ -267,99 +243,6 @@ fn metrics_router() -> Option<Router> {
 
 async fn listen(address: std::net::SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|reason| StartError::Listen { address, key, reason })
-}
-
-/// What a listener answers. To copy a small answer together costs less than to have the kernel gather its parts; room for
-/// large ones would stay with each connection.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Answers {
-    Small,
-    OfAnySize,
-}
-
-/// Accepts connections until `stop`, then lets those that are open finish what they are doing.
-async fn accept(
-    listener: TcpListener,
-    answers: Answers,
-    quick: Quick,
-    router: Router,
-    stop: CancellationToken,
-) {
-    let quick = Arc::new(quick);
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server
-        .http1()
-        .header_read_timeout(HEADER_READ_TIMEOUT)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .writev(answers == Answers::OfAnySize)
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
-        .keep_alive_interval(Duration::from_secs(30));
-    let graceful = GracefulShutdown::new();
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        let Some(Ok(permit)) = stop.run_until_cancelled(Arc::clone(&connections).acquire_owned()).await
-        else {
-            break;
-        };
-        let (stream, peer) = match stop.run_until_cancelled(listener.accept()).await {
-            None => break,
-            Some(Ok(accepted)) => accepted,
-            Some(Err(error)) => {
-                // Out of file descriptors, most likely: wait for some to be closed.
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        let spoken = Arc::new(AtomicBool::new(false));
-        let speaks = Arc::clone(&spoken);
-        let (quick, routed) = (Arc::clone(&quick), router.clone());
-        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-            speaks.store(true, Ordering::Relaxed);
-            let (quick, routed) = (Arc::clone(&quick), routed.clone());
-            async move {
-                if let Some(response) = quick.answer(&request, peer.ip()).await {
-                    return Ok(response);
-                }
-                // Not as a layer: that would build the whole router anew for each connection.
-                request.extensions_mut().insert(ConnectInfo(peer));
-                // On the heap, so that the usual request need not carry room for it.
-                Box::pin(routed.oneshot(request)).await
-            }
-        });
-        let mut server = server.clone();
-        server.http1().timer(ConnectionTimer::new());
-        let connection = server.serve_connection_with_upgrades(undelayed(stream), service).into_owned();
-        let mut connection = Box::pin(graceful.watch(connection));
-        tokio::spawn(async move {
-            let outcome = match tokio::time::timeout(HEADER_READ_TIMEOUT, &mut connection).await {
-                Ok(outcome) => outcome,
-                Err(_) if spoken.load(Ordering::Relaxed) => connection.await,
-                // Nothing that could be called a request has come: hyper's own timeout does not begin before
-                // it knows which HTTP is spoken.
-                Err(_) => Ok(()),
-            };
-            if let Err(error) = outcome {
-                tracing::debug!(%error, "a connection ended early");
-            }
-            drop(permit);
-        });
-    }
-    drop(listener);
-    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some connections did not finish in time");
-    }
-}
-
-/// Answers are small and written at once: do not hold them back to fill packets.
-fn undelayed(stream: TcpStream) -> TokioIo<TcpStream> {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY could not be set");
-    }
-    TokioIo::new(stream)
 }
 
 /// Opens the store; one that must be swept is handed to `sweep`.

@@ -1,10 +1,10 @@
 //! Answers: problem documents for fetches, pages for navigations, redirects.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
-use authtool_contract::{PROBLEM_MEDIA_TYPE, Problem, ProblemCode};
+use authtool_contract::{PROBLEM_MEDIA_TYPE, Problem, ProblemCode, header::CORRELATION_ID};
 use axum::{body::Body, response::Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::{correlation::CorrelationId, headers};
 use crate::service::sessions::SessionError;
@@ -39,12 +39,35 @@ pub(crate) fn retry_after(mut response: Response, wait: Option<Duration>) -> Res
     response
 }
 
+static JSON: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let mut headers = headers::protection();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    with_places(headers, &[CORRELATION_ID])
+});
+
 /// JSON that is already text; [hardened](headers::hardened).
 pub(crate) fn json(body: impl Into<Body>) -> Response {
+    json_with(&JSON, body)
+}
+
+/// The headers of an answer in JSON that is given these later, to [begin](json_with) each with a copy of. A copy has no room:
+/// with the first header that has no place in it yet, all of them would move.
+pub(crate) fn json_headers(given_later: &[&'static str]) -> HeaderMap {
+    with_places(JSON.clone(), given_later)
+}
+
+/// [JSON](json) with a copy of these headers.
+pub(crate) fn json_with(headers: &HeaderMap, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
-    *response.headers_mut() = headers::protection();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().clone_from(headers);
     response
+}
+
+fn with_places(mut headers: HeaderMap, names: &[&'static str]) -> HeaderMap {
+    for name in names {
+        headers.insert(*name, HeaderValue::from_static(""));
+    }
+    headers
 }
 
 /// A redirect that always becomes a `GET` (RFC 9110 §15.4.4): never 307 or 308, which would repeat a

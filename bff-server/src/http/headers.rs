@@ -37,7 +37,7 @@ static PROTECTION: LazyLock<HeaderMap> = LazyLock::new(|| {
     headers
 });
 
-/// What [`hardened`] adds, to begin an answer with: a copy takes half the time of adding one after the other.
+/// What [`hardened`] adds, to begin answers with: a copy takes half the time of adding one after the other.
 pub(crate) fn protection() -> HeaderMap {
     PROTECTION.clone()
 }

@@ -1,6 +1,6 @@
 //! `GET {apiPrefix}/token`: the session's access token.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use authtool_contract::{ProblemCode, header::SESSION_ENDS_IN};
 use axum::{extract::State, response::Response};
@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, request::Parts};
 
 use super::{
     App,
-    answer::{json, problem_in_detail, session_problem},
+    answer::{json, json_headers, json_with, problem_in_detail, session_problem},
     api_proof, caller,
     correlation::CorrelationId,
     guard::Provenance,
@@ -35,7 +35,7 @@ pub(crate) async fn public_token(State(app): State<Arc<App>>, id: CorrelationId,
     };
     match refusal {
         Some(detail) => refuse(detail, &id),
-        None => answer(&app, &id, &request).await.0,
+        None => answer(&app, &id, &request, answer_with).await,
     }
 }
 
@@ -49,10 +49,7 @@ pub(crate) async fn internal_token(
     if let Some(detail) = internal_refusal(&app, &request.headers) {
         return refuse(detail, &id);
     }
-    match answer(&app, &id, &request).await {
-        (response, Some(seconds)) => telling_the_end(response, seconds),
-        (refusal, None) => refusal,
-    }
+    answer(&app, &id, &request, answer_for_gateway).await
 }
 
 /// Why the internal listener hands out no token to this caller.
@@ -68,31 +65,37 @@ fn refuse(detail: &'static str, id: &CorrelationId) -> Response {
     problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), id)
 }
 
-/// With it, in how many seconds the session ends.
-async fn answer(app: &App, id: &CorrelationId, request: &Parts) -> (Response, Option<u64>) {
+async fn answer(
+    app: &App,
+    id: &CorrelationId,
+    request: &Parts,
+    with: fn(&UsableToken, Option<&str>) -> Response,
+) -> Response {
     let key = match app.credential(&request.headers, id) {
         Ok(key) => key,
-        Err(refusal) => return (refusal, None),
+        Err(refusal) => return refusal,
     };
     let token = match app.sessions.access_token(&key).await {
         Ok(token) => token,
-        Err(error) => return (session_problem(&error, id), None),
+        Err(error) => return session_problem(&error, id),
     };
     match api_proof::as_described(app, &token, &request.headers) {
-        Ok(dpop) => (answer_with(&token, dpop.as_deref()), Some(token.session_ends_in)),
-        Err(detail) => (problem_in_detail(ProblemCode::InvalidRequest, Some(detail), id), None),
+        Ok(dpop) => with(&token, dpop.as_deref()),
+        Err(detail) => problem_in_detail(ProblemCode::InvalidRequest, Some(detail), id),
     }
 }
 
-/// Tells a gateway in how many seconds the session ends.
-pub(super) fn telling_the_end(mut response: Response, seconds: u64) -> Response {
-    response.headers_mut().insert(SESSION_ENDS_IN, HeaderValue::from(seconds));
-    response
+/// The answer that hands a token out.
+fn answer_with(token: &UsableToken, dpop: Option<&str>) -> Response {
+    json(body(token, dpop))
 }
 
-/// The answer that hands a token out.
-pub(super) fn answer_with(token: &UsableToken, dpop: Option<&str>) -> Response {
-    json(body(token, dpop))
+/// The same, which tells a gateway in how many seconds the session ends.
+pub(super) fn answer_for_gateway(token: &UsableToken, dpop: Option<&str>) -> Response {
+    static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| json_headers(&[SESSION_ENDS_IN]));
+    let mut response = json_with(&HEADERS, body(token, dpop));
+    response.headers_mut().insert(SESSION_ENDS_IN, HeaderValue::from(token.session_ends_in));
+    response
 }
 
 /// A [`TokenAnswer`](authtool_contract::TokenAnswer), put together rather than serialised: this is the answer to every

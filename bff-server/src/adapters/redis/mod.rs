@@ -180,9 +180,13 @@ impl RedisStore {
         {
             return answer.map_err(StoreError::new);
         }
-        let mut get = cmd("GET");
-        get.arg(self.session_key(key));
-        self.bounded(async |connection| stored(get.query_async(connection).await)).await
+        // On the heap, so that the usual read need not carry room for it.
+        Box::pin(async {
+            let mut get = cmd("GET");
+            get.arg(self.session_key(key));
+            self.bounded(async |connection| stored(get.query_async(connection).await)).await
+        })
+        .await
     }
 
     async fn bounded<T>(

@@ -37,8 +37,13 @@ type Answer = Result<Option<StoredRecord>, Arc<StoreError>>;
 
 struct Wanted {
     redis_key: String,
-    since: Instant,
     answer: oneshot::Sender<Answer>,
+}
+
+/// Who waits to be asked for, and since when the reader knows it.
+struct Waiting {
+    one: Wanted,
+    since: Instant,
 }
 
 /// See the [module](self).
@@ -54,7 +59,7 @@ impl SharedReads {
             reader
         });
         let (answer, answered) = oneshot::channel();
-        let wanted = Wanted { redis_key, since: Instant::now(), answer };
+        let wanted = Wanted { redis_key, answer };
         reader.send(wanted).map_err(|_| NobodyReads)?;
         answered.await.map_err(|_| NobodyReads)
     }
@@ -68,11 +73,12 @@ async fn read_on(link: Arc<Link>, mut wanted: mpsc::UnboundedReceiver<Wanted>) {
     let mut under_way = FuturesUnordered::new();
     let mut waiting = VecDeque::new();
     loop {
+        let mut first = None;
         // Whoever waits, waits for answers that are under way.
         if under_way.is_empty() {
-            match wanted.recv().await {
-                Some(one) => waiting.push_back(one),
-                None => return,
+            first = wanted.recv().await;
+            if first.is_none() {
+                return;
             }
         } else {
             // Who comes meanwhile wakes nobody.
@@ -87,12 +93,12 @@ async fn read_on(link: Arc<Link>, mut wanted: mpsc::UnboundedReceiver<Wanted>) {
                 return;
             }
         }
-        while let Ok(one) = wanted.try_recv() {
-            waiting.push_back(one);
-        }
-        give_up(&mut waiting);
+        let since = Instant::now();
+        let come = first.into_iter().chain(std::iter::from_fn(|| wanted.try_recv().ok()));
+        waiting.extend(come.map(|one| Waiting { one, since }));
+        give_up(&mut waiting, since);
         if count(&under_way) < MOST_UNDER_WAY && !waiting.is_empty() {
-            let together: Vec<_> = waiting.drain(..waiting.len().min(MOST_AT_ONCE)).collect();
+            let together = waiting.drain(..waiting.len().min(MOST_AT_ONCE)).map(|it| it.one).collect();
             under_way.push(ask(&link, together));
         }
     }
@@ -103,12 +109,12 @@ fn count<T>(under_way: &FuturesUnordered<T>) -> u32 {
 }
 
 /// Who no longer waits is not asked for, and who has waited for too long is told so.
-fn give_up(waiting: &mut VecDeque<Wanted>) {
-    waiting.retain(|one| !one.answer.is_closed());
-    while waiting.front().is_some_and(|one| one.since.elapsed() >= OPERATION_TIMEOUT) {
-        if let Some(one) = waiting.pop_front() {
-            one.answer(Err(Arc::new(unanswered())));
-        }
+fn give_up(waiting: &mut VecDeque<Waiting>, now: Instant) {
+    waiting.retain(|it| !it.one.answer.is_closed());
+    while let Some(Waiting { one, .. }) =
+        waiting.pop_front_if(|it| now.duration_since(it.since) >= OPERATION_TIMEOUT)
+    {
+        one.answer(Err(Arc::new(unanswered())));
     }
 }
 

@@ -1,0 +1,186 @@
+//! Connections: accepted, served, and told when it is time to go.
+
+mod timer;
+
+use std::{
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Router, extract::ConnectInfo, response::Response};
+use http::Request;
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt as _;
+
+use self::timer::ConnectionTimer;
+use crate::http::Quick;
+
+/// A client has this long to send its request's headers.
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// What a connection may buffer of a request's head, and the most HTTP/2 may announce.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+const MAX_STREAMS: u32 = 100;
+const MAX_CONNECTIONS: usize = 16_384;
+
+/// What a listener answers.
+///
+/// To copy a small answer together costs less than to have the kernel gather its parts; room for large ones would stay with
+/// each connection. And nobody looks whether the client of a small answer is still there while it is made, which would cost
+/// each request a new buffer: it is made in bounded time. A stream ends with its client.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answers {
+    Small,
+    OfAnySize,
+}
+
+/// Accepts connections until `stop`, then lets those that are open finish what they are doing, for at most `drain`.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    answers: Answers,
+    quick: Quick,
+    router: Router,
+    stop: CancellationToken,
+    drain: Duration,
+) {
+    let quick = Arc::new(quick);
+    let server = server(answers);
+    let open = TaskTracker::new();
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let Some(Ok(permit)) = stop.run_until_cancelled(Arc::clone(&connections).acquire_owned()).await
+        else {
+            break;
+        };
+        let (stream, peer) = match stop.run_until_cancelled(listener.accept()).await {
+            None => break,
+            Some(Ok(accepted)) => accepted,
+            Some(Err(error)) => {
+                // Out of file descriptors, most likely: wait for some to be closed.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let requests = Requests {
+            quick: Arc::clone(&quick),
+            router: router.clone(),
+            peer,
+            has_spoken: AtomicBool::new(false),
+        };
+        // One of its own for each, or all of them would meet at one lock with each request.
+        let stop = stop.child_token();
+        let served = serve(server.clone(), stream, requests, stop);
+        open.spawn(async move {
+            served.await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    open.close();
+    if tokio::time::timeout(drain, open.wait()).await.is_err() {
+        tracing::warn!("some connections did not finish in time");
+    }
+}
+
+fn server(answers: Answers) -> auto::Builder<TokioExecutor> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .header_read_timeout(HEADER_READ_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .writev(answers == Answers::OfAnySize)
+        .half_close(answers == Answers::Small)
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(30));
+    server
+}
+
+/// What answers the requests of one connection. Each has its own: what all of them counted their uses of, every request would
+/// have to fetch from another processor.
+struct Requests {
+    quick: Arc<Quick>,
+    router: Router,
+    peer: SocketAddr,
+    has_spoken: AtomicBool,
+}
+
+impl Requests {
+    async fn answer(&self, mut request: Request<Incoming>) -> Result<Response, std::convert::Infallible> {
+        self.has_spoken.store(true, Ordering::Relaxed);
+        if let Some(response) = self.quick.answer(&request, self.peer.ip()).await {
+            return Ok(response);
+        }
+        // Not as a layer: that would build the whole router anew for each connection.
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        // On the heap, so that the usual request need not carry room for it.
+        Box::pin(self.router.clone().oneshot(request)).await
+    }
+}
+
+/// Serves one connection until it ends, or `stop` and then its request.
+async fn serve(
+    mut server: auto::Builder<TokioExecutor>,
+    stream: TcpStream,
+    requests: Requests,
+    stop: CancellationToken,
+) {
+    server.http1().timer(ConnectionTimer::new());
+    let requests = Arc::new(requests);
+    let service = {
+        let requests = Arc::clone(&requests);
+        hyper::service::service_fn(move |request| {
+            let requests = Arc::clone(&requests);
+            async move { requests.answer(request).await }
+        })
+    };
+    let mut connection = pin!(server.serve_connection_with_upgrades(undelayed(stream), service));
+    let mut stops = pin!(stop.cancelled());
+    let mut silence = pin!(tokio::time::sleep(HEADER_READ_TIMEOUT));
+    let (mut is_told, mut may_be_silent) = (false, true);
+    let outcome = loop {
+        tokio::select! {
+            biased;
+            outcome = &mut connection => break outcome,
+            () = &mut stops, if !is_told => {
+                is_told = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = &mut silence, if may_be_silent => {
+                // Nothing that could be called a request has come: hyper's own timeout does not begin before it knows
+                // which HTTP is spoken.
+                if !requests.has_spoken.load(Ordering::Relaxed) {
+                    break Ok(());
+                }
+                may_be_silent = false;
+            }
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Answers are small and written at once: do not hold them back to fill packets.
+fn undelayed(stream: TcpStream) -> TokioIo<TcpStream> {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    TokioIo::new(stream)
+}
