@@ -197,8 +197,11 @@ pub async fn serve(config: &Config, shutdown: impl Future<Output = ()>) -> Resul
     let mut listeners = tokio::task::JoinSet::new();
     tracing::info!(address = %config.server.public, app = %config.server.app, "serving browsers");
     let quick = http::public_quick(&bff.app, &bff.config);
-    let has_files = config.server.static_files.is_some() || !config.server.proxy.is_empty();
-    let answers = if has_files { Answers::OfAnySize } else { Answers::Small };
+    let answers = match (&config.server.static_files, config.server.proxy.is_empty()) {
+        (_, false) => Answers::OfAnyLength,
+        (Some(_), true) => Answers::OfAnySize,
+        (None, true) => Answers::Small,
+    };
     listeners.spawn(accept(public, answers, quick, bff.public_router(), stop.clone(), DRAIN));
     if let Some(internal) = internal {
         tracing::info!(address = %config.server.internal, "serving gateways and probes");

@@ -37,14 +37,28 @@ const MAX_STREAMS: u32 = 100;
 const MAX_CONNECTIONS: usize = 16_384;
 
 /// What a listener answers.
-///
-/// To copy a small answer together costs less than to have the kernel gather its parts; room for large ones would stay with
-/// each connection. And nobody looks whether the client of a small answer is still there while it is made, which would cost
-/// each request a new buffer: it is made in bounded time. A stream ends with its client.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answers {
+    /// Nothing but answers of our own.
     Small,
+    /// Files too.
     OfAnySize,
+    /// And what APIs answer, for as long as it takes.
+    OfAnyLength,
+}
+
+impl Answers {
+    /// To copy a small answer together costs less than to have the kernel gather its parts; room for large ones would stay
+    /// with each connection.
+    fn are_gathered(self) -> bool {
+        self != Self::Small
+    }
+
+    /// Whether to look, while an answer is made, if its client is still there: that costs each request a new buffer. What is
+    /// made in bounded time is made for nobody, then; a stream must end with its client.
+    fn end_with_their_client(self) -> bool {
+        self == Self::OfAnyLength
+    }
 }
 
 /// Accepts connections until `stop`, then lets those that are open finish what they are doing, for at most `drain`.
@@ -102,8 +116,8 @@ fn server(answers: Answers) -> auto::Builder<TokioExecutor> {
         .http1()
         .header_read_timeout(HEADER_READ_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
-        .writev(answers == Answers::OfAnySize)
-        .half_close(answers == Answers::Small)
+        .writev(answers.are_gathered())
+        .half_close(!answers.end_with_their_client())
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)

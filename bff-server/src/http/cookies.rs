@@ -25,25 +25,29 @@ pub(crate) enum Presented<'a> {
 
 /// All name-value pairs of all `Cookie` headers (HTTP/2 may split them, RFC 9113 §8.2.3).
 pub(crate) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
-        .filter_map(|pair| {
-            let equals = pair.iter().position(|byte| *byte == b'=')?;
-            let (name, value) = pair.split_at(equals);
-            Some((trim(name), trim(value.get(1..)?)))
-        })
+    parts(headers).filter_map(|pair| {
+        let equals = pair.iter().position(|byte| *byte == b'=')?;
+        let (name, value) = pair.split_at(equals);
+        Some((trim(name), trim(value.get(1..)?)))
+    })
 }
 
 /// Everything between semicolons, as it was sent: with and without an equals sign.
 pub(crate) fn raw_pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
-        .map(trim)
-        .filter(|pair| !pair.is_empty())
+    parts(headers).map(trim).filter(|pair| !pair.is_empty())
+}
+
+/// What stands between semicolons, with the blanks around it.
+fn parts(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers.get_all(header::COOKIE).iter().flat_map(|value| {
+        let value = value.as_bytes();
+        let mut start = 0;
+        memchr::memchr_iter(b';', value).chain([value.len()]).filter_map(move |end| {
+            let part = value.get(start..end);
+            start = end + 1;
+            part
+        })
+    })
 }
 
 /// The name in a pair; what has no equals sign is all name.

@@ -16,7 +16,7 @@ use std::{
 };
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use redis::{Cmd, ErrorKind, RedisError, Value, aio::ConnectionLike as _, cmd};
+use redis::{Cmd, ErrorKind, RedisError, Value, aio::ConnectionLike as _};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{OPERATION_TIMEOUT, bounded, link::Link, stored, unanswered};
@@ -145,7 +145,10 @@ async fn ask(link: &Link, together: Vec<Wanted>) -> Result<(), TakesOneAtATime> 
 
 /// A record of another type is told as none: nothing could open it.
 fn command(together: &[Wanted]) -> Cmd {
-    let mut get = cmd("MGET");
+    const NAME: &str = "MGET";
+    let bytes = together.iter().map(|one| one.redis_key.len()).sum::<usize>();
+    let mut get = Cmd::with_capacity(1 + together.len(), NAME.len() + bytes);
+    get.arg(NAME);
     for one in together {
         get.arg(&one.redis_key);
     }
