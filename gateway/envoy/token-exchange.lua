@@ -36,7 +36,7 @@ local SESSION_ENDS_IN_HEADER = "x-authtool-session-ends-in"
 
 local function set_of(list)
   local set = {}
-  for _, item in ipairs(list or {}) do set[item] = true end
+  for _, item in ipairs(list) do set[item] = true end
   return set
 end
 
@@ -260,8 +260,7 @@ local function token_of(response_headers, body)
   local media_type = response_headers["content-type"] or ""
   if not starts_with(media_type, "application/json") then return nil end
   if not (body:find('"token_type":"Bearer"', 1, true) or body:find('"token_type"%s*:%s*"Bearer"')) then return nil end
-  local _, before = body:find('"access_token":"', 1, true)
-  if not before then _, before = body:find('"access_token"%s*:%s*"') end
+  local _, before = body:find('"access_token"%s*:%s*"')
   if not before then return nil end
   -- Where it ends, and whether the string does there.
   local after = body:match('^[%w%-%._~%+/]+=*()"', before + 1)
