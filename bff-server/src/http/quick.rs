@@ -73,9 +73,11 @@ impl Quick {
         let Presented::One(value) = cookies::find(headers, app.cookies.session_name()) else { return None };
         let key = app.sessions.cookie().verify(value).filter(|_| may_ask)?;
         let answer = match self.answers {
-            Answers::Token => {
-                app.sessions.fresh_token(&key).await.map(|it| it.map(|it| token::answer_for_gateway(&it, None)))
-            }
+            Answers::Token => app
+                .sessions
+                .fresh_token(&key)
+                .await
+                .map(|it| it.map(|it| token::answer_for_gateway(&it, None))),
             Answers::Session => {
                 app.sessions.running(&key).await.map(|it| it.map(|it| session::answer_with(app, &it, value)))
             }
