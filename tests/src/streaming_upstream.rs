@@ -15,6 +15,8 @@ use http::{StatusCode, header};
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -29,14 +31,18 @@ pub const EVENTS_EVERY: Duration = Duration::from_millis(500);
 pub struct StreamingUpstream {
     /// Where it listens.
     pub origin: String,
+    listeners: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
 impl StreamingUpstream {
-    /// Starts it on a port of its own: `/api/events`, `/api/download/{chunks}`, `/api/upload`, `/api/tunnel`.
+    /// Starts it on a port of its own: `/api/events`, `/api/silence`, `/api/download/{chunks}`, `/api/upload`, `/api/tunnel`.
     pub async fn start() -> Self {
+        let listeners = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&listeners);
         let app = Router::new()
             .route("/api/events", get(events))
+            .route("/api/silence", get(async move || silence(Listening::among(&counted))))
             .route("/api/download/{chunks}", get(download))
             .route("/api/upload", any(upload))
             .route("/api/tunnel", any(tunnel));
@@ -45,7 +51,12 @@ impl StreamingUpstream {
         let task = tokio::spawn(async move {
             axum::serve(listener, app).await.ok();
         });
-        Self { origin, task }
+        Self { origin, listeners, task }
+    }
+
+    /// How many listen to `/api/silence`.
+    pub fn listeners(&self) -> usize {
+        self.listeners.load(Ordering::SeqCst)
     }
 }
 
@@ -66,6 +77,34 @@ async fn events() -> Response {
     Response::builder()
         .header(header::CONTENT_TYPE, "text/event-stream")
         .body(Body::from_stream(events))
+        .expect("a response")
+}
+
+/// Somebody who listens, counted until he does not any more.
+struct Listening(Arc<AtomicUsize>);
+
+impl Listening {
+    fn among(listeners: &Arc<AtomicUsize>) -> Self {
+        listeners.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(listeners))
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Begins to answer, and has nothing to say.
+fn silence(listening: Listening) -> Response {
+    let beginning = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b": listening\n\n"))]);
+    let nothing = beginning.chain(stream::pending()).inspect(move |_| {
+        let _held = &listening;
+    });
+    Response::builder()
+        .header(header::CONTENT_TYPE, "text/event-stream")
+        .body(Body::from_stream(nothing))
         .expect("a response")
 }
 

@@ -3,7 +3,7 @@
 use crate::expect::{accepted, login_with, refused};
 use authtool_tests::browser::Browser;
 use authtool_tests::hostile::{Endpoint, Gate, Lie};
-use authtool_tests::{SESSION, Stage, raw};
+use authtool_tests::{SESSION, Stage, raw, wait};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
@@ -200,7 +200,7 @@ async fn sec_191_a_server_that_is_asked_to_end_finishes_what_it_began() {
     let (answer, ()) = tokio::join!(stage.come_back(&browser, &callback), async {
         stage.op.has_received(Endpoint::CodeExchange, 1).await;
         stage.server.asks_to_end();
-        authtool_tests::wait::until("nobody new is let in", async || {
+        wait::until("nobody new is let in", async || {
             raw::get(&stage.server.public, "/bff/session").try_send().await.err()
         })
         .await;
@@ -210,4 +210,28 @@ async fn sec_191_a_server_that_is_asked_to_end_finishes_what_it_began() {
     assert_eq!(stage.server.has_ended().await, Some(0));
     stage.server.restart().await;
     assert_eq!(stage.session(&browser).await.status, 200, "the session was stored");
+}
+
+#[tokio::test]
+async fn sec_191_connections_on_which_nothing_happens_do_not_hold_up_the_end() {
+    // With and without an API behind, and on either listener.
+    for proxy in [json!([]), json!([{"prefix": "/api", "upstream": "http://127.0.0.1:9"}])] {
+        let mut stage = Stage::with(|config| {
+            config.set("/server/proxy", proxy.clone());
+        })
+        .await;
+        let mut open = Vec::new();
+        for base in [&stage.server.public, &stage.server.internal] {
+            open.push(raw::open(base, b"").await);
+            let mut answered = raw::open(base, b"GET /bff/token HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+            assert!(answered.read(&mut [0; 1024]).await.unwrap() > 0);
+            open.push(answered);
+        }
+        stage.server.asks_to_end();
+        wait::within(Duration::from_secs(8), "the server has ended", async || {
+            (!stage.server.is_running()).then_some(())
+        })
+        .await;
+        assert_eq!(open.len(), 4, "and until then nobody closed them here");
+    }
 }

@@ -302,6 +302,23 @@ async fn sec_170_streams_and_websockets_end_soon_after_a_logout() {
 }
 
 #[tokio::test]
+async fn a_stream_that_says_nothing_ends_with_its_client() {
+    let api = StreamingUpstream::start().await;
+    let stage = Stage::with(|config| {
+        config.set("/server/proxy", json!([{"prefix": "/api", "upstream": api.origin}]));
+    })
+    .await;
+    let cookie = stage.logged_in().await.cookie(SESSION).unwrap();
+    let request = format!(
+        "GET /api/silence HTTP/1.1\r\nhost: localhost\r\nsec-fetch-site: same-origin\r\ncookie: {SESSION}={cookie}\r\n\r\n"
+    );
+    let listener = raw::open(&stage.server.public, request.as_bytes()).await;
+    wait::until("the API is listened to", async || (api.listeners() == 1).then_some(())).await;
+    drop(listener);
+    wait::until("nobody listens to the API", async || (api.listeners() == 0).then_some(())).await;
+}
+
+#[tokio::test]
 async fn sec_170_a_tunnel_ends_when_its_session_has_had_its_time() {
     let api = StreamingUpstream::start().await;
     let stage = Stage::with(|config| {
