@@ -33,7 +33,7 @@
 //! | [`telemetry`] | what is counted |
 //! | [`config`] | the configuration file, checked |
 //! | [`doctor`] | whether the parts that a configuration names are there, and fit together |
-//! | `connections` | accepting connections, and serving them |
+//! | `listening` | accepting connections, and serving them |
 //! | `server` | putting it together, and listening |
 
 // A slice out of bounds is a test that fails.
@@ -41,7 +41,6 @@
 
 pub mod adapters;
 pub mod config;
-mod connections;
 pub mod doctor;
 pub mod domain;
 pub mod envoy;
@@ -50,6 +49,7 @@ pub mod extract;
 #[doc(hidden)]
 pub mod fuzz;
 mod http;
+mod listening;
 pub mod ports;
 pub mod seal;
 mod server;

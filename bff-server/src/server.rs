@@ -16,7 +16,6 @@ use crate::{
         redis,
     },
     config::{ClientConfig, Config, IssuerConfig, StoreConfig},
-    connections::{Answers, accept},
     domain::{
         expected_issuer::ExpectedIssuer,
         logout_token::LogoutTokenExpiry,
@@ -26,6 +25,7 @@ use crate::{
         session_index::SessionIndexes,
     },
     http::{self, App, CookiePolicy, CorrelationIds, journal::Journal, session_cookie_name},
+    listening::{Serves, accept},
     ports::{AuthorizationServer, Clock, Entropy, ProviderError, SessionStore, StoreError},
     seal::{KeyMaterial, RecordCodec, Sealer},
     service::{
@@ -194,15 +194,17 @@ pub async fn serve(config: &Config, shutdown: impl Future<Output = ()>) -> Resul
     let metrics = metrics_router();
     let bff = Bff::start(config)?;
     let stop = CancellationToken::new();
+    // Whoever drops this future has stopped us, too.
+    let _stops_in_any_case = stop.clone().drop_guard();
     let mut listeners = tokio::task::JoinSet::new();
     tracing::info!(address = %config.server.public, app = %config.server.app, "serving browsers");
     let quick = http::public_quick(&bff.app, &bff.config);
-    let answers = match (&config.server.static_files, config.server.proxy.is_empty()) {
-        (_, false) => Answers::OfAnyLength,
-        (Some(_), true) => Answers::OfAnySize,
-        (None, true) => Answers::Small,
+    let serves = match (&config.server.static_files, config.server.proxy.is_empty()) {
+        (_, false) => Serves::Apis,
+        (Some(_), true) => Serves::Files,
+        (None, true) => Serves::Answers,
     };
-    listeners.spawn(accept(public, answers, quick, bff.public_router(), stop.clone(), DRAIN));
+    listeners.spawn(accept(public, serves, quick, bff.public_router(), stop.clone(), DRAIN));
     if let Some(internal) = internal {
         tracing::info!(address = %config.server.internal, "serving gateways and probes");
         let router = match metrics {
@@ -210,7 +212,7 @@ pub async fn serve(config: &Config, shutdown: impl Future<Output = ()>) -> Resul
             None => bff.internal_router(),
         };
         let quick = http::internal_quick(&bff.app, &bff.config);
-        listeners.spawn(accept(internal, Answers::Small, quick, router, stop.clone(), DRAIN));
+        listeners.spawn(accept(internal, Serves::Answers, quick, router, stop.clone(), DRAIN));
     }
     shutdown.await;
     tracing::info!("shutting down");

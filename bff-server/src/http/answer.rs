@@ -50,8 +50,8 @@ pub(crate) fn json(body: impl Into<Body>) -> Response {
     json_with(&JSON, body)
 }
 
-/// The headers of an answer in JSON that is given these later, to [begin](json_with) each with a copy of. A copy has no room:
-/// with the first header that has no place in it yet, all of them would move.
+/// Headers to begin answers in [JSON](json_with) with, each with a copy, and with places for what is given later. A copy has no
+/// room: all of them would move with the first header that has no place yet.
 pub(crate) fn json_headers(given_later: &[&'static str]) -> HeaderMap {
     with_places(JSON.clone(), given_later)
 }

@@ -85,6 +85,7 @@ async fn sec_148_every_answer_of_ours_is_hardened() {
             assert!(answer.header("content-type").contains("utf-8"), "{what}: {answer:?}");
         }
         assert!(!answer.header("x-correlation-id").is_empty(), "{what}: {answer:?}");
+        assert!(answer.headers.values().all(|value| !value.is_empty()), "{what}: {answer:?}");
     }
 }
 

@@ -227,6 +227,10 @@ async fn sec_191_connections_on_which_nothing_happens_do_not_hold_up_the_end() {
             assert!(answered.read(&mut [0; 1024]).await.unwrap() > 0);
             open.push(answered);
         }
+        let multiplexed = reqwest::Client::builder().http2_prior_knowledge().no_proxy().build().unwrap();
+        for base in [&stage.server.public, &stage.server.internal] {
+            multiplexed.get(base.join("/bff/token").unwrap()).send().await.unwrap();
+        }
         stage.server.asks_to_end();
         wait::within(Duration::from_secs(8), "the server has ended", async || {
             (!stage.server.is_running()).then_some(())

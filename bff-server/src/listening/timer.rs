@@ -15,7 +15,7 @@ use hyper::rt::{Sleep, Timer};
 
 /// For one connection: whoever waits last is woken.
 #[derive(Clone, Debug)]
-pub(crate) struct ConnectionTimer(Arc<Mutex<Pin<Box<tokio::time::Sleep>>>>);
+pub(super) struct ConnectionTimer(Arc<Mutex<Pin<Box<tokio::time::Sleep>>>>);
 
 struct Until {
     deadline: Instant,
@@ -24,7 +24,7 @@ struct Until {
 
 impl ConnectionTimer {
     /// Must be called within a Tokio runtime.
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(Arc::new(Mutex::new(Box::pin(tokio::time::sleep(Duration::ZERO)))))
     }
 }

@@ -1,4 +1,4 @@
-//! Connections: accepted, served, and told when it is time to go.
+//! Listening: connections are accepted, served, and told when it is time to go.
 
 mod timer;
 
@@ -21,7 +21,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
@@ -36,42 +36,43 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_STREAMS: u32 = 100;
 const MAX_CONNECTIONS: usize = 16_384;
 
-/// What a listener answers.
+/// What a listener serves, besides what goes before.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answers {
-    /// Nothing but answers of our own.
-    Small,
-    /// Files too.
-    OfAnySize,
-    /// And what APIs answer, for as long as it takes.
-    OfAnyLength,
+pub(crate) enum Serves {
+    /// Answers of our own.
+    Answers,
+    /// Files.
+    Files,
+    /// What APIs answer, for as long as it takes.
+    Apis,
 }
 
-impl Answers {
+impl Serves {
     /// To copy a small answer together costs less than to have the kernel gather its parts; room for large ones would stay
     /// with each connection.
-    fn are_gathered(self) -> bool {
-        self != Self::Small
+    fn large_answers(self) -> bool {
+        self != Self::Answers
     }
 
-    /// Whether to look, while an answer is made, if its client is still there: that costs each request a new buffer. What is
-    /// made in bounded time is made for nobody, then; a stream must end with its client.
-    fn end_with_their_client(self) -> bool {
-        self == Self::OfAnyLength
+    /// Whether to look, while an HTTP/1 answer is made, if its client is still there: that costs each request a new buffer.
+    /// Our own are made in bounded time, and a file's client is missed at the next write; a stream must end with its client,
+    /// though it may have nothing to say.
+    fn streams(self) -> bool {
+        self == Self::Apis
     }
 }
 
 /// Accepts connections until `stop`, then lets those that are open finish what they are doing, for at most `drain`.
 pub(crate) async fn accept(
     listener: TcpListener,
-    answers: Answers,
+    serves: Serves,
     quick: Quick,
     router: Router,
     stop: CancellationToken,
     drain: Duration,
 ) {
     let quick = Arc::new(quick);
-    let server = server(answers);
+    let server = server(serves);
     let open = TaskTracker::new();
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
@@ -96,12 +97,7 @@ pub(crate) async fn accept(
             has_spoken: AtomicBool::new(false),
         };
         // One of its own for each, or all of them would meet at one lock with each request.
-        let stop = stop.child_token();
-        let served = serve(server.clone(), stream, requests, stop);
-        open.spawn(async move {
-            served.await;
-            drop(permit);
-        });
+        open.spawn(serve(server.clone(), stream, requests, stop.child_token(), permit));
     }
     drop(listener);
     open.close();
@@ -110,14 +106,14 @@ pub(crate) async fn accept(
     }
 }
 
-fn server(answers: Answers) -> auto::Builder<TokioExecutor> {
+fn server(serves: Serves) -> auto::Builder<TokioExecutor> {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
         .header_read_timeout(HEADER_READ_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
-        .writev(answers.are_gathered())
-        .half_close(!answers.end_with_their_client())
+        .writev(serves.large_answers())
+        .half_close(!serves.streams())
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
@@ -149,45 +145,49 @@ impl Requests {
 }
 
 /// Serves one connection until it ends, or `stop` and then its request.
-async fn serve(
+fn serve(
     mut server: auto::Builder<TokioExecutor>,
     stream: TcpStream,
     requests: Requests,
     stop: CancellationToken,
-) {
+    permit: OwnedSemaphorePermit,
+) -> impl Future<Output = ()> {
     server.http1().timer(ConnectionTimer::new());
     let requests = Arc::new(requests);
-    let service = {
-        let requests = Arc::clone(&requests);
-        hyper::service::service_fn(move |request| {
-            let requests = Arc::clone(&requests);
-            async move { requests.answer(request).await }
-        })
-    };
-    let mut connection = pin!(server.serve_connection_with_upgrades(undelayed(stream), service));
-    let mut stops = pin!(stop.cancelled());
-    let mut silence = pin!(tokio::time::sleep(HEADER_READ_TIMEOUT));
-    let (mut is_told, mut may_be_silent) = (false, true);
-    let outcome = loop {
-        tokio::select! {
-            biased;
-            outcome = &mut connection => break outcome,
-            () = &mut stops, if !is_told => {
-                is_told = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            () = &mut silence, if may_be_silent => {
-                // Nothing that could be called a request has come: hyper's own timeout does not begin before it knows
-                // which HTTP is spoken.
-                if !requests.has_spoken.load(Ordering::Relaxed) {
-                    break Ok(());
+    let answering = Arc::clone(&requests);
+    let service = hyper::service::service_fn(move |request| {
+        let answering = Arc::clone(&answering);
+        async move { answering.answer(request).await }
+    });
+    // On the heap: what a future captures may be in it twice.
+    let mut connection =
+        Box::pin(server.serve_connection_with_upgrades(undelayed(stream), service).into_owned());
+    async move {
+        let _permit = permit;
+        let mut stops = pin!(stop.cancelled());
+        let mut silence = pin!(tokio::time::sleep(HEADER_READ_TIMEOUT));
+        let (mut is_told, mut may_be_silent) = (false, true);
+        let outcome = loop {
+            tokio::select! {
+                biased;
+                outcome = &mut connection => break outcome,
+                () = &mut stops, if !is_told => {
+                    is_told = true;
+                    connection.as_mut().graceful_shutdown();
                 }
-                may_be_silent = false;
+                () = &mut silence, if may_be_silent => {
+                    // Nothing that could be called a request has come: hyper's own timeout does not begin before it
+                    // knows which HTTP is spoken.
+                    if !requests.has_spoken.load(Ordering::Relaxed) {
+                        break Ok(());
+                    }
+                    may_be_silent = false;
+                }
             }
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(%error, "a connection ended early");
         }
-    };
-    if let Err(error) = outcome {
-        tracing::debug!(%error, "a connection ended early");
     }
 }
 
