@@ -42,7 +42,8 @@ pub(crate) fn retry_after(mut response: Response, wait: Option<Duration>) -> Res
 static JSON: LazyLock<HeaderMap> = LazyLock::new(|| {
     let mut headers = headers::protection();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    with_places(headers, &[CORRELATION_ID])
+    headers.insert(CORRELATION_ID, HeaderValue::from_static(""));
+    headers
 });
 
 /// JSON that is already text; [hardened](headers::hardened).
@@ -50,10 +51,12 @@ pub(crate) fn json(body: impl Into<Body>) -> Response {
     json_with(&JSON, body)
 }
 
-/// Headers to begin answers in [JSON](json_with) with, each with a copy, and with places for what is given later. A copy has no
-/// room: all of them would move with the first header that has no place yet.
-pub(crate) fn json_headers(given_later: &[&'static str]) -> HeaderMap {
-    with_places(JSON.clone(), given_later)
+/// Headers to begin answers in [JSON](json_with) with, each with a copy, and with a place for one that is given later. A copy has
+/// no room: all of them would move with the first header that has no place yet.
+pub(crate) fn json_headers(given_later: &'static str) -> HeaderMap {
+    let mut headers = JSON.clone();
+    headers.insert(given_later, HeaderValue::from_static(""));
+    headers
 }
 
 /// [JSON](json) with a copy of these headers.
@@ -61,13 +64,6 @@ pub(crate) fn json_with(headers: &HeaderMap, body: impl Into<Body>) -> Response 
     let mut response = Response::new(body.into());
     response.headers_mut().clone_from(headers);
     response
-}
-
-fn with_places(mut headers: HeaderMap, names: &[&'static str]) -> HeaderMap {
-    for name in names {
-        headers.insert(*name, HeaderValue::from_static(""));
-    }
-    headers
 }
 
 /// A redirect that always becomes a `GET` (RFC 9110 §15.4.4): never 307 or 308, which would repeat a

@@ -92,7 +92,7 @@ fn answer_with(token: &UsableToken, dpop: Option<&str>) -> Response {
 
 /// The same, which tells a gateway in how many seconds the session ends.
 pub(super) fn answer_for_gateway(token: &UsableToken, dpop: Option<&str>) -> Response {
-    static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| json_headers(&[SESSION_ENDS_IN]));
+    static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| json_headers(SESSION_ENDS_IN));
     let mut response = json_with(&HEADERS, body(token, dpop));
     response.headers_mut().insert(SESSION_ENDS_IN, HeaderValue::from(token.session_ends_in));
     response

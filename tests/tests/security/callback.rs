@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use http::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use url::Url;
 
 /// A callback URL whose query is written out as given.
@@ -235,26 +236,28 @@ async fn sec_023_a_token_endpoint_that_hangs_is_asked_once() {
     assert_eq!(stage.op.count(Endpoint::CodeExchange), 1);
 }
 
-/// The bytes that a browser sends when it comes back from the provider.
-fn navigation(browser: &Browser, callback: &Url) -> String {
+/// A browser that comes back from the provider, over a connection of its own, and waits until the gate lets its code be
+/// exchanged.
+async fn comes_back_through(gate: &Gate, stage: &Stage) -> TcpStream {
+    let browser = Browser::new();
+    let callback = stage.callback_url(&browser).await;
+    stage.op.lies(Lie::about(Endpoint::CodeExchange).held_by(gate));
     let cookies: Vec<_> =
         browser.jar().all().into_iter().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
-    format!(
+    let request = format!(
         "GET {} HTTP/1.1\r\nhost: localhost\r\nsec-fetch-site: cross-site\r\nsec-fetch-mode: navigate\r\n\
          sec-fetch-dest: document\r\ncookie: {}\r\n\r\n",
         &callback[url::Position::BeforePath..],
         cookies.join("; ")
-    )
+    );
+    raw::open(&stage.server.public, request.as_bytes()).await
 }
 
 #[tokio::test]
 async fn who_has_nothing_more_to_say_is_answered() {
     let stage = Stage::new().await;
-    let browser = Browser::new();
-    let callback = stage.callback_url(&browser).await;
     let gate = Gate::closed();
-    stage.op.lies(Lie::about(Endpoint::CodeExchange).held_by(&gate));
-    let mut connection = raw::open(&stage.server.public, navigation(&browser, &callback).as_bytes()).await;
+    let mut connection = comes_back_through(&gate, &stage).await;
     // The end of what it sends: the server may go on sending (RFC 9112 §9.6).
     connection.shutdown().await.unwrap();
     stage.op.has_received(Endpoint::CodeExchange, 1).await;
@@ -268,11 +271,8 @@ async fn who_has_nothing_more_to_say_is_answered() {
 #[tokio::test]
 async fn sec_024_a_browser_that_goes_away_leaves_no_loose_tokens() {
     let stage = Stage::new().await;
-    let browser = Browser::new();
-    let callback = stage.callback_url(&browser).await;
     let gate = Gate::closed();
-    stage.op.lies(Lie::about(Endpoint::CodeExchange).held_by(&gate));
-    let connection = raw::open(&stage.server.public, navigation(&browser, &callback).as_bytes()).await;
+    let connection = comes_back_through(&gate, &stage).await;
     stage.op.has_received(Endpoint::CodeExchange, 1).await;
     drop(connection);
     // The server has seen the connection go before the provider answers.

@@ -220,15 +220,13 @@ async fn sec_191_connections_on_which_nothing_happens_do_not_hold_up_the_end() {
             config.set("/server/proxy", proxy.clone());
         })
         .await;
+        let multiplexed = reqwest::Client::builder().http2_prior_knowledge().no_proxy().build().unwrap();
         let mut open = Vec::new();
         for base in [&stage.server.public, &stage.server.internal] {
             open.push(raw::open(base, b"").await);
             let mut answered = raw::open(base, b"GET /bff/token HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
             assert!(answered.read(&mut [0; 1024]).await.unwrap() > 0);
             open.push(answered);
-        }
-        let multiplexed = reqwest::Client::builder().http2_prior_knowledge().no_proxy().build().unwrap();
-        for base in [&stage.server.public, &stage.server.internal] {
             multiplexed.get(base.join("/bff/token").unwrap()).send().await.unwrap();
         }
         stage.server.asks_to_end();

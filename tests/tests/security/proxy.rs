@@ -22,6 +22,13 @@ async fn with_api() -> (Stage, Upstream, Browser) {
     (stage, upstream, browser)
 }
 
+async fn in_front_of(origin: &str) -> Stage {
+    Stage::with(|config| {
+        config.set("/server/proxy", json!([{"prefix": "/api", "upstream": origin}]));
+    })
+    .await
+}
+
 #[tokio::test]
 async fn sec_155_and_161_the_api_gets_the_session_s_token_and_no_other() {
     let (stage, upstream, browser) = with_api().await;
@@ -239,10 +246,7 @@ async fn sec_170_a_websocket_needs_our_own_origin() {
 #[tokio::test]
 async fn sec_121_the_clients_own_header_is_proof_where_a_browser_says_nothing() {
     let upstream = Upstream::start().await;
-    let stage = Stage::with(|config| {
-        config.set("/server/proxy", json!([{"prefix": "/api", "upstream": upstream.origin}]));
-    })
-    .await;
+    let stage = in_front_of(&upstream.origin).await;
     let cookie = format!("{SESSION}={}", stage.logged_in().await.cookie(SESSION).unwrap());
     let post = || raw::request("POST", &stage.server.public, "/api/x").header("cookie", &cookie);
     assert_eq!(post().send().await.status, 403, "a change without any proof");
@@ -254,10 +258,7 @@ async fn sec_121_the_clients_own_header_is_proof_where_a_browser_says_nothing() 
 #[tokio::test]
 async fn sec_170_streams_and_websockets_end_soon_after_a_logout() {
     let api = StreamingUpstream::start().await;
-    let stage = Stage::with(|config| {
-        config.set("/server/proxy", json!([{"prefix": "/api", "upstream": api.origin}]));
-    })
-    .await;
+    let stage = in_front_of(&api.origin).await;
     let (leaves, stays) = (stage.logged_in().await, stage.logged_in().await);
     let open = async |browser: &Browser| {
         let cookie = format!("{SESSION}={}", browser.cookie(SESSION).unwrap());
@@ -304,10 +305,7 @@ async fn sec_170_streams_and_websockets_end_soon_after_a_logout() {
 #[tokio::test]
 async fn a_stream_that_says_nothing_ends_with_its_client() {
     let api = StreamingUpstream::start().await;
-    let stage = Stage::with(|config| {
-        config.set("/server/proxy", json!([{"prefix": "/api", "upstream": api.origin}]));
-    })
-    .await;
+    let stage = in_front_of(&api.origin).await;
     let cookie = stage.logged_in().await.cookie(SESSION).unwrap();
     let request = format!(
         "GET /api/silence HTTP/1.1\r\nhost: localhost\r\nsec-fetch-site: same-origin\r\ncookie: {SESSION}={cookie}\r\n\r\n"

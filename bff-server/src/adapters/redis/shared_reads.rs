@@ -73,13 +73,10 @@ async fn read_on(link: Arc<Link>, mut wanted: mpsc::UnboundedReceiver<Wanted>) {
     let mut under_way = FuturesUnordered::new();
     let mut waiting = VecDeque::new();
     loop {
-        let mut first = None;
         // Whoever waits, waits for answers that are under way.
-        if under_way.is_empty() {
-            first = wanted.recv().await;
-            if first.is_none() {
-                return;
-            }
+        let first = if under_way.is_empty() {
+            let Some(one) = wanted.recv().await else { return };
+            Some(one)
         } else {
             // Who comes meanwhile wakes nobody.
             let patience = PATIENCE * count(&under_way);
@@ -92,7 +89,8 @@ async fn read_on(link: Arc<Link>, mut wanted: mpsc::UnboundedReceiver<Wanted>) {
                 // Whoever waits for an answer asks by himself.
                 return;
             }
-        }
+            None
+        };
         let since = Instant::now();
         let come = first.into_iter().chain(std::iter::from_fn(|| wanted.try_recv().ok()));
         waiting.extend(come.map(|one| Waiting { one, since }));
