@@ -19,6 +19,8 @@ pub struct IndexName(pub String);
 const NAME_BYTES: usize = 15;
 
 const SINCE_BYTES: usize = 5;
+/// The latest time that fits, 34,000 years from now: an entry with a later one is none of ours.
+const LATEST: u64 = u64::MAX >> (64 - 8 * SINCE_BYTES);
 const MEMBER_BYTES: usize = SINCE_BYTES + 32;
 
 /// A session in an index. Ordered by age, so that the oldest can make room.
@@ -33,7 +35,7 @@ pub struct Member {
 impl Member {
     /// As bytes: five for the time, then those of the session's key.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let [_, _, _, since @ ..] = self.since.get().min(u64::MAX >> 24).to_be_bytes();
+        let [_, _, _, since @ ..] = self.since.get().min(LATEST).to_be_bytes();
         let mut bytes = Vec::with_capacity(MEMBER_BYTES);
         bytes.extend_from_slice(&since);
         // Every key is one: nothing else becomes a `SessionKey`.
@@ -62,7 +64,8 @@ impl Member {
     /// What [`encode`](Self::encode) made.
     pub fn decode(text: &str) -> Option<Self> {
         let (since, key) = text.split_at_checked(20)?;
-        Some(Self { since: UnixSeconds::new(since.parse().ok()?), key: SessionKey::from_store(key)? })
+        let since = since.parse().ok().filter(|since| *since <= LATEST)?;
+        Some(Self { since: UnixSeconds::new(since), key: SessionKey::from_store(key)? })
     }
 }
 
@@ -174,6 +177,26 @@ mod tests {
         assert_eq!(member.encode(), as_it_was);
         assert_eq!(member.to_bytes().len(), 37);
         assert_eq!(Member::from_bytes(&member.to_bytes()), Some(member));
+    }
+
+    #[test]
+    fn a_time_is_read_as_it_was_written_or_not_at_all() {
+        const KEY: &str = "DXxeBCUjFBJQyYrsYobvIV_2VMARWxQoU-LtIk3Vm68";
+        for (since, is_read) in [
+            ("00800000001800000000", false),
+            ("00000001099511627776", false),
+            ("00000001099511627775", true),
+            ("18446744073709551615", false),
+            ("99999999999999999999", false),
+            ("00000000000000000000", true),
+        ] {
+            let read = Member::from_bytes(format!("{since}{KEY}").as_bytes());
+            assert_eq!(read.is_some(), is_read, "{since}");
+            if let Some(member) = read {
+                assert_eq!(Member::from_bytes(&member.to_bytes()).as_ref(), Some(&member), "{since}");
+                assert_eq!(Member::decode(&member.encode()), Some(member), "{since}");
+            }
+        }
     }
 
     #[test]
