@@ -441,7 +441,8 @@ fn build() -> PathBuf {
     }
     let folder = target_profile_folder();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--package", "authtool-bff", "--bin", "authtool-bff"]);
+    // With the features of the whole workspace, as everything else is built.
+    cargo.args(["build", "--quiet", "--workspace", "--bin", "authtool-bff"]);
     if folder.ends_with("release") {
         cargo.arg("--release");
     }

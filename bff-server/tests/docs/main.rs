@@ -16,6 +16,7 @@ mod endpoints;
 mod errors;
 mod metrics;
 mod pages;
+mod readme;
 mod snippets;
 
 /// Compares a generated page with the one in the repository, or writes it.

@@ -6,7 +6,7 @@ use authtool_bff::Config;
 
 #[test]
 fn the_readmes_configuration_lacks_only_what_a_reader_must_provide() {
-    let readme = include_str!("../../README.md");
+    let readme = include_str!("../../../README.md");
     let json =
         readme.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a JSON block");
     let problems = Config::from_json(json).expect_err("the secrets are not on this machine");

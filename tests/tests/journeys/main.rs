@@ -1,0 +1,8 @@
+//! Whole journeys with real OpenID Providers, and with the recipes of the documentation: log in, ask, refresh, log out.
+
+mod clients;
+mod harness;
+mod independent_provider;
+mod journey;
+mod leptos;
+mod providers;
