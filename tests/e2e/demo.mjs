@@ -20,26 +20,35 @@ function isFree(port) {
   });
 }
 
-/** The first of eight free ports in a row: as many as the demo with a gateway takes. */
-async function freePorts() {
+/**
+ * The first of eight free ports in a row: as many as the demo with a gateway takes. Those of each slot are its own, so that
+ * demos that start at the same time do not take each other's.
+ */
+async function freePorts(slot) {
   for (let attempt = 0; attempt < 50; attempt += 1) {
-    const first = 20_000 + Math.floor(Math.random() * 10_000);
+    const first = 20_000 + 1_000 * slot + 8 * Math.floor(Math.random() * 120);
     const free = await Promise.all([0, 1, 2, 3, 4, 5, 6, 7].map((offset) => isFree(first + offset)));
     if (free.every(Boolean)) return first;
   }
   throw new Error('no eight free ports in a row');
 }
 
-/** Resolves once the demo, with these further options, says that it is ready. */
-export async function startDemo(further = []) {
-  const port = await freePorts();
+/**
+ * Resolves once the demo, with these further options, says that it is ready. `slot` tells demos apart that run at the same
+ * time, and `report` gets what the demo says on standard error.
+ */
+export async function startDemo(further = [], { slot = Number(process.env.AUTHTOOL_DEMO_SLOT ?? 0), report = (chunk) => process.stderr.write(chunk) } = {}) {
+  const port = await freePorts(slot);
   // Its own executable when `cargo xtask test` runs us: that spares asking cargo again.
   const xtask = process.env.AUTHTOOL_XTASK;
   const [program, ...start] = xtask === undefined ? ['cargo', 'xtask'] : [xtask];
-  const options = ['demo', '--port', String(port), '--access-token-ttl', String(ACCESS_TOKEN_TTL), '--exit-with-parent', ...further];
+  // It has also built everything then, and may still be building something else.
+  const built = xtask === undefined ? [] : ['--prebuilt'];
+  const options = ['demo', '--port', String(port), '--access-token-ttl', String(ACCESS_TOKEN_TTL), '--exit-with-parent', ...built, ...further];
   // The pipe to its standard input ends with us, and `--exit-with-parent` ends it then.
-  const child = spawn(program, [...start, ...options], { cwd: ROOT, stdio: ['pipe', 'pipe', 'inherit'] });
-  const ended = new Promise((resolve) => child.once('exit', resolve));
+  const child = spawn(program, [...start, ...options], { cwd: ROOT, stdio: ['pipe', 'pipe', 'pipe'] });
+  child.stderr.on('data', report);
+  const ended = new Promise((resolve) => child.once('close', resolve));
 
   let replicas;
   const ready = new Promise((resolve, reject) => {

@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use crate::{Context, apache, browser, envoy, node, redis};
+use crate::{Context, apache, browser, debian, envoy, node, redis};
 
 /// Where the documentation has the tables.
 const DOCUMENT: &str = "docs/performance.md";
@@ -80,7 +80,7 @@ fn measure(context: &Context, options: &Options, only: &[&String]) -> Result<()>
     if options.list {
         command.arg("--list");
     } else {
-        redis::ensure_installed(context)?;
+        debian::ensure(context, &[&redis::PART])?;
         envoy::ensure_installed(context)?;
         if only.is_empty() || only.iter().any(|name| *name == "client") {
             browser::chromium(context)?;
@@ -124,7 +124,7 @@ fn measure(context: &Context, options: &Options, only: &[&String]) -> Result<()>
 /// Other people's servers, and the provider that all of them log in at.
 fn install_peers(context: &Context) -> Result<()> {
     node::check()?;
-    apache::ensure_installed(context)?;
+    debian::ensure(context, &[&apache::PART])?;
     node::install(context, "bench/peers/node")?;
     node::install(context, "tests/provider")
 }

@@ -14,6 +14,7 @@ use clap::{Args, ValueEnum};
 use crate::ports::Ports;
 use crate::process::{Event, Interrupted, describe, interrupted_exit_code};
 use crate::progress::show_tail;
+use crate::rust_tests::EVERYTHING;
 use crate::{Context, http, node};
 
 /// How long a service may take until it answers.
@@ -45,6 +46,10 @@ pub(crate) struct Options {
     /// How long the provider's access tokens last, to watch them being refreshed
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
     access_token_ttl: u32,
+
+    /// Build and install nothing: everything is there (for tests, which build it once)
+    #[arg(long, hide = true)]
+    prebuilt: bool,
 
     /// Also stop when standard input ends (for scripts, which may be killed)
     #[arg(long)]
@@ -131,7 +136,9 @@ fn prepare_and_serve(context: &Context, options: &Options) -> Result<()> {
         bail!("the example vanilla calls its API in bff mode only: add --example react-vite");
     }
     let gateway = if has_gateway { Some(gateway::install(context)?) } else { None };
-    build(context, options)?;
+    if !options.prebuilt {
+        build(context, options)?;
+    }
 
     let mut services = Services::new(context, ports);
     let outcome = context
@@ -176,10 +183,11 @@ fn build(context: &Context, options: &Options) -> Result<()> {
             node::build_example(context, options.example.name())?;
         }
     }
-    let package = options.example.server();
-    context.progress.step("Build the server", |log| {
-        context.supervisor.run(&context.workspace.cargo(&["build", "--package", package]), log)
-    })
+    // With the features of the whole workspace, as the tests are built: no dependency is compiled twice.
+    let arguments = [&["build"], &EVERYTHING[..], &["--bin", options.example.server()]].concat();
+    context
+        .progress
+        .step("Build the server", |log| context.supervisor.run(&context.workspace.cargo(&arguments), log))
 }
 
 /// A service that ended though nobody asked it to.

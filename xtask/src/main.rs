@@ -31,8 +31,10 @@ mod side_by_side;
 mod test;
 mod workspace;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -80,7 +82,7 @@ fn main() -> ExitCode {
         Some(Task::Demo(options)) => start().and_then(|context| demo::run(&context, &options)),
         Some(Task::Bench(options)) => start().and_then(|context| bench::run(&context, &options)),
         Some(Task::Fuzz(options)) => start().and_then(|context| fuzz::run(&context, &options)),
-        Some(Task::Test(options)) => start().map(|context| test::run(&context, &options)),
+        Some(Task::Test(options)) => start().and_then(|context| test::run(&context, &options)),
     };
     match outcome {
         Ok(code) => code,
@@ -96,13 +98,15 @@ struct Context {
     workspace: Workspace,
     supervisor: Supervisor,
     progress: Progress,
+    /// The programs of tests that cargo has named, by the arguments that it was asked with.
+    programs: Mutex<BTreeMap<String, Vec<rust_tests::Program>>>,
 }
 
 fn start() -> anyhow::Result<Context> {
     let workspace = Workspace::find()?;
     let supervisor = Supervisor::install()?;
     let progress = Progress::new(workspace.logs())?;
-    Ok(Context { workspace, supervisor, progress })
+    Ok(Context { workspace, supervisor, progress, programs: Mutex::default() })
 }
 
 #[cfg(test)]

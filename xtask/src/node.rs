@@ -3,12 +3,16 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::Context;
 use crate::rust_tools::{self, WasmBindgen};
 use crate::workspace::Fingerprint;
+
+/// One installation at a time, so that two steps that need the same packages do not both install them.
+static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// Fails with advice unless a Node.js that our npm packages support, and npm, are installed.
 pub(crate) fn check() -> Result<()> {
@@ -44,7 +48,12 @@ pub(crate) fn install(context: &Context, folder: &str) -> Result<()> {
         .with_context(|| format!("cannot read {folder}/package-lock.json"))?;
     // npm keeps a lock file of its own in there, but a different one: ours tells what was asked for.
     let installed = path.join("node_modules/.installed-package-lock.json");
-    if fs::read(&installed).is_ok_and(|then| then == lock) {
+    let is_installed = || fs::read(&installed).is_ok_and(|then| then == lock);
+    if is_installed() {
+        return Ok(());
+    }
+    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    if is_installed() {
         return Ok(());
     }
     context.progress.step(&format!("Install the npm packages of {folder}"), |log| {
@@ -53,7 +62,7 @@ pub(crate) fn install(context: &Context, folder: &str) -> Result<()> {
         context.supervisor.run(&command, log).with_context(|| {
             format!("cannot install the packages of {folder}; is the network there? (the npm registry must be reachable)")
         })?;
-        fs::write(&installed, lock).context("cannot write into node_modules")
+        fs::write(&installed, &lock).context("cannot write into node_modules")
     })
 }
 

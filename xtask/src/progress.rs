@@ -1,10 +1,12 @@
 //! Telling what happens, and keeping the noise in files until somebody needs it.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -14,17 +16,20 @@ use crate::process::Interrupted;
 /// Lines of a failed step's log that are shown.
 const TAIL: usize = 60;
 
-/// Prints steps to standard error; standard output is for results.
+/// How often the line of what is running is drawn again.
+const REDRAW: Duration = Duration::from_millis(200);
+
+/// Prints steps to standard error; standard output is for results. Several may run at a time.
 pub(crate) struct Progress {
     logs: PathBuf,
-    terminal: bool,
+    board: Arc<Board>,
 }
 
 impl Progress {
     /// With the output of steps below the folder `logs`.
     pub(crate) fn new(logs: PathBuf) -> Result<Self> {
         fs::create_dir_all(&logs).with_context(|| format!("cannot create {}", logs.display()))?;
-        Ok(Self { logs, terminal: std::io::stderr().is_terminal() })
+        Ok(Self { logs, board: Board::new(std::io::stderr().is_terminal()) })
     }
 
     /// Does one piece of work, showing its title and how long it takes. When it fails, the end of its
@@ -32,13 +37,13 @@ impl Progress {
     pub(crate) fn step<T>(&self, title: &str, work: impl FnOnce(&File) -> Result<T>) -> Result<T> {
         let path = self.log_path(title);
         let log = create(&path)?;
-        let line = Line::start(title, self.terminal);
+        let line = self.board.start(title);
         let outcome = work(&log);
         match &outcome {
-            Ok(_) => line.finish("✓"),
-            Err(error) if error.is::<Interrupted>() => line.finish("–"),
+            Ok(_) => self.board.finish(line, "✓"),
+            Err(error) if error.is::<Interrupted>() => self.board.finish(line, "–"),
             Err(_) => {
-                line.finish("✗");
+                self.board.finish(line, "✗");
                 show_tail(&path);
             }
         }
@@ -67,10 +72,12 @@ pub(crate) fn show_tail(path: &Path) {
     let text = fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
+    // In one piece: something else may be writing at the same time.
+    let mut shown = String::new();
     for line in lines.iter().skip(lines.len().saturating_sub(TAIL)) {
-        eprintln!("    │ {line}");
+        let _ = writeln!(shown, "    │ {line}");
     }
-    eprintln!("    └ {}", path.display());
+    eprintln!("{shown}    └ {}", path.display());
 }
 
 /// Seconds below ten with a decimal, minutes above sixty seconds.
@@ -97,45 +104,73 @@ fn slug(title: &str) -> String {
     words.collect::<Vec<_>>().join("-")
 }
 
-/// The line of a running step: it counts the seconds on a terminal, and is written once elsewhere.
-struct Line {
-    title: String,
-    started: Instant,
-    ticker: Option<(Sender<()>, JoinHandle<()>)>,
+/// The steps that are running. On a terminal they share the last line, which counts their seconds; elsewhere each is
+/// written when it starts and when it ends.
+struct Board {
+    terminal: bool,
+    running: Mutex<Running>,
+    changed: Condvar,
 }
 
-impl Line {
-    fn start(title: &str, terminal: bool) -> Self {
-        let started = Instant::now();
-        let ticker = terminal.then(|| {
-            let (stop, stopped) = channel::<()>();
-            let title = title.to_owned();
-            let thread = thread::spawn(move || {
-                loop {
-                    eprint!("\r\x1b[K  · {title} ({})", duration(started.elapsed()));
-                    drop(std::io::stderr().flush());
-                    if stopped.recv_timeout(Duration::from_millis(200)) != Err(RecvTimeoutError::Timeout) {
-                        return;
-                    }
+#[derive(Default)]
+struct Running {
+    /// By the order in which they started.
+    lines: BTreeMap<u64, (String, Instant)>,
+    started: u64,
+    is_drawn: bool,
+}
+
+impl Board {
+    fn new(terminal: bool) -> Arc<Self> {
+        let board = Arc::new(Self { terminal, running: Mutex::default(), changed: Condvar::new() });
+        if terminal {
+            let board = Arc::downgrade(&board);
+            thread::spawn(move || {
+                while let Some(board) = board.upgrade() {
+                    board.redraw();
                 }
             });
-            (stop, thread)
-        });
-        if ticker.is_none() {
-            eprintln!("  · {title}");
         }
-        Self { title: title.to_owned(), started, ticker }
+        board
     }
 
-    fn finish(self, mark: &str) {
-        let start = if let Some((stop, thread)) = self.ticker {
-            drop(stop);
-            drop(thread.join());
-            "\r\x1b[K"
-        } else {
-            ""
-        };
-        eprintln!("{start}  {mark} {} ({})", self.title, duration(self.started.elapsed()));
+    fn start(&self, title: &str) -> u64 {
+        let mut running = self.lock();
+        running.started += 1;
+        let line = running.started;
+        running.lines.insert(line, (title.to_owned(), Instant::now()));
+        if !self.terminal {
+            eprintln!("  · {title}");
+        }
+        self.changed.notify_all();
+        line
+    }
+
+    fn finish(&self, line: u64, mark: &str) {
+        let mut running = self.lock();
+        let Some((title, started)) = running.lines.remove(&line) else { return };
+        let start = if std::mem::take(&mut running.is_drawn) { "\r\x1b[K" } else { "" };
+        eprintln!("{start}  {mark} {title} ({})", duration(started.elapsed()));
+    }
+
+    /// Draws the line of what is running, and waits until it should be drawn again.
+    fn redraw(&self) {
+        let mut running = self.lock();
+        if !running.lines.is_empty() {
+            let shown: Vec<String> = running
+                .lines
+                .values()
+                .map(|(title, started)| format!("{title} ({})", duration(started.elapsed())))
+                .collect();
+            eprint!("\r\x1b[K  · {}", shown.join("  · "));
+            drop(std::io::stderr().flush());
+            running.is_drawn = true;
+        }
+        drop(self.changed.wait_timeout(running, REDRAW));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,29 +4,32 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use std::sync::{Mutex, PoisonError};
 
+use anyhow::{Context as _, Result};
+
+use crate::Context;
+use crate::debian::{self, Part};
 use crate::rust_tools::{cache, on_path};
-use crate::{Context, debian};
 
-/// Makes sure that there is a pip; `advice` is the error where it cannot be installed.
-pub(crate) fn ensure_pip(context: &Context, advice: &str) -> Result<()> {
-    if !has_pip() {
-        debian::install(context, "Install pip", &["python3-pip"], advice)?;
-    }
-    if !has_pip() {
-        bail!("{advice}");
-    }
-    Ok(())
-}
+/// Python and its installer.
+pub(crate) const PIP: Part = Part {
+    name: "pip",
+    packages: &["python3-pip"],
+    is_installed: || {
+        on_path("python3").is_some()
+            && Command::new("python3")
+                .args(["-m", "pip", "--version"])
+                .output()
+                .is_ok_and(|output| output.status.success())
+    },
+    advice: "python3 with pip is needed: Envoy and some linters are published as Python packages.\n\
+             Debian and Ubuntu: `apt-get install python3-pip`.",
+    masks: None,
+};
 
-fn has_pip() -> bool {
-    on_path("python3").is_some()
-        && Command::new("python3")
-            .args(["-m", "pip", "--version"])
-            .output()
-            .is_ok_and(|output| output.status.success())
-}
+/// One installation at a time, so that two steps that need the same packages do not both install them.
+static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// Packages of a requirements file, in a folder of their own.
 pub(crate) struct Packages {
@@ -40,14 +43,15 @@ impl Packages {
         let wanted = fs::read(&file).with_context(|| format!("cannot read {requirements}"))?;
         let folder = cache()?.join(name);
         let installed = folder.join("requirements.txt");
-        if fs::read(&installed).is_ok_and(|then| then == wanted) {
+        let is_installed = || fs::read(&installed).is_ok_and(|then| then == wanted);
+        if is_installed() {
             return Ok(Self { folder });
         }
-        let advice = format!(
-            "python3 with pip is needed to install what {requirements} names.\n\
-             Debian and Ubuntu: `apt-get install python3-pip`."
-        );
-        ensure_pip(context, &advice)?;
+        debian::ensure(context, &[&PIP])?;
+        let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_installed() {
+            return Ok(Self { folder });
+        }
         context.progress.step(&format!("Install the packages of {requirements}"), |log| {
             if folder.exists() {
                 fs::remove_dir_all(&folder)?;

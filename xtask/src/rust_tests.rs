@@ -6,52 +6,63 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::{Context, caddy, envoy, glewlwyd, nginx, node, redis, side_by_side};
+use crate::{Context, caddy, debian, envoy, glewlwyd, nginx, node, redis, side_by_side};
 
 /// What runs longest starts first; the order of the others does not matter.
 const LONGEST_FIRST: [&str; 4] = ["gateway", "security", "replicas", "stores"];
 
+/// What everything natively compiled is compiled with. The features of a dependency depend on the packages that are
+/// asked for, so a command that names fewer would compile half of them again.
+pub(crate) const EVERYTHING: [&str; 1] = ["--workspace"];
+
 /// A program of tests.
-struct Suite {
+#[derive(Clone)]
+pub(crate) struct Program {
     /// `package::target`
-    name: String,
-    program: PathBuf,
+    pub(crate) name: String,
+    /// The executable, or the WebAssembly module.
+    pub(crate) file: PathBuf,
     /// The package's folder: tests expect to start there.
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
-/// Installs what the tests need, builds them, and runs all of them.
-pub(crate) fn run(context: &Context) -> Result<()> {
-    // The integration tests start one provider with node, another, and Redis.
-    node::check()?;
-    redis::ensure_installed(context)?;
-    envoy::ensure_installed(context)?;
-    nginx::ensure_installed(context)?;
-    caddy::ensure_installed(context)?;
-    glewlwyd::ensure_installed(context)?;
-    node::install(context, "tests/provider")?;
+/// Builds the server and all tests.
+pub(crate) fn build(context: &Context) -> Result<()> {
     context.progress.step("Build the tests and the server", |log| {
-        context.supervisor.run(&context.workspace.cargo(&["build", "--workspace", "--all-targets"]), log)
+        let arguments = [&["test", "--no-run"], &EVERYTHING[..]].concat();
+        context.supervisor.run(&context.workspace.cargo(&arguments), log)
     })?;
-    let suites = suites(context)?;
-    // Each as if the other passed: who fixes something wants to know all of it.
-    let programs = context
-        .progress
-        .step(&format!("Run {} programs of Rust tests", suites.len()), |_| run_all(context, suites));
-    context.supervisor.proceed()?;
-    let examples = context.progress.step("Run the examples of the Rust documentation", |log| {
-        context
-            .supervisor
-            .run(&context.workspace.cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]), log)
-    });
-    programs.and(examples)
+    programs(context, &EVERYTHING).map(drop)
 }
 
-/// Asks cargo which programs there are: none can be forgotten.
-fn suites(context: &Context) -> Result<Vec<Suite>> {
+/// Installs what the tests need, and runs all of them.
+pub(crate) fn run(context: &Context) -> Result<()> {
+    prepare(context)?;
+    let programs = programs(context, &EVERYTHING)?;
+    context
+        .progress
+        .step(&format!("Run {} programs of Rust tests", programs.len()), |_| run_all(context, programs, &[]))
+}
+
+/// The integration tests start one provider with node, another, Redis and gateways.
+pub(crate) fn prepare(context: &Context) -> Result<()> {
+    node::check()?;
+    debian::ensure(context, &[&redis::PART, &nginx::PART, &caddy::PART, &glewlwyd::PART])?;
+    envoy::ensure_installed(context)?;
+    node::install(context, "tests/provider")
+}
+
+/// The programs of tests that cargo builds for these arguments: cargo is asked, so that none can be forgotten. It is
+/// asked once, since it may be busy when the answer is wanted again.
+pub(crate) fn programs(context: &Context, arguments: &[&str]) -> Result<Vec<Program>> {
+    let key = arguments.join(" ");
+    let mut known = context.programs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(programs) = known.get(&key) {
+        return Ok(programs.clone());
+    }
     let output = context
         .workspace
-        .cargo(&["test", "--workspace", "--no-run", "--quiet", "--message-format=json"])
+        .cargo(&[&["test", "--no-run", "--quiet", "--message-format=json"], arguments].concat())
         .output()
         .context("cannot run cargo")?;
     ensure!(
@@ -59,39 +70,45 @@ fn suites(context: &Context) -> Result<Vec<Suite>> {
         "cargo cannot list the tests:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let mut suites: Vec<Suite> = String::from_utf8_lossy(&output.stdout).lines().filter_map(suite).collect();
-    ensure!(!suites.is_empty(), "cargo names no program of tests");
-    let place = |suite: &Suite| {
-        let longest = |it: &&str| suite.name.ends_with(&format!("::{it}"));
+    let mut programs: Vec<Program> =
+        String::from_utf8_lossy(&output.stdout).lines().filter_map(program).collect();
+    ensure!(!programs.is_empty(), "cargo names no program of tests");
+    let place = |program: &Program| {
+        let longest = |it: &&str| program.name.ends_with(&format!("::{it}"));
         LONGEST_FIRST.iter().position(longest).unwrap_or(LONGEST_FIRST.len())
     };
-    suites.sort_by_key(place);
-    Ok(suites)
+    programs.sort_by_key(place);
+    known.insert(key, programs.clone());
+    Ok(programs)
 }
 
 /// One line of cargo's, if it is about a program of tests.
-fn suite(line: &str) -> Option<Suite> {
+fn program(line: &str) -> Option<Program> {
     let message: Value = serde_json::from_str(line).ok()?;
     if message.get("reason")? != "compiler-artifact" || message.pointer("/profile/test")? != true {
         return None;
     }
-    let program = PathBuf::from(message.get("executable")?.as_str()?);
+    let file = PathBuf::from(message.get("executable")?.as_str()?);
     let folder = Path::new(message.get("manifest_path")?.as_str()?).parent()?.to_owned();
     let target = message.pointer("/target/name")?.as_str()?;
     let package = folder.file_name()?.to_str()?;
-    Some(Suite { name: format!("{package}::{target}"), program, folder })
+    Some(Program { name: format!("{package}::{target}"), file, folder })
 }
 
-fn run_all(context: &Context, suites: Vec<Suite>) -> Result<()> {
-    let failed = side_by_side::each(context, suites, |suite| {
-        let mut command = Command::new(&suite.program);
-        command.current_dir(&suite.folder);
-        side_by_side::run(context, &format!("tests of {}", suite.name), &command)
+/// Runs these programs with these arguments, each as if the others passed: a person who fixes something wants to know
+/// all of it.
+pub(crate) fn run_all(context: &Context, programs: Vec<Program>, arguments: &[String]) -> Result<()> {
+    let server = context.workspace.target("debug/authtool-bff");
+    let failed = side_by_side::each(context, programs, |program| {
+        let mut command = Command::new(&program.file);
+        // The server that has just been built: cargo may be busy with something else.
+        command.args(arguments).current_dir(&program.folder).env("AUTHTOOL_BFF", &server);
+        side_by_side::run(context, &format!("tests of {}", program.name), &command)
     })?;
     if failed.is_empty() {
         return Ok(());
     }
-    let names: Vec<&str> = failed.iter().map(|suite| suite.name.as_str()).collect();
+    let names: Vec<&str> = failed.iter().map(|program| program.name.as_str()).collect();
     bail!("tests failed in {}", names.join(", "))
 }
 
@@ -108,12 +125,12 @@ mod tests {
             })
             .to_string()
         };
-        let found = suite(&line(true)).unwrap();
+        let found = program(&line(true)).unwrap();
         assert_eq!(
             (found.name.as_str(), found.folder.as_path()),
             ("tests::gateway", Path::new("/repository/tests"))
         );
-        assert!(suite(&line(false)).is_none());
-        assert!(suite("not JSON").is_none());
+        assert!(program(&line(false)).is_none());
+        assert!(program("not JSON").is_none());
     }
 }

