@@ -71,6 +71,7 @@ fn workflows(
         "vendor.github-workflows",
         ".github/workflows/ci.yml",
         ".github/workflows/release.yml",
+        ".github/workflows/scheduled.yml",
     ];
     run("Validate the workflows", linter("check-jsonschema", &schema))?;
     run(

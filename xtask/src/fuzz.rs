@@ -48,7 +48,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
 pub(crate) fn fuzz(context: &Context, only: &[String], seconds: u64) -> Result<()> {
     ensure!(
         cfg!(all(target_arch = "x86_64", target_os = "linux")),
-        "fuzzing is set up for {TARGET} only; the seeds run everywhere: cargo test -p authtool-tests --test repository fuzz_seeds"
+        "fuzzing is set up for {TARGET} only; the seeds run everywhere: cargo test --workspace --test repository fuzz"
     );
     let targets = targets(&context.workspace.path("fuzz/seeds"))?;
     if let Some(unknown) = only.iter().find(|name| !targets.contains(name)) {

@@ -1,6 +1,6 @@
 //! The documentation says what the code does: the reference is made from it, and every snippet is read by what it is for.
 //!
-//! `UPDATE=1 cargo test -p authtool-bff --test docs` writes the pages of `docs/reference` anew.
+//! `UPDATE=1 cargo test --workspace --test docs` writes the pages of `docs/reference` anew.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -32,7 +32,7 @@ fn keep(page: &str, content: &str) {
     assert!(
         found == content,
         "docs/reference/{page} is not what the code says now:\n  there: {}\n  code:  {}\n\
-         write it anew with: UPDATE=1 cargo test -p authtool-bff --test docs",
+         write it anew with: UPDATE=1 cargo test --workspace --test docs",
         found.lines().nth(line).unwrap_or_default(),
         content.lines().nth(line).unwrap_or_default()
     );

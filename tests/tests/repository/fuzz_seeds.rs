@@ -132,7 +132,7 @@ fn variation(random: &mut fastrand::Rng, seeds: &[(String, Vec<u8>)]) -> Vec<u8>
                 bytes.splice(at..end, other[from..to].iter().copied());
             }
             6 => {
-                let special = *random.choice(SPECIAL).expect("there are some");
+                let special = random.choice(SPECIAL).expect("there are some");
                 bytes.splice(at..end, special.iter().copied());
             }
             _ => {

@@ -4,7 +4,7 @@
 use authtool_tests::catalogue;
 use std::path::{Path, PathBuf};
 
-const BEGIN: &str = "<!-- the table: UPDATE=1 cargo test -p authtool-tests --test repository readme -->\n";
+const BEGIN: &str = "<!-- the table: UPDATE=1 cargo test --workspace --test repository readme -->\n";
 const END: &str = "<!-- end of the table -->";
 
 /// Requirements without a test of their name, and why.
@@ -70,7 +70,7 @@ fn the_readme_lists_the_tests_of_every_requirement() {
     } else {
         assert!(
             readme == expected,
-            "the table is out of date: UPDATE=1 cargo test -p authtool-tests --test repository readme"
+            "the table is out of date: UPDATE=1 cargo test --workspace --test repository readme"
         );
     }
 }

@@ -45,6 +45,8 @@ pub(super) enum Step {
     Interface,
     /// The documentation builds, its examples run, and its links lead somewhere
     Doc,
+    /// Each crate compiles alone, with the features that its users choose (only when named)
+    Features,
 }
 
 impl Step {
@@ -66,7 +68,13 @@ impl Step {
             Self::Wasm => "wasm",
             Self::Interface => "interface",
             Self::Doc => "doc",
+            Self::Features => "features",
         }
+    }
+
+    /// Whether a run that names no step leaves it out: a scheduled workflow has it.
+    pub(super) fn is_extra(self) -> bool {
+        self == Self::Features
     }
 
     /// How long it takes on two cores, beside the step in the other lane: from an empty cache, and with a warm one. The
@@ -88,6 +96,7 @@ impl Step {
             Self::Wasm => (60, 60),
             Self::Interface => (60, 20),
             Self::Doc => (120, 60),
+            Self::Features => (600, 60),
         };
         Duration::from_secs(if warm { then } else { cold })
     }
@@ -126,6 +135,7 @@ impl Step {
             Self::Wasm => browser_tests::run(context),
             Self::Interface => interface::check(context),
             Self::Doc => documentation(context),
+            Self::Features => features(context),
         }
     }
 }
@@ -141,7 +151,13 @@ impl Task for Step {
             Self::Npm => &[Self::Tools, Self::Client],
             Self::Wasm => &[Self::Tools, Self::WasmBuild],
             Self::Doc => &[Self::Tools],
-            Self::Tools | Self::Fmt | Self::Clippy | Self::Build | Self::WasmBuild | Self::Interface => &[],
+            Self::Tools
+            | Self::Fmt
+            | Self::Clippy
+            | Self::Build
+            | Self::WasmBuild
+            | Self::Interface
+            | Self::Features => &[],
         }
     }
 
@@ -155,6 +171,7 @@ impl Task for Step {
                 | Self::WasmBuild
                 | Self::Interface
                 | Self::Doc
+                | Self::Features
         )
     }
 }
@@ -165,6 +182,26 @@ fn cargo(context: &Context, title: &str, arguments: &[&str]) -> Result<()> {
 
 fn clippy(context: &Context) -> Result<()> {
     cargo(context, "Run clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+/// What a user compiles who depends on one crate. The other steps compile all of them together, with the features that
+/// any of them asks for.
+fn features(context: &Context) -> Result<()> {
+    for (package, features) in [
+        ("authtool-contract", &[][..]),
+        ("authtool-contract", &["--all-features"]),
+        ("authtool-bff", &[]),
+        ("authtool-bff", &["--no-default-features"]),
+        ("authtool-bff", &["--no-default-features", "--features", "store-contract"]),
+        ("authtool-client", &[]),
+        ("authtool-leptos", &["--features", "ssr"]),
+        ("authtool-leptos", &["--features", "mounted"]),
+        ("authtool-leptos", &["--features", "remote"]),
+    ] {
+        let arguments = [&["check", "--package", package], features].concat();
+        cargo(context, &format!("Compile {package} {}", features.join(" ")), &arguments)?;
+    }
+    Ok(())
 }
 
 /// Bans, licences and sources are decided by files of this repository. Advisories need a database from

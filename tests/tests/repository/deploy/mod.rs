@@ -36,7 +36,7 @@ fn is_made_of(relative: &str, expected: &str) {
     } else {
         assert!(
             text(relative) == expected,
-            "{relative} is out of date: UPDATE=1 cargo test -p authtool-tests --test deploy"
+            "{relative} is out of date: UPDATE=1 cargo test --workspace --test repository deploy"
         );
     }
 }
