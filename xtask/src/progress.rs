@@ -156,13 +156,13 @@ impl Board {
     /// Draws the line of what is running, and waits until it should be drawn again.
     fn redraw(&self) {
         let mut running = self.lock();
-        if !running.lines.is_empty() {
-            let shown: Vec<String> = running
-                .lines
-                .values()
-                .map(|(title, started)| format!("{title} ({})", duration(started.elapsed())))
-                .collect();
-            eprint!("\r\x1b[K  · {}", shown.join("  · "));
+        if let Some((title, started)) = running.lines.values().next_back() {
+            // One line, whatever the terminal's width: the step that started last, and how many others there are.
+            let others = match running.lines.len() - 1 {
+                0 => String::new(),
+                others => format!(", and {others} more"),
+            };
+            eprint!("\r\x1b[K  · {title} ({}){others}", duration(started.elapsed()));
             drop(std::io::stderr().flush());
             running.is_drawn = true;
         }

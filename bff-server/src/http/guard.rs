@@ -3,7 +3,7 @@
 //! | endpoint | mode, destination | site |
 //! |---|---|---|
 //! | `/session` | `fetch` | same-origin |
-//! | `/token`, mode `tokenExchange` | `fetch`, with the client's own header | same-origin |
+//! | `/token`, mode `tokenExchange` | `fetch`, by all of Fetch Metadata or with the client's own header | same-origin |
 //! | `/token`, mode `bff` | nothing that a browser sends | |
 //! | `/login`, the two callbacks | a document navigation | any |
 //! | `GET /logout` | a document navigation | same-origin, or typed; others change nothing |
@@ -137,7 +137,7 @@ impl<'a> Provenance<'a> {
         }
     }
 
-    /// `/session`, and with the client's own header `/token` in `tokenExchange` mode.
+    /// `/session`, and with [proof](Self::is_proven_own_fetch) `/token` in `tokenExchange` mode.
     pub(crate) fn is_own_fetch(&self) -> bool {
         if self.origin == Origin::Foreign {
             return false;
@@ -147,9 +147,12 @@ impl<'a> Provenance<'a> {
         mode && destination && self.site.is_none_or(|site| site == b"same-origin")
     }
 
-    /// Whether the client's own header is there: no other origin can send it.
-    pub(crate) fn has_own_header(&self) -> bool {
-        self.own_header
+    /// An own fetch that nobody else can have made: the browser says so by all of Fetch Metadata, or the client's own
+    /// header is there. No page can set the former, and no other origin the latter. The client of the system that this
+    /// one replaces sends no header of its own.
+    pub(crate) fn is_proven_own_fetch(&self) -> bool {
+        let said_by_the_browser = self.site.is_some() && self.mode.is_some() && self.destination.is_some();
+        self.is_own_fetch() && (said_by_the_browser || self.own_header)
     }
 
     /// Whether any header shows that a browser made the request. A page cannot remove them.
@@ -270,6 +273,38 @@ mod tests {
             ("sec-fetch-dest", "script"),
             ("sec-fetch-site", "same-origin")
         ]));
+    }
+
+    #[test]
+    fn sec_070_an_own_fetch_is_proven_by_all_of_fetch_metadata_or_by_the_clients_header() {
+        const SITE: (&str, &str) = ("sec-fetch-site", "same-origin");
+        const MODE: (&str, &str) = ("sec-fetch-mode", "cors");
+        const DESTINATION: (&str, &str) = ("sec-fetch-dest", "empty");
+        const OWN: (&str, &str) = (CSRF, CSRF_VALUE);
+        for (headers, proven) in [
+            // The client of the system that this one replaces, in a current browser.
+            (&[SITE, MODE, DESTINATION][..], true),
+            (&[SITE, ("sec-fetch-mode", "same-origin"), DESTINATION], true),
+            (&[SITE, MODE, DESTINATION, ("origin", APP)], true),
+            // Not all of it, or not ours.
+            (&[SITE, MODE], false),
+            (&[SITE, DESTINATION], false),
+            (&[MODE, DESTINATION], false),
+            (&[("sec-fetch-site", "same-site"), MODE, DESTINATION], false),
+            (&[("sec-fetch-site", "none"), MODE, DESTINATION, OWN], false),
+            (&[SITE, ("sec-fetch-mode", "no-cors"), DESTINATION, OWN], false),
+            (&[SITE, MODE, ("sec-fetch-dest", "script"), OWN], false),
+            (&[SITE, SITE, MODE, DESTINATION], false),
+            (&[SITE, MODE, DESTINATION, ("origin", "https://evil.example")], false),
+            // A browser without Fetch Metadata.
+            (&[("origin", APP)], false),
+            (&[("referer", "https://app.example/")], false),
+            (&[("origin", APP), OWN], true),
+            (&[("referer", "https://app.example/"), OWN], true),
+            (&[("origin", "null"), OWN], false),
+        ] {
+            assert_eq!(provenance(headers, |it| it.is_proven_own_fetch()), proven, "{headers:?}");
+        }
     }
 
     #[test]

@@ -52,6 +52,22 @@ async fn sec_070_and_071_the_apps_own_fetch_gets_a_token_and_nothing_else() {
     }
 }
 
+/// The client of the system that this one replaces sends no header of its own. An attacker gains nothing: no page can set
+/// Fetch Metadata, and what they say is what the header proves.
+#[tokio::test]
+async fn sec_070_all_of_fetch_metadata_does_without_the_clients_header() {
+    let stage = stage_in_mode("tokenExchange").await;
+    let browser = stage.logged_in().await;
+    let app = stage.app();
+    for path in ["/token", "/token/"] {
+        for fetch_mode in [Mode::Cors, Mode::SameOrigin] {
+            let answer = browser.fetch(&app, stage.bff(path)).mode(fetch_mode).go().await;
+            assert_eq!(answer.status, 200, "{path} by {fetch_mode:?}: {answer:?}");
+            assert_eq!(answer.json()["access_token"], json!(stage.op.access_tokens()[0]), "{path}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn sec_070_nothing_but_the_apps_own_fetch_gets_a_token() {
     let stage = stage_in_mode("tokenExchange").await;
@@ -62,9 +78,20 @@ async fn sec_070_nothing_but_the_apps_own_fetch_gets_a_token() {
     for path in ["/token", "/token/"] {
         let url = stage.bff(path);
         let own = || browser.fetch(&app, &url);
-        answers.extend([("no header of ours", own().go().await)]);
+        // A browser that sends no Fetch Metadata, or only some: what is missing could have said anything.
+        let bare = || {
+            raw::get(&stage.server.public, format!("/bff{path}"))
+                .header("cookie", format!("{SESSION}={}", browser.cookie(SESSION).unwrap()))
+                .header("origin", app.as_str().trim_end_matches('/'))
+        };
+        answers.push(("no header of ours", bare().send().await));
         for value in ["", "0", "true", "1, 1", "11"] {
-            answers.push(("another value of the header", own().header(CSRF, value).go().await));
+            answers.push(("another value of the header", bare().header(CSRF, value).send().await));
+        }
+        for (name, value) in
+            [("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")]
+        {
+            answers.push(("some of Fetch Metadata", bare().header(name, value).send().await));
         }
         for (what, from) in [("cross-site", evil), ("same-site", sibling)] {
             let fetch = || browser.fetch(from, &url).with_credentials();
@@ -103,11 +130,7 @@ async fn sec_070_nothing_but_the_apps_own_fetch_gets_a_token() {
         ] {
             answers.push(("navigation", navigation.go().await.answer));
         }
-        let doubled = raw::get(&stage.server.public, format!("/bff{path}"))
-            .as_same_origin_fetch()
-            .header("cookie", format!("{SESSION}={}", browser.cookie(SESSION).unwrap()))
-            .header(CSRF, CSRF_VALUE)
-            .header(CSRF, CSRF_VALUE);
+        let doubled = bare().header(CSRF, CSRF_VALUE).header(CSRF, CSRF_VALUE);
         answers.push(("the header twice", doubled.send().await));
     }
     let tokens = stage.op.access_tokens();
