@@ -149,7 +149,10 @@ async fn sec_187_huge_and_compressed_tokens_are_refused() {
         let (_, answer) = login_with(&stage, lie).await;
         refused(what, &answer);
     }
-    assert!(stage.server.log().text().contains("client.maxIdTokenBytes"), "the bound is named");
+    wait::until("the log names the bound", async || {
+        stage.server.log().text().contains("client.maxIdTokenBytes").then_some(())
+    })
+    .await;
     accepted("the truth", &stage.callback_answer().await.1);
 }
 

@@ -140,13 +140,19 @@ fn pushes(op: &HostileOp) -> Lie {
     Lie::about(Endpoint::Discovery).member("pushed_authorization_request_endpoint", endpoint)
 }
 
+/// Waits until the log says something.
+async fn says(stage: &Stage, what: &str) {
+    let expectation = format!("the log says {what:?}");
+    wait::until(&expectation, async || stage.server.log().text().contains(what).then_some(())).await;
+}
+
 #[tokio::test]
 async fn an_answer_in_another_coding_is_named() {
     let stage = Stage::with(attentive).await;
     for (endpoint, coding) in [(Endpoint::CodeExchange, "br"), (Endpoint::UserInfo, "zstd")] {
         let lie = Lie::about(endpoint).header("content-encoding", coding);
         refused(coding, &login_with(&stage, lie).await.1);
-        assert!(stage.server.log().text().contains(&format!("in the coding `{coding}`")), "{endpoint:?}");
+        says(&stage, &format!("in the coding `{coding}`")).await;
     }
     let identity = Lie::about(Endpoint::CodeExchange).header("content-encoding", "identity");
     accepted("identity", &login_with(&stage, identity).await.1);

@@ -400,8 +400,11 @@ async fn sec_075_an_access_token_that_is_no_bearer_token_is_refused() {
     }
     let lie = Lie::about(Endpoint::CodeExchange).without("access_token");
     refused("no access token", &login_with(&stage, lie).await.1);
-    let log = stage.server.log().text();
-    assert!(log.contains("16385 bytes") && log.contains("put less into access tokens"), "the bound is named");
+    wait::until("the log names the bound, and what to do", async || {
+        let log = stage.server.log().text();
+        (log.contains("16385 bytes") && log.contains("put less into access tokens")).then_some(())
+    })
+    .await;
 }
 
 /// Amazon's and Salesforce's tokens do not keep to RFC 6750's grammar. Nothing that is visible, other than quotes,
