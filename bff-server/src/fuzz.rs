@@ -19,20 +19,22 @@ use crate::{
     adapters::{SystemEntropy, oidc},
     config::Config,
     domain::{
-        credential::{AccessToken, AuthorizationCode, IdToken, MAX_TOKEN_BYTES},
+        credential::{AccessToken, AuthorizationCode, IdToken, MAX_ID_TOKEN_BYTES, MAX_TOKEN_BYTES},
         dpop::Nonce,
         expected_issuer::ExpectedIssuer,
-        id_token::{Audience, Expected, Identity, SignatureHash, SignedClaims},
+        id_token::{Audience, Expected, Identity, NonceUse, SignatureHash, SignedClaims},
         login_flow::LoginFlow,
         login_options::{LoginOptions, LoginPolicy},
         logout_token::LogoutTokenExpiry,
         metadata::{ProviderMetadata, Transport},
         parameters::{AuthorizationOutcome, AuthorizationResponse, Parameter},
+        provider_json,
         return_url::ReturnUrls,
         session::{Kept, Lifetimes, Live, Session},
         session_id::{CookieKey, SessionCookie, SessionId, SessionKey},
         session_index::Member,
         time::UnixSeconds,
+        token_refusal::{RefusedAnswer, TokenRefusal},
         token_response::TokenResponse,
         user_claims, user_info,
     },
@@ -198,7 +200,7 @@ fn goes_on_clean(mut headers: HeaderMap) {
 pub fn id_token(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(token) = IdToken::parse(text) else { return };
-    assert!(text.len() <= MAX_TOKEN_BYTES);
+    assert!(text.len() <= MAX_ID_TOKEN_BYTES);
     let _issuer = token.claimed_issuer();
     oidc::fuzz::token(&token);
 }
@@ -214,12 +216,18 @@ pub fn id_token_claims(data: &[u8]) {
         issuer: &issuer,
         audience: Audience::only("app"),
         nonce: "nonce",
+        nonce_use: NonceUse::Required,
         code: &code,
         max_age: Some(60),
     };
     if let Ok(identity) = signed.validate(&expected, &access_token, NOW) {
         accepted(&identity);
         assert_eq!(signed.claims.get("nonce").and_then(Value::as_str), Some("nonce"));
+    }
+    let expected = Expected { nonce_use: NonceUse::MayBeAbsent, ..expected };
+    if signed.validate(&expected, &access_token, NOW).is_ok() {
+        let nonce = signed.claims.get("nonce");
+        assert!(nonce.is_none_or(|it| it == "nonce"), "a foreign nonce: {nonce:?}");
     }
     let login = Identity {
         issuer: ISSUER.to_owned(),
@@ -242,7 +250,7 @@ fn accepted(identity: &Identity) {
 }
 
 fn signed(data: &[u8]) -> Option<SignedClaims> {
-    let claims: Map<String, Value> = serde_json::from_slice(data).ok()?;
+    let claims = provider_json::object(data).ok()?;
     Some(SignedClaims { claims, typ: None, hash: SignatureHash::Sha256 })
 }
 
@@ -394,7 +402,9 @@ pub fn token_response(data: &[u8]) {
     }
     match TokenResponse::parse(data, authtool_contract::TokenType::Bearer) {
         Ok(tokens) => {
-            assert!(tokens.access_token.expose().is_ascii() && !tokens.access_token.expose().is_empty());
+            let token = tokens.access_token.expose();
+            let fits = |byte: u8| byte.is_ascii_graphic() && !b"\"\\,".contains(&byte);
+            assert!(!token.is_empty() && token.bytes().all(fits), "{token:?}");
             let login = crate::domain::session::Login {
                 identity: None,
                 issuer: ISSUER,
@@ -409,11 +419,20 @@ pub fn token_response(data: &[u8]) {
         }
         Err(unusable) => assert!(!unusable.to_string().is_empty()),
     }
+    for status in [400, 401, 403, 429, 503] {
+        let meaning = RefusedAnswer { status, media_type: "application/json", body: data }.meaning();
+        let may_end = matches!(meaning, TokenRefusal::Grant | TokenRefusal::Doubtful);
+        assert!(!may_end || matches!(status, 400..=403), "{status} ends a session");
+        assert!(
+            status != 401 || meaning != TokenRefusal::Doubtful,
+            "a client that is refused ends a session"
+        );
+    }
 }
 
 /// The claims of the userinfo endpoint's answer.
 pub fn user_info(data: &[u8]) {
-    let Ok(claims) = serde_json::from_slice::<Map<String, Value>>(data) else { return };
+    let Ok(claims) = provider_json::object(data) else { return };
     if user_info::check_subject(&claims, "ada").is_ok() {
         assert_eq!(claims.get("sub").and_then(Value::as_str), Some("ada"));
     }

@@ -18,6 +18,7 @@ use crate::{
     config::{ClientConfig, Config, IssuerConfig, StoreConfig},
     domain::{
         expected_issuer::ExpectedIssuer,
+        id_token::NonceUse,
         logout_token::LogoutTokenExpiry,
         return_url::ReturnUrls,
         scope,
@@ -274,6 +275,8 @@ pub(crate) fn provider_settings(config: &Config, issuer: &IssuerConfig) -> Provi
         configured_metadata: issuer.endpoints.clone(),
         issues_id_tokens: clients().any(|client| scope::contains_openid(&client.scope)),
         transport: issuer.transport(),
+        max_id_token_bytes: issuer.max_id_token_bytes,
+        omits_nonce: issuer.allow_id_tokens_without_nonce,
         clients: clients()
             .map(|client| {
                 let registered = RegisteredClient {
@@ -378,6 +381,11 @@ fn client(client: &ClientConfig, issuers: &[IssuerConfig]) -> Client {
             LogoutTokenExpiry::Optional
         } else {
             LogoutTokenExpiry::Required
+        },
+        nonce_use: if issuer.is_some_and(|it| it.allow_id_tokens_without_nonce) {
+            NonceUse::MayBeAbsent
+        } else {
+            NonceUse::Required
         },
         end_session: client.end_session.clone(),
     }

@@ -254,7 +254,7 @@ local function ask(handle, config, session, said)
   return handle:httpCall(config.token_service_cluster, request, nil, config.timeout_ms or DEFAULT_TIMEOUT_MS)
 end
 
--- The token of an answer, if it is one of authtool-bff's and fit for a header (RFC 6750 §2.1).
+-- The token of an answer, if it is one of authtool-bff's and fit for a header: visible ASCII without `"`, `\` and `,`.
 local function token_of(response_headers, body)
   if not body or #body > MAX_TOKEN_BYTES + 1024 then return nil end
   local media_type = response_headers["content-type"] or ""
@@ -263,7 +263,7 @@ local function token_of(response_headers, body)
   local _, before = body:find('"access_token"%s*:%s*"')
   if not before then return nil end
   -- Where it ends, and whether the string does there.
-  local after = body:match('^[%w%-%._~%+/]+=*()"', before + 1)
+  local after = body:match('^[^%c%s"\\,\128-\255]+()"', before + 1)
   if after and after - before - 1 <= MAX_TOKEN_BYTES then return body:sub(before + 1, after - 1) end
   return nil
 end

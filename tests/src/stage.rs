@@ -1,9 +1,10 @@
 //! A server in front of a hostile provider.
 
 use crate::browser::{Browser, Page};
-use crate::hostile::{HostileOp, Lie};
+use crate::hostile::{HostileOp, Lie, Oddity};
 use crate::{Answer, Server, ServerConfig};
 use http::Method;
+use serde_json::json;
 use url::Url;
 
 /// What most tests need. When it ends, the server's log must not contain any secret that passed (SEC-140).
@@ -24,6 +25,23 @@ impl Stage {
     pub async fn with(configure: impl FnOnce(&mut ServerConfig)) -> Self {
         let op = HostileOp::start().await;
         let mut config = ServerConfig::new(op.issuer());
+        configure(&mut config);
+        let server = Server::start(config).await;
+        Self { server, op }
+    }
+
+    /// With a provider that is honest and odd, and a configuration that differs from the default: what these habits need to be
+    /// configured is.
+    pub async fn odd(oddities: &[Oddity], configure: impl FnOnce(&mut ServerConfig)) -> Self {
+        let op = HostileOp::start_odd(oddities).await;
+        let mut config = ServerConfig::new(op.issuer());
+        for oddity in oddities {
+            match oddity {
+                Oddity::NoNonce => config.set("/client/allowIdTokensWithoutNonce", json!(true)),
+                Oddity::ShortCoordinate => config.set("/client/idTokenSigningAlgorithms", json!(["ES256"])),
+                _ => &mut config,
+            };
+        }
         configure(&mut config);
         let server = Server::start(config).await;
         Self { server, op }

@@ -81,7 +81,7 @@ fn issuer_rows() -> Vec<Row> {
     let places =
         || json!(["", "/x", "http://op.example/x", "https://a:b@op.example", "https://op.example#x"]);
     let tenants = || json!({"idTokenValidationIssuer": "https://op.example/{tenantid}"});
-    let cases: [(&str, Value, Value); 19] = [
+    let cases: [(&str, Value, Value); 21] = [
         (
             "issuer",
             json!({}),
@@ -98,6 +98,8 @@ fn issuer_rows() -> Vec<Row> {
         ("endpoints.pushedAuthorizationRequest", json!({}), places()),
         ("allowInsecureHttp", json!({}), json!([])),
         ("allowLogoutTokensWithoutExp", json!({}), json!([])),
+        ("allowIdTokensWithoutNonce", json!({}), json!([])),
+        ("maxIdTokenBytes", json!({}), json!([0, 4095, 131_073, u32::MAX])),
         ("idTokenSigningAlgorithms", json!({}), json!([[], ["none"], ["HS256"], ["RS256", "rs256"]])),
         ("idTokenSigningAlgorithms[]", json!({}), json!(["", "none", "HS256"])),
         ("idTokenFurtherAudiences", json!({}), json!([[""], ["a", ""]])),

@@ -52,7 +52,8 @@ sections! {
     shared {
         /// The issuer, exactly as its metadata spells it, to the last slash. Required. One of several clients takes
         /// the section's if it names none, and what describes it: `issuerMetadataSegment`, `metadataUrl`,
-        /// `endpoints`, `allowInsecureHttp` and `allowLogoutTokensWithoutExp` belong beside their issuer.
+        /// `endpoints`, `allowInsecureHttp`, `allowLogoutTokensWithoutExp`, `allowIdTokensWithoutNonce` and
+        /// `maxIdTokenBytes` belong beside their issuer.
         pub(super) issuer: Option<String>,
         /// What follows the issuer in the URL of its metadata; `/.well-known/oauth-authorization-server` is also
         /// looked for between host and path, where RFC 8414 puts it. Default: `/.well-known/openid-configuration`.
@@ -68,6 +69,13 @@ sections! {
         /// Accepts reported logouts (Back-Channel Logout) whose tokens have no `exp`, as providers of the
         /// specification's drafts send them; they are good for ten minutes. Default: false.
         pub(super) allow_logout_tokens_without_exp: Option<bool>,
+        /// Accepts ID tokens of logins without the `nonce` that was sent, from a provider that returns none (LinkedIn).
+        /// PKCE with S256 then has to protect logins alone: see that the provider checks it. A nonce that is there must
+        /// match all the same. Default: false.
+        pub(super) allow_id_tokens_without_nonce: Option<bool>,
+        /// The longest ID token that is accepted, in bytes, from 4096 to 131072. Hundreds of groups fit; of what is in
+        /// it, a session keeps `session.userClaims`. Default: 65536.
+        pub(super) max_id_token_bytes: Option<u64>,
         /// The signature algorithms accepted for ID tokens. Default: `["RS256"]`.
         pub(super) id_token_signing_algorithms: Option<Vec<String>>,
         /// With several clients: what `/login?client=…` selects this one by. Default: its `clientId`.

@@ -89,6 +89,10 @@ pub struct IssuerConfig {
     pub allow_insecure_http: bool,
     /// `allowLogoutTokensWithoutExp`.
     pub allow_logout_tokens_without_exp: bool,
+    /// `allowIdTokensWithoutNonce`.
+    pub allow_id_tokens_without_nonce: bool,
+    /// `maxIdTokenBytes`.
+    pub max_id_token_bytes: usize,
 }
 
 impl IssuerConfig {

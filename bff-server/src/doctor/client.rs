@@ -76,11 +76,15 @@ async fn credentials(provider: &OidcProvider, client: &ClientConfig, notes: &mut
     let grant = Grant::AuthorizationCode { code: &code, code_verifier: &verifier, redirect_uri };
     match provider.redeem(&client.name, grant, proof_key(client).as_ref()).await {
         Err(GrantError::Invalid) => notes.good(check, "the provider takes its credentials"),
-        Err(GrantError::Unavailable(error)) if !error.reason.contains("invalid_client") => notes.bad(
-            check,
-            format!("the provider does not seem to take its credentials: {error}"),
-            fix(&error),
-        ),
+        Err(GrantError::Unavailable(error) | GrantError::Doubtful(error))
+            if !error.reason.contains("invalid_client") =>
+        {
+            notes.bad(
+                check,
+                format!("the provider does not seem to take its credentials: {error}"),
+                fix(&error),
+            );
+        }
         Err(error) => {
             notes.bad(
                 check,

@@ -53,6 +53,13 @@ pub(super) async fn examine(config: &Config, issuer: &IssuerConfig) -> Vec<Findi
         notes.good("provider.keys", "it has no keys, and nobody asks for ID tokens");
     }
     methods(&metadata, &mut notes);
+    if issuer.allow_id_tokens_without_nonce && metadata.silent_about_pkce {
+        notes.notice(
+            "provider.nonce",
+            "its ID tokens may come without a nonce, and its metadata does not say that it checks PKCE, on which logins then rest",
+            "make sure that PKCE with S256 is enabled for the client at the provider; or remove allowIdTokensWithoutNonce",
+        );
+    }
     let asked = SystemTime::now();
     match provider.time(&metadata).await {
         Some(theirs) => clock::compare("the provider", theirs, asked, SystemTime::now())

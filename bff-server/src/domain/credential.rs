@@ -6,9 +6,16 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-/// The longest token we accept from a provider, in bytes. Real ones stay far below; a session cookie,
-/// an `Authorization` header and a store record must all be able to carry it.
+/// The longest access or refresh token we accept from a provider, in bytes. Every API call carries an access token in
+/// one header, and no gateway or API takes longer headers by default.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// The longest ID token that we accept if configuration does not say otherwise, in bytes. It travels from the provider to
+/// us alone, and may list hundreds of groups.
+pub const DEFAULT_ID_TOKEN_BYTES: usize = 64 * 1024;
+
+/// The longest ID token that configuration may allow, in bytes.
+pub const MAX_ID_TOKEN_BYTES: usize = 128 * 1024;
 
 /// Why a value that should be a credential is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,8 +24,10 @@ pub enum MalformedCredential {
     #[error("it is empty")]
     Empty,
     /// The value is longer than the protocol or our limits allow.
-    #[error("it is longer than {limit} bytes")]
+    #[error("it has {length} bytes, and {limit} are the most that is taken")]
     TooLong {
+        /// Its length, in bytes.
+        length: usize,
         /// The limit, in bytes.
         limit: usize,
     },
@@ -42,7 +51,7 @@ macro_rules! credential {
                     return Err(MalformedCredential::Empty);
                 }
                 if value.len() > $max {
-                    return Err(MalformedCredential::TooLong { limit: $max });
+                    return Err(MalformedCredential::TooLong { length: value.len(), limit: $max });
                 }
                 let charset: fn(&[u8]) -> bool = $charset;
                 if !charset(value.as_bytes()) {
@@ -79,11 +88,13 @@ macro_rules! credential {
 }
 
 credential!(
-    /// An access token (RFC 6749 §1.4), of the `b64token` grammar of RFC 6750 §2.1: it is safe to put
-    /// into an `Authorization` header.
+    /// An access token (RFC 6749 §1.4) that is safe in an `Authorization` header and between the quotes of our JSON.
+    /// RFC 6750 §2.1 has a narrower grammar (`b64token`), which providers do not keep to: Amazon's tokens have a `|`,
+    /// Salesforce's a `!`. What would let a token out of its header or its string is refused: controls, blanks, quotes,
+    /// backslashes and commas.
     AccessToken,
     max = MAX_TOKEN_BYTES,
-    charset = is_b64token
+    charset = is_fit_for_a_header
 );
 credential!(
     /// A refresh token (RFC 6749 §1.5; grammar in appendix A.17).
@@ -95,7 +106,7 @@ credential!(
     /// An ID token as received, a compact JWS (RFC 7515 §7.1). Its signature and claims are the
     /// subject of [`id_token`](super::id_token).
     IdToken,
-    max = MAX_TOKEN_BYTES,
+    max = MAX_ID_TOKEN_BYTES,
     charset = is_compact_jws
 );
 credential!(
@@ -105,13 +116,9 @@ credential!(
     charset = is_vschar
 );
 
-/// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
-fn is_b64token(bytes: &[u8]) -> bool {
-    let unpadded = match bytes.iter().rposition(|byte| *byte != b'=') {
-        Some(last) => bytes.get(..=last).unwrap_or_default(),
-        None => return false,
-    };
-    unpadded.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte))
+/// Visible ASCII without `"`, `\` and `,`.
+fn is_fit_for_a_header(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| byte.is_ascii_graphic() && !b"\"\\,".contains(byte))
 }
 
 fn is_vschar(bytes: &[u8]) -> bool {
@@ -132,11 +139,35 @@ mod tests {
 
     #[test]
     fn sec_075_an_access_token_that_would_break_a_header_is_refused() {
-        for bad in ["", "a\r\nX-Injected: y", "a b", "a\0", "token\u{e9}", "=", "===", "a=b"] {
+        for bad in [
+            "",
+            "a\r\nX-Injected: y",
+            "a b",
+            " a",
+            "a\t",
+            "a\0",
+            "a\u{7f}",
+            "token\u{e9}",
+            "a,b",
+            "a\"b",
+            "a\\b",
+        ] {
             assert!(AccessToken::parse(bad).is_err(), "accepted {bad:?}");
         }
         assert!(AccessToken::parse("a".repeat(MAX_TOKEN_BYTES + 1)).is_err());
-        for good in ["a", "eyJ.abc-_~+/9.x", "YWJj==", &"a".repeat(MAX_TOKEN_BYTES)] {
+        for good in [
+            "a",
+            "eyJ.abc-_~+/9.x",
+            "YWJj==",
+            // Amazon, Salesforce, and the rest of what is visible. RFC 6750's grammar would refuse them, and protect nobody.
+            "Atza|IwEBIAz9",
+            "00D50000000IZ3Z!AQ0AQDpEDKYsn7ioKug2aSmgCjgrPjG9eRLz",
+            "a=b",
+            "===",
+            "urn:token:1",
+            "!#$%&'()*+-./:;<=>?@[]^_`{|}~",
+            &"a".repeat(MAX_TOKEN_BYTES),
+        ] {
             assert!(AccessToken::parse(good).is_ok(), "refused {good:?}");
         }
     }

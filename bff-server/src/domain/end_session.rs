@@ -3,8 +3,15 @@
 
 use url::Url;
 
+use super::credential::IdToken;
+
 /// An `id_token_hint` longer than this stays at home: URLs have limits, and `client_id` says enough.
 const MAX_HINT_BYTES: usize = 4096;
+
+/// Whether an ID token is short enough for a logout to carry it.
+pub fn can_be_a_hint(token: &IdToken) -> bool {
+    token.expose().len() <= MAX_HINT_BYTES
+}
 
 /// What a parameter says.
 #[derive(Clone, Debug, PartialEq, Eq)]

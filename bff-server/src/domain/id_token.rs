@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     credential::{AccessToken, AuthorizationCode, IdToken},
     expected_issuer::ExpectedIssuer,
+    provider_json,
     time::UnixSeconds,
 };
 
@@ -128,6 +129,17 @@ impl<'a> Audience<'a> {
     }
 }
 
+/// Whether an ID token of a login must carry the `nonce` that was sent (rule 11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NonceUse {
+    /// As the specification has it.
+    Required,
+    /// It may leave it out: LinkedIn never sends one. What the nonce protects from, a code or token of another login put
+    /// into this one, PKCE with S256 prevents too (RFC 9700 §2.1.1): the code of another login does not fit this one's
+    /// verifier, and ID tokens come from nowhere but the token endpoint. A nonce that is there must still match.
+    MayBeAbsent,
+}
+
 /// What a login expects of its ID token.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
@@ -137,6 +149,8 @@ pub struct Expected<'a> {
     pub audience: Audience<'a>,
     /// The nonce of this flow.
     pub nonce: &'a str,
+    /// Whether the token must carry it.
+    pub nonce_use: NonceUse,
     /// The code that was exchanged.
     pub code: &'a AuthorizationCode,
     /// `max_age` in seconds, if it was sent.
@@ -148,7 +162,7 @@ impl IdToken {
     /// it with, and for nothing else.
     pub fn claimed_issuer(&self) -> Option<String> {
         let payload = URL_SAFE_NO_PAD.decode(self.expose().split('.').nth(1)?).ok()?;
-        let claims: Map<String, Value> = serde_json::from_slice(&payload).ok()?;
+        let claims = provider_json::object(&payload).ok()?;
         claims.get("iss")?.as_str().map(str::to_owned)
     }
 }
@@ -162,9 +176,13 @@ impl SignedClaims {
         now: UnixSeconds,
     ) -> Result<Identity, IdTokenRefusal> {
         let identity = self.validate_common(expected.issuer, expected.audience, now)?;
-        match self.text("nonce") {
-            Some(nonce) if same(nonce, expected.nonce) => {}
-            _ => return Err(IdTokenRefusal::Nonce),
+        let identity = Identity { auth_time: self.auth_time()?, ..identity };
+        let nonce_fits = match self.claims.get("nonce") {
+            None => expected.nonce_use == NonceUse::MayBeAbsent,
+            Some(nonce) => nonce.as_str().is_some_and(|it| same(it, expected.nonce)),
+        };
+        if !nonce_fits {
+            return Err(IdTokenRefusal::Nonce);
         }
         if let Some(max_age) = expected.max_age {
             let limit = now.minus(Duration::from_secs(max_age)).minus(LEEWAY);
@@ -178,6 +196,10 @@ impl SignedClaims {
     }
 
     /// Checks the token of a refresh answer against the login it must continue (section 12.2).
+    ///
+    /// Its `auth_time` is ignored, whatever it says: some providers send the user's latest login anywhere (Cognito,
+    /// Django). An attacker gains nothing, since the login's own `auth_time` goes on being the session's, and what
+    /// step-up has verified stays as it was.
     pub fn validate_refreshed(
         &self,
         login: &Identity,
@@ -191,17 +213,13 @@ impl SignedClaims {
         if identity.subject != login.subject {
             return Err(IdTokenRefusal::OtherLogin);
         }
-        if login.auth_time.is_some() && identity.auth_time.is_some() && identity.auth_time != login.auth_time
-        {
-            return Err(IdTokenRefusal::OtherLogin);
-        }
         if self.claims.contains_key("nonce") && !self.text("nonce").is_some_and(|it| same(it, nonce)) {
             return Err(IdTokenRefusal::Nonce);
         }
         self.check_hash("at_hash", access_token.expose(), IdTokenRefusal::AccessTokenHash)?;
         Ok(Identity {
             provider_session: identity.provider_session.or_else(|| login.provider_session.clone()),
-            auth_time: identity.auth_time.or(login.auth_time),
+            auth_time: login.auth_time,
             ..identity
         })
     }
@@ -257,17 +275,20 @@ impl SignedClaims {
             NumericDate::At(nbf) if nbf <= now.plus(LEEWAY) => {}
             _ => return Err(IdTokenRefusal::NotBefore),
         }
-        let auth_time = match self.date("auth_time") {
-            NumericDate::Absent => None,
-            NumericDate::At(at) => Some(at),
-            NumericDate::Malformed => return Err(IdTokenRefusal::AuthTime),
-        };
         Ok(Identity {
             issuer: issuer.to_owned(),
             subject: subject.to_owned(),
             provider_session: self.text("sid").map(str::to_owned),
-            auth_time,
+            auth_time: None,
         })
+    }
+
+    fn auth_time(&self) -> Result<Option<UnixSeconds>, IdTokenRefusal> {
+        match self.date("auth_time") {
+            NumericDate::Absent => Ok(None),
+            NumericDate::At(at) => Ok(Some(at)),
+            NumericDate::Malformed => Err(IdTokenRefusal::AuthTime),
+        }
     }
 
     /// The left half of a value's hash (section 3.1.3.6), where the claim is present.
@@ -351,6 +372,7 @@ mod tests {
             issuer: &ISSUER,
             audience: Audience::only("app"),
             nonce: "n-1",
+            nonce_use: NonceUse::Required,
             code: &CODE,
             max_age: None,
         }
@@ -364,11 +386,11 @@ mod tests {
     }
 
     fn signed(claims: Value) -> SignedClaims {
-        let Value::Object(claims) = claims else { panic!("claims are an object") };
+        let claims = provider_json::object(claims.to_string().as_bytes()).unwrap();
         SignedClaims { claims, typ: Some("JWT".into()), hash: SignatureHash::Sha256 }
     }
 
-    /// The good token with some claims set, or removed where the value is `REMOVED`.
+    /// The good token with some claims set, or removed where the value is `REMOVED`. It is read as a provider's token is.
     fn with(changes: Value) -> SignedClaims {
         let mut claims = good();
         for (name, value) in changes.as_object().unwrap() {
@@ -453,11 +475,8 @@ mod tests {
 
     #[test]
     fn sec_040_an_authorized_party_is_this_client() {
-        accepts(&[json!({"azp": "app"})]);
-        refuses(
-            IdTokenRefusal::AuthorizedParty,
-            &[json!({"azp": "other"}), json!({"azp": null}), json!({"azp": ["app"]})],
-        );
+        accepts(&[json!({"azp": "app"}), json!({"azp": null})]);
+        refuses(IdTokenRefusal::AuthorizedParty, &[json!({"azp": "other"}), json!({"azp": ["app"]})]);
     }
 
     #[test]
@@ -495,7 +514,6 @@ mod tests {
             json!(1e300),
             json!(i64::MAX),
             json!(u64::MAX),
-            json!(null),
             json!([]),
             json!({}),
             json!(true),
@@ -505,6 +523,10 @@ mod tests {
             refuses(IdTokenRefusal::NotBefore, &[json!({"nbf": strange})]);
             refuses(IdTokenRefusal::AuthTime, &[json!({"auth_time": strange})]);
         }
+        // `null` does mean absent (see `provider_json`): good for what is optional, and for nothing else.
+        accepts(&[json!({"nbf": null}), json!({"auth_time": null})]);
+        refuses(IdTokenRefusal::Expired, &[json!({"exp": null})]);
+        refuses(IdTokenRefusal::IssuedAt, &[json!({"iat": null})]);
     }
 
     #[test]
@@ -519,6 +541,20 @@ mod tests {
                 json!({"nonce": ["n-1"]}),
             ],
         );
+    }
+
+    #[test]
+    fn sec_043_a_provider_may_leave_the_nonce_out_where_that_is_configured() {
+        let expected = Expected { nonce_use: NonceUse::MayBeAbsent, ..expected() };
+        let check = |nonce: Value| {
+            with(json!({"nonce": nonce})).validate(&expected, &AccessToken::parse("at").unwrap(), NOW)
+        };
+        for good in [json!("REMOVED"), json!(null), json!("n-1")] {
+            assert!(check(good.clone()).is_ok(), "{good}");
+        }
+        for foreign in [json!(""), json!("n-2"), json!(["n-1"]), json!(7), json!(false)] {
+            assert_eq!(check(foreign.clone()), Err(IdTokenRefusal::Nonce), "{foreign}");
+        }
     }
 
     #[test]
@@ -540,10 +576,10 @@ mod tests {
     #[test]
     fn sec_045_an_access_token_hash_must_fit() {
         let fitting = URL_SAFE_NO_PAD.encode(&digest::digest(&digest::SHA256, b"at").as_ref()[..16]);
-        accepts(&[json!({"at_hash": fitting})]);
+        accepts(&[json!({"at_hash": fitting}), json!({"at_hash": null}), json!({"at_hash": "REMOVED"})]);
         refuses(
             IdTokenRefusal::AccessTokenHash,
-            &[json!({"at_hash": "x"}), json!({"at_hash": null}), json!({"at_hash": 1})],
+            &[json!({"at_hash": "x"}), json!({"at_hash": ""}), json!({"at_hash": 1})],
         );
     }
 
@@ -609,11 +645,14 @@ mod tests {
             )
         };
         assert_eq!(check(json!({"nonce": "REMOVED"})), Ok(login.clone()));
-        assert_eq!(check(json!({"auth_time": 1_700_000_000})), Ok(login.clone()));
+        assert_eq!(check(json!({"nonce": "n-1"})), Ok(login.clone()));
+        assert_eq!(check(json!({"nonce": null, "at_hash": null, "sid": null})), Ok(login.clone()));
+        for auth_time in [json!(1_700_000_000), json!(1_800_000_000), json!(1), json!("soon"), json!(null)] {
+            assert_eq!(check(json!({"auth_time": auth_time})), Ok(login.clone()), "{auth_time}");
+        }
         assert_eq!(check(json!({"sub": "eve"})), Err(IdTokenRefusal::OtherLogin));
-        assert_eq!(check(json!({"auth_time": 1_700_000_001})), Err(IdTokenRefusal::OtherLogin));
         assert_eq!(check(json!({"nonce": "n-2"})), Err(IdTokenRefusal::Nonce));
-        assert_eq!(check(json!({"nonce": null})), Err(IdTokenRefusal::Nonce));
+        assert_eq!(check(json!({"nonce": 7})), Err(IdTokenRefusal::Nonce));
         assert_eq!(check(json!({"iss": "https://evil.example"})), Err(IdTokenRefusal::Issuer));
     }
 }

@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::provider_json;
+
 /// The members we use. Unknown ones are ignored, as the specifications ask.
 #[derive(Clone, Debug, Deserialize)]
 struct Document {
@@ -135,7 +137,7 @@ impl ProviderMetadata {
         configured_issuer: &str,
         transport: Transport,
     ) -> Result<Self, UnusableMetadata> {
-        let mut document: Map<String, Value> = serde_json::from_slice(document)
+        let mut document = provider_json::object(document)
             .map_err(|error| UnusableMetadata::Malformed { line: error.line(), column: error.column() })?;
         for (member, value) in configured.iter().filter(|(member, _)| *member != "issuer") {
             document.insert(member.clone(), value.clone());

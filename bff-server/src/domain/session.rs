@@ -8,8 +8,11 @@ use serde_json::{Map, Value};
 use super::{
     credential::{AccessToken, IdToken, RefreshToken},
     dpop::ProofKey,
+    end_session,
     id_token::Identity,
+    provider_json,
     time::UnixSeconds,
+    token_refusal::Doubts,
     token_response::{TokenResponse, lenient_seconds},
 };
 
@@ -76,6 +79,8 @@ pub struct Kept {
     pub scope: Option<String>,
     /// When the user logged in.
     pub created_at: UnixSeconds,
+    /// Refusals of the refresh token that may mean it.
+    pub doubts: Option<Doubts>,
 }
 
 /// A session, whole.
@@ -142,6 +147,7 @@ impl Session {
             id_token: None,
             scope: None,
             created_at: now,
+            doubts: None,
         };
         let before = Before {
             claims_json: Value::Object(login.claims).to_string(),
@@ -173,7 +179,16 @@ impl Session {
     pub fn with_refresh_token(&self, refresh_token: RefreshToken) -> Self {
         let mut session = self.clone();
         session.kept.refresh_token = Some(refresh_token);
+        session.kept.doubts = None;
         session.live.can_refresh = true;
+        session
+    }
+
+    /// The same session, with one more doubtful refusal of its refresh token.
+    #[must_use]
+    pub fn doubted(&self, doubts: Doubts) -> Self {
+        let mut session = self.clone();
+        session.kept.doubts = Some(doubts);
         session
     }
 
@@ -211,8 +226,10 @@ impl Session {
             kept.refresh_token = tokens.refresh_token;
         }
         if tokens.id_token.is_some() {
-            kept.id_token = tokens.id_token;
+            // It is kept as a hint and nothing else: its claims have been selected.
+            kept.id_token = tokens.id_token.filter(end_session::can_be_a_hint);
         }
+        kept.doubts = None;
         if tokens.scope.is_some() {
             kept.scope = tokens.scope;
         }
@@ -287,7 +304,7 @@ fn access_token_expiry(tokens: &TokenResponse, now: UnixSeconds) -> UnixSeconds 
 fn expiry_claim(token: &AccessToken) -> Option<UnixSeconds> {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     let payload = token.expose().split('.').nth(1)?;
-    let payload: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+    let payload = provider_json::object(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
     payload.get("exp").and_then(lenient_seconds).map(UnixSeconds::new)
 }
 

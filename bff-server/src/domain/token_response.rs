@@ -7,7 +7,10 @@
 use authtool_contract::TokenType;
 use serde_json::{Map, Value};
 
-use super::credential::{AccessToken, IdToken, MalformedCredential, RefreshToken};
+use super::{
+    credential::{AccessToken, IdToken, MAX_ID_TOKEN_BYTES, MalformedCredential, RefreshToken},
+    provider_json,
+};
 
 /// The lifetime assumed for an access token whose answer states none, in seconds: short enough to be
 /// wrong on the safe side, long enough not to refresh all the time. A JWT's own `exp` comes first, and a client may
@@ -33,7 +36,7 @@ pub struct TokenResponse {
     pub extra: Map<String, Value>,
 }
 
-/// An answer with status 200 that is no token response.
+/// An answer of success that is no token response.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct UnusableTokenResponse {
@@ -53,6 +56,17 @@ pub enum UnusableReason {
     /// No `access_token`, or one that cannot be used.
     #[error("the token endpoint's `access_token` cannot be used: {0}")]
     AccessToken(MalformedCredential),
+    /// An `access_token` that no header can carry.
+    #[error(
+        "the token endpoint's `access_token` has {length} bytes, and {limit} are the most that a header can carry; let the \
+         provider put less into access tokens, usually fewer groups and roles"
+    )]
+    LongAccessToken {
+        /// Its length, in bytes.
+        length: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
     /// `token_type` is missing or not what was asked for.
     #[error("the token endpoint's `token_type` is not {}", .0.as_str())]
     TokenType(TokenType),
@@ -65,13 +79,24 @@ pub enum UnusableReason {
     /// An ID token that is not a compact JWS.
     #[error("the token endpoint's `id_token` is not a signed JWT: {0}")]
     IdToken(MalformedCredential),
+    /// An ID token above the bound.
+    #[error(
+        "the token endpoint's `id_token` has {length} bytes, and {limit} are allowed; let the provider put less into ID \
+         tokens, usually fewer groups, or raise client.maxIdTokenBytes (up to {MAX_ID_TOKEN_BYTES})"
+    )]
+    LongIdToken {
+        /// Its length, in bytes.
+        length: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
 }
 
 impl TokenResponse {
-    /// Reads the body of a 200 answer.
+    /// Reads the body of an answer of success.
     pub fn parse(body: &[u8], token_type: TokenType) -> Result<Self, UnusableTokenResponse> {
         let unusable = |reason, refresh_token| UnusableTokenResponse { reason, refresh_token };
-        let Ok(Value::Object(mut body)) = serde_json::from_slice(body) else {
+        let Ok(mut body) = provider_json::object(body) else {
             return Err(unusable(UnusableReason::NotAnObject, None));
         };
         let refresh_token = optional(&mut body, "refresh_token", RefreshToken::parse)
@@ -91,8 +116,16 @@ impl TokenResponse {
             Some(Value::String(token)) => AccessToken::parse(token),
             _ => Err(MalformedCredential::Empty),
         }
-        .map_err(UnusableReason::AccessToken)?;
-        let id_token = optional(&mut body, "id_token", IdToken::parse).map_err(UnusableReason::IdToken)?;
+        .map_err(|error| match error {
+            MalformedCredential::TooLong { length, limit } => {
+                UnusableReason::LongAccessToken { length, limit }
+            }
+            error => UnusableReason::AccessToken(error),
+        })?;
+        let id_token = optional(&mut body, "id_token", IdToken::parse).map_err(|error| match error {
+            MalformedCredential::TooLong { length, limit } => UnusableReason::LongIdToken { length, limit },
+            error => UnusableReason::IdToken(error),
+        })?;
         let expires_in = body.remove("expires_in").as_ref().and_then(lenient_seconds);
         let scope = match body.remove("scope") {
             Some(Value::String(scope)) => Some(scope),
@@ -114,14 +147,14 @@ impl TokenResponse {
     }
 }
 
-/// Absent, `null` and `""` all mean "none was issued".
+/// Absent and `""` both mean "none was issued"; so does `null`, as [everywhere](provider_json).
 fn optional<T>(
     body: &mut Map<String, Value>,
     member: &str,
     parse: impl FnOnce(String) -> Result<T, MalformedCredential>,
 ) -> Result<Option<T>, MalformedCredential> {
     match body.remove(member) {
-        None | Some(Value::Null) => Ok(None),
+        None => Ok(None),
         Some(Value::String(text)) if text.is_empty() => Ok(None),
         Some(Value::String(text)) => parse(text).map(Some),
         Some(_) => Err(MalformedCredential::Charset),
@@ -158,6 +191,15 @@ mod tests {
 
     fn refusal(body: &Value) -> UnusableReason {
         parse(body).unwrap_err().reason
+    }
+
+    #[test]
+    fn a_token_that_is_too_long_says_what_to_set() {
+        let long = refusal(&with("access_token", json!("a".repeat(16_385)))).to_string();
+        assert!(long.contains("16385") && long.contains("16384") && long.contains("access tokens"), "{long}");
+        let id_token = format!("a.{}.c", "b".repeat(MAX_ID_TOKEN_BYTES));
+        let long = refusal(&with("id_token", json!(id_token))).to_string();
+        assert!(long.contains("client.maxIdTokenBytes") && long.contains("groups"), "{long}");
     }
 
     #[test]

@@ -7,6 +7,21 @@ pub fn select(claims: &Map<String, Value>, names: &[String]) -> Map<String, Valu
     names.iter().filter_map(|name| claims.get(name).map(|value| (name.clone(), value.clone()))).collect()
 }
 
+/// What an authentication was like (OpenID Connect Core 1.0 §2): the login's, for as long as the session lasts.
+const OF_THE_AUTHENTICATION: [&str; 3] = ["acr", "amr", "auth_time"];
+
+/// The claims of a refreshed ID token for a session that showed `before`. What says how the user authenticated stays as it was
+/// at the login: a provider may speak of another login of the same user, and a step-up verified this one.
+pub fn continued(mut refreshed: Map<String, Value>, before: &Map<String, Value>) -> Map<String, Value> {
+    for claim in OF_THE_AUTHENTICATION {
+        match before.get(claim) {
+            Some(value) => refreshed.insert(claim.to_owned(), value.clone()),
+            None => refreshed.remove(claim),
+        };
+    }
+    refreshed
+}
+
 /// Every request opens the record that they are in, and `/session` answers them.
 const MAX_BYTES: usize = 16 * 1024;
 
@@ -45,6 +60,23 @@ mod tests {
         claims.insert("roles".to_owned(), of(8000));
         assert_eq!(drop_excess(&mut claims), ["groups"]);
         assert!(Value::Object(claims).to_string().len() <= MAX_BYTES);
+    }
+
+    #[test]
+    fn sec_098_and_101_all_claims_but_those_of_the_authentication_follow_a_refresh() {
+        let map = |value: Value| value.as_object().unwrap().clone();
+        for (before, refreshed, after) in [
+            (
+                json!({"email": "a@b.c", "acr": "1", "amr": ["pwd"], "auth_time": 1}),
+                json!({"email": "x@y.z", "acr": "3", "amr": ["mfa"], "auth_time": 2}),
+                json!({"email": "x@y.z", "acr": "1", "amr": ["pwd"], "auth_time": 1}),
+            ),
+            (json!({"acr": "1"}), json!({"name": "Ada"}), json!({"name": "Ada", "acr": "1"})),
+            (json!({}), json!({"acr": "3", "auth_time": 2, "name": "Ada"}), json!({"name": "Ada"})),
+            (json!({"name": "Ada"}), json!({}), json!({})),
+        ] {
+            assert_eq!(continued(map(refreshed.clone()), &map(before)), map(after), "{refreshed}");
+        }
     }
 
     #[test]

@@ -116,7 +116,10 @@ impl SignedClaims {
 mod tests {
     use serde_json::json;
 
-    use super::{super::id_token::SignatureHash, *};
+    use super::{
+        super::{id_token::SignatureHash, provider_json},
+        *,
+    };
 
     const NOW: UnixSeconds = UnixSeconds::new(1_800_000_000);
 
@@ -160,6 +163,7 @@ mod tests {
         let check = |changes: Value, typ: Option<&str>| {
             let mut claims = map(json!({"iss": "https://op.example", "aud": ["app", "api"], "sub": "ada"}));
             claims.extend(map(changes));
+            let claims = provider_json::object(Value::Object(claims).to_string().as_bytes()).unwrap();
             let signed = SignedClaims { claims, typ: typ.map(str::to_owned), hash: SignatureHash::Sha256 };
             let issuer = ExpectedIssuer::Exactly("https://op.example".into());
             signed.validate_user_info(&issuer, "app", NOW).err()
@@ -167,6 +171,7 @@ mod tests {
         for (changes, typ) in [
             (json!({}), None),
             (json!({"aud": "app", "exp": NOW.get()}), Some("JWT")),
+            (json!({"exp": null, "nonce": null, "events": null}), None),
             (json!({}), Some("application/userinfo+jwt")),
         ] {
             assert_eq!(check(changes.clone(), typ), None, "{changes}");

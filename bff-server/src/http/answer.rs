@@ -99,6 +99,11 @@ pub(crate) fn session_problem(error: &SessionError, id: &CorrelationId) -> Respo
             tracing::error!(error = %cause, event = "store_unavailable", "the session store cannot be used");
             retry_after(problem(ProblemCode::StoreUnavailable, id), None)
         }
+        SessionError::Provider(cause) if cause.refused => {
+            let detail = "the login provider answers, and does not accept the request";
+            let refused = problem_in_detail(ProblemCode::ProviderUnavailable, Some(detail), id);
+            retry_after(refused, cause.retry_after)
+        }
         SessionError::Provider(cause) => {
             retry_after(problem(ProblemCode::ProviderUnavailable, id), cause.retry_after)
         }

@@ -78,10 +78,13 @@ pub enum GrantError {
     /// `invalid_grant`: the one answer that says the grant itself is no longer good.
     #[error("the authorization server no longer accepts the grant (invalid_grant)")]
     Invalid,
+    /// A refusal that may be about the grant. Said often enough of a refresh token, it is.
+    #[error(transparent)]
+    Doubtful(ProviderError),
     /// Any other refusal or failure; says nothing about the session.
     #[error(transparent)]
     Unavailable(#[from] ProviderError),
-    /// Status 200, but not tokens.
+    /// A success, but not tokens.
     #[error("the authorization server's answer cannot be used: {0}")]
     Unusable(#[from] crate::domain::token_response::UnusableTokenResponse),
 }

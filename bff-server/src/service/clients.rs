@@ -6,8 +6,13 @@
 use url::Url;
 
 use crate::domain::{
-    end_session::EndSessionParameters, expected_issuer::ExpectedIssuer, id_token::Audience,
-    login_options::LoginPolicy, logout_token::LogoutTokenExpiry, session::Kept, user_info::UserInfoPolicy,
+    end_session::EndSessionParameters,
+    expected_issuer::ExpectedIssuer,
+    id_token::{Audience, NonceUse},
+    login_options::LoginPolicy,
+    logout_token::LogoutTokenExpiry,
+    session::Kept,
+    user_info::UserInfoPolicy,
 };
 
 /// One of the configured clients.
@@ -37,6 +42,8 @@ pub struct Client {
     pub post_logout_redirect_uri: Option<Url>,
     /// `allowLogoutTokensWithoutExp`.
     pub logout_token_expiry: LogoutTokenExpiry,
+    /// `allowIdTokensWithoutNonce`.
+    pub nonce_use: NonceUse,
     /// `userinfo` and `userinfoSubjectClaim`.
     pub user_info: UserInfoPolicy,
     /// `endSessionParameters`.
@@ -124,6 +131,7 @@ mod tests {
             dpop: false,
             post_logout_redirect_uri: None,
             logout_token_expiry: LogoutTokenExpiry::Required,
+            nonce_use: NonceUse::Required,
             user_info: UserInfoPolicy { usage: UserInfoUse::Never, subject_claim: "sub".into() },
             end_session: EndSessionParameters::default(),
         }
@@ -141,6 +149,7 @@ mod tests {
             id_token: None,
             scope: None,
             created_at: UnixSeconds::new(0),
+            doubts: None,
         }
     }
 

@@ -325,7 +325,7 @@ impl Logins {
         };
         self.server.redeem(&client.name, grant, flow.proof_key.as_ref()).await.map_err(|error| match error {
             GrantError::Invalid => FinishError::Code,
-            GrantError::Unavailable(error) => error.into(),
+            GrantError::Doubtful(error) | GrantError::Unavailable(error) => error.into(),
             GrantError::Unusable(answer) => {
                 if let Some(token) = answer.refresh_token.clone() {
                     self.sessions.revoke_token_soon(&client.name, RevocableToken::Refresh(token));
@@ -393,6 +393,7 @@ impl Logins {
             issuer: &client.id_token_issuer,
             audience: client.audience(),
             nonce: &flow.nonce(),
+            nonce_use: client.nonce_use,
             code,
             max_age: flow.demands.max_age_now(flow.created_at, now),
         };

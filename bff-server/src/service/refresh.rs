@@ -32,6 +32,7 @@ use crate::{
         scope,
         session::{Freshness, Session},
         session_id::SessionKey,
+        token_refusal::{Conclusion, Doubts},
         token_response::TokenResponse,
     },
     ports::{
@@ -56,6 +57,9 @@ const LAST_LOOK: Duration = Duration::from_millis(400);
 /// How long what a provider has just rotated is offered to a store that does not answer.
 const STORE_PATIENCE: Duration = Duration::from_secs(20);
 const LONGEST_STORE_PAUSE: Duration = Duration::from_secs(2);
+
+/// How often a note that another write overtakes is tried again.
+const NOTE_ATTEMPTS: usize = 3;
 
 /// After a failed refresh the session's next one waits: two seconds, doubling up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -313,7 +317,10 @@ impl Sessions {
         let grant = Grant::RefreshToken { token: refresh_token, lease };
         match self.server.redeem(&client.name, grant, session.live.proof_key.as_ref()).await {
             Ok(tokens) => self.adopt(key, record.version, client, &session, tokens, storing).await,
-            Err(GrantError::Invalid) => self.end_unless_renewed(key, &session).await,
+            Err(GrantError::Invalid) => {
+                self.end_unless_renewed(key, &session, "the authorization server no longer accepts it").await
+            }
+            Err(GrantError::Doubtful(error)) => self.end_if_refused_often(key, &session, error).await,
             Err(GrantError::Unavailable(error)) => {
                 tracing::warn!(session = %key, %error, event = "refresh_failed", "a refresh failed");
                 Err(error.into())
@@ -331,11 +338,50 @@ impl Sessions {
         }
     }
 
-    /// `invalid_grant` ends the session, unless the refresh token was replaced behind our back.
+    /// A refusal that may be about the refresh token ends the session when it has come [often](Doubts) enough. Until then it
+    /// is one that says nothing.
+    async fn end_if_refused_often(
+        &self,
+        key: &SessionKey,
+        seen: &Session,
+        error: ProviderError,
+    ) -> Result<UsableToken, SessionError> {
+        tracing::warn!(session = %key, %error, event = "refresh_failed",
+            "a refresh was refused; if it goes on for a minute, the session ends");
+        for _ in 0..NOTE_ATTEMPTS {
+            let (record, session) = self.read(key).await?;
+            if session.kept.refresh_token != seen.kept.refresh_token {
+                break;
+            }
+            let doubts = match Doubts::one_more(session.kept.doubts, self.clock.now()) {
+                Conclusion::Ended => {
+                    return self.end_unless_renewed(key, seen, "it was refused again and again").await;
+                }
+                Conclusion::Wait => break,
+                Conclusion::Noted(doubts) => doubts,
+            };
+            let noted = session.doubted(doubts);
+            let value = self.codec.encode(key, &noted, &*self.entropy)?;
+            match self.store.replace(key, record.version, &value, self.time_to_live(&noted)).await {
+                // Its use was noted at the same time.
+                Ok(ReplaceOutcome::Stale) => {}
+                Ok(_) => break,
+                // It counts the next time.
+                Err(cause) => {
+                    tracing::warn!(session = %key, error = %cause, "a refused refresh could not be noted");
+                    break;
+                }
+            }
+        }
+        Err(error.into())
+    }
+
+    /// A refresh token that is no longer good ends the session, unless it was replaced behind our back.
     async fn end_unless_renewed(
         &self,
         key: &SessionKey,
         seen: &Session,
+        why: &str,
     ) -> Result<UsableToken, SessionError> {
         let (_, now) = self.read(key).await?;
         if now.kept.refresh_token != seen.kept.refresh_token {
@@ -350,8 +396,8 @@ impl Sessions {
             };
         }
         self.take_out(key, EndReason::InvalidGrant).await?;
-        tracing::warn!(session = %key, event = "session_ended", reason = "invalid_grant",
-            "the authorization server no longer accepts the refresh token; the session has ended");
+        tracing::warn!(session = %key, event = "session_ended", reason = "invalid_grant", why,
+            "the refresh token is no longer good; the session has ended");
         Err(SessionError::NoSession)
     }
 

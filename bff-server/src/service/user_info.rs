@@ -76,9 +76,10 @@ impl Sessions {
         id_token: &Claims,
         token: HeldToken<'_>,
     ) -> Claims {
+        let known = serde_json::from_str(&session.live.claims_json).unwrap_or_default();
         let claims = self.claims_of(client, login, id_token, token);
         let trouble: UserInfoError = match tokio::time::timeout(PATIENCE_AT_REFRESH, claims).await {
-            Ok(Ok(claims)) => return claims,
+            Ok(Ok(claims)) => return user_claims::continued(claims, &known),
             Ok(Err(error)) => error,
             Err(_) => ProviderError::new("its userinfo endpoint did not answer in time").into(),
         };
@@ -86,9 +87,9 @@ impl Sessions {
             "a refreshed session's claims could not be completed");
         let of_id_token = user_claims::select(id_token, &self.user_claims);
         bounded(match trouble {
-            UserInfoError::Refused(_) => of_id_token,
+            UserInfoError::Refused(_) => user_claims::continued(of_id_token, &known),
             UserInfoError::Unavailable(_) => {
-                let known = serde_json::from_str(&session.live.claims_json).unwrap_or_default();
+                let of_id_token = user_claims::continued(of_id_token, &known);
                 user_info::joined(known, of_id_token)
             }
         })

@@ -3,8 +3,9 @@
 use super::grants::{Authorization, canary};
 use super::id_token::{IdTokenDraft, at_hash, now};
 use super::lie::Part;
+use super::oddity::{Oddity, TOKEN_CHARACTERS};
 use super::transport::Closed;
-use super::{CLIENT_ID, CLIENT_SECRET, Endpoint, OTHER_CLIENT_ID, OpState, Received, SigningKey};
+use super::{CLIENT_ID, CLIENT_SECRET, Endpoint, OTHER_CLIENT_ID, OpState, Received};
 use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -41,7 +42,7 @@ pub(super) async fn answer(state: &OpState, request: Request<Body>) -> Result<Re
 
     let draft = match received.endpoint {
         Endpoint::Discovery => Draft::Json(StatusCode::OK, metadata(&state.issuer)),
-        Endpoint::Jwks => Draft::Json(StatusCode::OK, json!({"keys": [SigningKey::provider().jwk()]})),
+        Endpoint::Jwks => Draft::Json(StatusCode::OK, json!({"keys": [state.oddities.signing_key().jwk()]})),
         Endpoint::Push => push(state, &received),
         Endpoint::Authorization => authorize(state, &received),
         Endpoint::CodeExchange | Endpoint::Refresh => token(state, &received, &parts),
@@ -53,7 +54,7 @@ pub(super) async fn answer(state: &OpState, request: Request<Body>) -> Result<Re
         }
         Endpoint::Elsewhere => Draft::Text(StatusCode::NOT_FOUND, "nothing here"),
     };
-    let answer = send(draft, &parts).await;
+    let answer = send(state, &received, draft, &parts).await;
     abandoned.0 = None;
     state.answered.fetch_add(1, Ordering::SeqCst);
     answer
@@ -180,10 +181,13 @@ fn token(state: &OpState, request: &Received, parts: &[Part]) -> Draft {
     } else {
         grants.redeem_code(&form("code"), &form("redirect_uri"), &form("code_verifier"))
     };
+    let oddities = &state.oddities;
     let Some(authorization) = authorization else {
-        return Draft::Json(StatusCode::BAD_REQUEST, json!({"error": "invalid_grant"}));
+        let (status, refusal) = oddities.refused_grant();
+        return Draft::Json(status, refusal);
     };
-    let access_token = grants.issue_access_token(&authorization);
+    let ending = if oddities.has(Oddity::TokenCharacters) { TOKEN_CHARACTERS } else { "" };
+    let access_token = grants.issue_access_token(&authorization, ending);
     let mut body = json!({
         "access_token": access_token,
         "token_type": if proof.is_some() { "DPoP" } else { "Bearer" },
@@ -192,12 +196,17 @@ fn token(state: &OpState, request: &Received, parts: &[Part]) -> Draft {
         // An authorization server's own extensions: none of them may leave the server (SEC-71).
         "session_state": canary("session-state"),
     });
-    // A refresh answers an ID token only when a lie is about one (OpenID Connect Core §12.2 leaves it open).
-    if !is_refresh || parts.iter().any(|part| matches!(part, Part::IdToken(_))) {
-        let mut draft = IdTokenDraft::new(claims(&state.issuer, &authorization, &access_token));
+    // A refresh answers an ID token only when a lie or a habit is about one (OpenID Connect Core §12.2 leaves it open).
+    if !is_refresh
+        || oddities.has(Oddity::RefreshesIdTokens)
+        || parts.iter().any(|part| matches!(part, Part::IdToken(_)))
+    {
+        let claims = claims(&state.issuer, &authorization, &access_token);
+        let mut draft = IdTokenDraft::new(claims, oddities.signing_key());
         if is_refresh {
             draft.without("nonce");
         }
+        oddities.edit_id_token(&mut draft, is_refresh, now());
         for part in parts {
             if let Part::IdToken(edit) = part {
                 edit(&mut draft);
@@ -210,7 +219,8 @@ fn token(state: &OpState, request: &Received, parts: &[Part]) -> Draft {
     if !is_refresh || policy.rotate_refresh_tokens {
         body["refresh_token"] = json!(grants.issue_refresh_token(authorization));
     }
-    Draft::Json(StatusCode::OK, body)
+    let created = oddities.has(Oddity::CreatesTokens);
+    Draft::Json(if created { StatusCode::CREATED } else { StatusCode::OK }, body)
 }
 
 /// The claims of the user whose access token it is (OpenID Connect Core §5.3).
@@ -271,9 +281,16 @@ fn end_session(request: &Received) -> Draft {
     }
 }
 
-async fn send(draft: Draft, parts: &[Part]) -> Result<Response<Body>, Closed> {
+async fn send(
+    state: &OpState,
+    request: &Received,
+    draft: Draft,
+    parts: &[Part],
+) -> Result<Response<Body>, Closed> {
+    let is_json = matches!(draft, Draft::Json(..));
     let (mut status, mut body, mut headers) = match draft {
         Draft::Json(status, mut json) => {
+            state.oddities.edit_json(request.endpoint, &mut json);
             for part in parts {
                 if let Part::Json(edit) = part {
                     edit(&mut json);
@@ -320,6 +337,8 @@ async fn send(draft: Draft, parts: &[Part]) -> Result<Response<Body>, Closed> {
             Part::Json(_) | Part::IdToken(_) | Part::Parameters(_) | Part::Delay(_) | Part::Gate(_) => {}
         }
     }
+    let (body, coding) = state.oddities.encode(&request.headers, is_json, body);
+    headers.extend(coding.map(|coding| (header::CONTENT_ENCODING, coding.to_owned())));
     let mut response = Response::new(body);
     *response.status_mut() = status;
     for (name, value) in headers {

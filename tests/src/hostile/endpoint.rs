@@ -1,5 +1,6 @@
 //! What a request to the provider is about.
 
+use super::oddity::ISSUER_PATH;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, Method, Uri};
@@ -33,7 +34,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     pub(super) fn of(path: &str, form: &[(String, String)]) -> Self {
-        match path {
+        match path.strip_prefix(ISSUER_PATH).unwrap_or(path) {
             path if path.ends_with("/.well-known/openid-configuration") => Self::Discovery,
             path if path.starts_with("/.well-known/oauth-authorization-server") => Self::Discovery,
             "/jwks" => Self::Jwks,

@@ -73,8 +73,8 @@ impl Grants {
         self.reuses
     }
 
-    pub(super) fn issue_access_token(&mut self, authorization: &Authorization) -> String {
-        let token = canary("at");
+    pub(super) fn issue_access_token(&mut self, authorization: &Authorization, ending: &str) -> String {
+        let token = format!("{}{ending}", canary("at"));
         self.users.insert(token.clone(), authorization.user.clone());
         self.access_tokens.push(token.clone());
         token

@@ -33,10 +33,9 @@ pub enum Signer {
 }
 
 impl IdTokenDraft {
-    pub(super) fn new(claims: Value) -> Self {
-        let key = SigningKey::provider();
+    pub(super) fn new(claims: Value, key: SigningKey) -> Self {
         Self {
-            header: json!({"alg": "RS256", "typ": "JWT", "kid": key.kid}),
+            header: json!({"alg": key.algorithm(), "typ": "JWT", "kid": key.kid}),
             claims,
             signer: Signer::Key(key),
             payload: None,

@@ -20,8 +20,9 @@ impl HostileOp {
         for (name, value) in who.as_object().expect("who logged out is an object") {
             claims[name] = value.clone();
         }
-        let mut draft = IdTokenDraft::new(claims);
+        let mut draft = IdTokenDraft::new(claims, self.state.oddities.signing_key());
         draft.header["typ"] = json!("logout+jwt");
+        self.state.oddities.edit_logout_token(&mut draft);
         draft
     }
 

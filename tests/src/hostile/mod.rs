@@ -4,6 +4,8 @@
 //! `UserInfo`, RP-initiated logout, revocation), logs everybody in at once, and remembers every request.
 //! A test changes one thing at a time with a [`Lie`]:
 //!
+//! Or it is honest all the time, and [odd](Oddity).
+//!
 //! ```ignore
 //! op.lies(Lie::about(Endpoint::CodeExchange).id_token(|token| token.claims["nonce"] = json!("another")));
 //! op.lies(Lie::about(Endpoint::Refresh).status(503).once());
@@ -17,6 +19,7 @@ mod keys;
 mod lie;
 mod listener;
 mod logout_token;
+mod oddity;
 mod transport;
 
 pub use endpoint::{Endpoint, Received};
@@ -24,10 +27,12 @@ pub use id_token::{IdTokenDraft, Signer, now};
 pub use keys::SigningKey;
 pub use lie::{Gate, Lie};
 pub use logout_token::LOGOUT_EVENT;
+pub use oddity::Oddity;
 pub use transport::Transport;
 
 use crate::raw;
 use grants::Grants;
+use oddity::{ISSUER_PATH, Oddities};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -55,7 +60,9 @@ pub struct HostileOp {
 }
 
 pub(crate) struct OpState {
+    address: SocketAddr,
     issuer: String,
+    oddities: Oddities,
     received: Mutex<Vec<Received>>,
     lies: Mutex<Vec<Lie>>,
     grants: Mutex<Grants>,
@@ -108,12 +115,24 @@ impl HostileOp {
         Self::start_at(0).await
     }
 
+    /// Starts one with these habits.
+    pub async fn start_odd(oddities: &[Oddity]) -> Self {
+        Self::start_with(0, Oddities(oddities.to_vec())).await
+    }
+
     /// Starts it on a given port, for a server that had to know its issuer earlier.
     pub async fn start_at(port: u16) -> Self {
+        Self::start_with(port, Oddities::default()).await
+    }
+
+    async fn start_with(port: u16, oddities: Oddities) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("the port is free");
         let address: SocketAddr = listener.local_addr().expect("a bound socket has an address");
+        let path = if oddities.has(Oddity::IssuerWithPath) { ISSUER_PATH } else { "" };
         let state = Arc::new(OpState {
-            issuer: format!("http://{address}"),
+            address,
+            issuer: format!("http://{address}{path}"),
+            oddities,
             received: Mutex::default(),
             lies: Mutex::default(),
             grants: Mutex::default(),
@@ -166,8 +185,7 @@ impl HostileOp {
 
     /// It is back, and remembers everything.
     pub async fn comes_back(&self) {
-        let address = self.state.issuer.trim_start_matches("http://");
-        let listener = TcpListener::bind(address).await.expect("the port is still free");
+        let listener = TcpListener::bind(self.state.address).await.expect("the port is still free");
         *self.task.lock().unwrap() = tokio::spawn(listener::run(listener, Arc::clone(&self.state)));
     }
 

@@ -215,6 +215,10 @@ fn id_token(recipe: &Recipe, issuer: &str) -> Lie {
         }
         None => lie,
     };
+    let lie = match recipe.client("allowIdTokensWithoutNonce").as_bool() {
+        Some(true) => lie.id_token(|token| token.without("nonce")),
+        _ => lie,
+    };
     if recipe.client("userinfo").is_null() {
         return lie;
     }

@@ -122,7 +122,8 @@ async fn sec_187_huge_and_compressed_tokens_are_refused() {
     let pbes2 =
         URL_SAFE_NO_PAD.encode(r#"{"alg":"PBES2-HS512+A256KW","enc":"A256GCM","p2c":2147483647,"p2s":"AA"}"#);
     for (what, lie) in [
-        ("a token of 20 KiB", about().claim("padding", json!("x".repeat(20 * 1024)))),
+        ("a token of more than 64 KiB", about().claim("padding", json!("x".repeat(49 * 1024)))),
+        ("a token that no setting allows", about().claim("padding", json!("x".repeat(150 * 1024)))),
         ("100 000 dots", with_compact(".".repeat(100_000))),
         ("a JWE", with_compact(format!("{header}.AAAA.AAAA.AAAA.AAAA"))),
         ("PBES2", with_compact(format!("{pbes2}.AAAA.AAAA.AAAA.AAAA"))),
@@ -148,7 +149,35 @@ async fn sec_187_huge_and_compressed_tokens_are_refused() {
         let (_, answer) = login_with(&stage, lie).await;
         refused(what, &answer);
     }
+    wait::until("the log names the bound", async || {
+        stage.server.log().text().contains("client.maxIdTokenBytes").then_some(())
+    })
+    .await;
     accepted("the truth", &stage.callback_answer().await.1);
+}
+
+/// Three hundred groups take 20 to 60 KiB. A token of this size costs its own provider's users a login, and nobody else.
+#[tokio::test]
+async fn sec_187_an_id_token_of_many_groups_is_accepted_up_to_the_configured_bound() {
+    let groups =
+        |bytes: usize| Lie::about(Endpoint::CodeExchange).claim("groups", json!(["x".repeat(bytes)]));
+    let stage = Stage::new().await;
+    for bytes in [20 * 1024, 47 * 1024] {
+        let (browser, answer) = login_with(&stage, groups(bytes)).await;
+        accepted(&bytes.to_string(), &answer);
+        assert_eq!(stage.session(&browser).await.json()["email"], "ada@example.com");
+    }
+    let stage = Stage::with(|config| {
+        config.set("/client/maxIdTokenBytes", json!(8192));
+    })
+    .await;
+    accepted("below", &login_with(&stage, groups(4096)).await.1);
+    refused("above", &login_with(&stage, groups(8192)).await.1);
+    let stage = Stage::with(|config| {
+        config.set("/client/maxIdTokenBytes", json!(131_072));
+    })
+    .await;
+    accepted("far above the default", &login_with(&stage, groups(90 * 1024)).await.1);
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ mod limits;
 mod login;
 mod login_parameters;
 mod logout;
+mod odd_provider;
 mod outbound;
 mod proxy;
 mod pushed_requests;

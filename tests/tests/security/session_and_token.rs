@@ -1,6 +1,6 @@
 //! §5 `/session` and `/token`.
 
-use crate::expect::{login_with, refused};
+use crate::expect::{accepted, login_with, refused};
 use authtool_tests::browser::{Browser, Mode};
 use authtool_tests::hostile::{Endpoint, Lie};
 use authtool_tests::{Answer, SESSION, Stage, raw, wait};
@@ -382,7 +382,8 @@ async fn sec_075_an_access_token_that_is_no_bearer_token_is_refused() {
         json!("a\u{0}b"),
         json!("\"quoted\""),
         json!("a,b"),
-        json!("=leading"),
+        json!("back\\slash"),
+        json!("a\u{7f}b"),
         json!("a".repeat(16 * 1024 + 1)),
         json!(null),
         json!(42),
@@ -399,6 +400,26 @@ async fn sec_075_an_access_token_that_is_no_bearer_token_is_refused() {
     }
     let lie = Lie::about(Endpoint::CodeExchange).without("access_token");
     refused("no access token", &login_with(&stage, lie).await.1);
+    wait::until("the log names the bound, and what to do", async || {
+        let log = stage.server.log().text();
+        (log.contains("16385 bytes") && log.contains("put less into access tokens")).then_some(())
+    })
+    .await;
+}
+
+/// Amazon's and Salesforce's tokens do not keep to RFC 6750's grammar. Nothing that is visible, other than quotes,
+/// backslashes and commas, leads out of a header or of our JSON.
+#[tokio::test]
+async fn sec_075_an_access_token_of_visible_characters_is_handed_out_as_it_is() {
+    let stage = Stage::new().await;
+    for token in ["Atza|IwEBIAz9", "00D5!AQ0AQDp:EDK", "a=b", "=leading", "!#$%&'()*+-./:;<=>?@[]^_`{|}~"] {
+        let lie = Lie::about(Endpoint::CodeExchange)
+            .member("access_token", json!(token))
+            .id_token(|draft| draft.without("at_hash"));
+        let (browser, answer) = login_with(&stage, lie).await;
+        accepted(token, &answer);
+        assert_eq!(stage.token(&browser).await.json()["access_token"], token);
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use super::{
     token_endpoint::known_error,
 };
 use crate::{
-    domain::metadata::ProviderMetadata,
+    domain::{metadata::ProviderMetadata, provider_json, token_response::lenient_seconds},
     ports::{ClientName, ProviderError},
 };
 
@@ -174,7 +174,7 @@ async fn push(
         .await?;
     match answer.status {
         // RFC 9126 §2.2 says 201; some servers say 200.
-        StatusCode::CREATED | StatusCode::OK => request_uri(&answer.body).ok_or_else(|| {
+        status if status.is_success() => request_uri(&answer.body).ok_or_else(|| {
             ProviderError::new("its pushed authorization request endpoint answered no usable request_uri")
         }),
         _ => Err(refusal(&answer)),
@@ -182,12 +182,15 @@ async fn push(
 }
 
 pub(super) fn request_uri(body: &[u8]) -> Option<String> {
-    let body: Value = serde_json::from_slice(body).ok()?;
+    let body = provider_json::object(body).ok()?;
     let uri = body.get("request_uri")?.as_str()?;
     let fits =
         (1..=MAX_REQUEST_URI_BYTES).contains(&uri.len()) && uri.bytes().all(|it| it.is_ascii_graphic());
     // What has expired already would leave the user at an error page of the provider's.
-    let alive = body.get("expires_in").is_none_or(|it| it.as_f64().is_none_or(|seconds| seconds > 0.0));
+    let alive = body.get("expires_in").is_none_or(|it| match it {
+        Value::Number(seconds) => seconds.as_f64().is_none_or(|it| it > 0.0),
+        lifetime => lenient_seconds(lifetime).is_none_or(|it| it > 0),
+    });
     (fits && alive && Url::parse(uri).is_ok()).then(|| uri.to_owned())
 }
 
@@ -237,9 +240,11 @@ mod tests {
         let good = "urn:ietf:params:oauth:request_uri:6esc_11ACC5bwc014ltc14eY22c";
         assert_eq!(of(json!({"request_uri": good, "expires_in": 60})).as_deref(), Some(good));
         assert_eq!(of(json!({"request_uri": good})).as_deref(), Some(good));
+        assert_eq!(of(json!({"request_uri": good, "expires_in": null})).as_deref(), Some(good));
         for bad in [
             json!({"request_uri": good, "expires_in": 0}),
             json!({"request_uri": good, "expires_in": -1}),
+            json!({"request_uri": good, "expires_in": "0"}),
             json!({"request_uri": ""}),
             json!({"request_uri": 7}),
             json!({"request_uri": [good]}),

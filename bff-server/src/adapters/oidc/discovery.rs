@@ -63,6 +63,11 @@ impl OidcProvider {
             Ok(metadata) if metadata.silent_about_pkce && current.is_err() => {
                 tracing::warn!(issuer = %metadata.issuer, "the metadata does not say whether PKCE (S256) is \
                     supported; it is used in any case");
+                if self.settings.omits_nonce {
+                    tracing::warn!(issuer = %metadata.issuer, "ID tokens may come without a nonce \
+                        (client.allowIdTokensWithoutNonce), so logins rest on PKCE alone: make sure that the provider \
+                        checks the code_verifier");
+                }
             }
             Err(_) if current.is_ok() => return fetched,
             _ => {}
@@ -102,7 +107,7 @@ impl OidcProvider {
         for url in places {
             let answer = self.http.get(url, MAX_METADATA_BYTES).await?;
             let status = answer.status;
-            if status == StatusCode::OK {
+            if status.is_success() {
                 return Ok((url, answer.body));
             }
             nowhere = ProviderError::new(format!("{url} answered {status}"));

@@ -46,16 +46,20 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Whether the body says it is JSON (`application/json` or `application/…+json`).
-    pub(super) fn is_json(&self) -> bool {
-        let media_type = self
-            .headers
+    /// Its media type in lower case, without parameters; empty where it has none.
+    pub(super) fn media_type(&self) -> String {
+        self.headers
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split(';').next())
             .unwrap_or_default()
             .trim()
-            .to_ascii_lowercase();
+            .to_ascii_lowercase()
+    }
+
+    /// Whether the body says it is JSON (`application/json` or `application/…+json`).
+    pub(super) fn is_json(&self) -> bool {
+        let media_type = self.media_type();
         media_type == "application/json"
             || (media_type.starts_with("application/") && media_type.ends_with("+json"))
     }
@@ -65,6 +69,16 @@ impl Answer {
         let seconds: u64 = self.headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
         Some(Duration::from_secs(seconds.min(3600)))
     }
+}
+
+/// The `Content-Encoding` of an answer, where it is not as it was asked for (RFC 9110 §8.4.1).
+fn foreign_coding(headers: &HeaderMap) -> Option<String> {
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut codings =
+        codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    let foreign = codings.find(|it| !it.is_empty() && !it.eq_ignore_ascii_case(b"identity"))?;
+    let printable = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'-';
+    Some(foreign.iter().filter(printable).take(20).map(|byte| char::from(*byte)).collect())
 }
 
 /// RFC 9449 §4.1.
@@ -204,7 +218,9 @@ impl BackChannel {
         let span = traces::call(kind.name());
         let mut context = HeaderMap::new();
         traces::propagate(&span, &mut context);
-        let exchange = self.exchange_unmeasured(kind, request.headers(context), lease, max_bytes);
+        // Nothing is inflated here, and a server that is not asked may choose any coding (RFC 9110 §12.5.3).
+        let request = request.headers(context).header(header::ACCEPT_ENCODING, "identity");
+        let exchange = self.exchange_unmeasured(kind, request, lease, max_bytes);
         let outcome = exchange.instrument(span).await;
         let ok = outcome.as_ref().is_ok_and(|answer| !answer.status.is_server_error());
         telemetry::provider(kind.name(), ok, started.elapsed());
@@ -252,6 +268,14 @@ impl BackChannel {
             }
             body.extend_from_slice(&chunk);
         }
+        if !body.is_empty()
+            && let Some(coding) = foreign_coding(&headers)
+        {
+            return Err(ProviderError::new(format!(
+                "it answered {status} in the coding `{coding}`, though only `identity` was accepted; turn off compression \
+                 at the provider, or at the proxy before it, for its OAuth endpoints"
+            )));
+        }
         Ok(Answer { status, headers, body: body.freeze() })
     }
 }
@@ -266,6 +290,31 @@ fn describe(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_coding_that_was_not_asked_for_is_named() {
+        let coding = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::CONTENT_ENCODING, HeaderValue::from_str(value).unwrap());
+            }
+            foreign_coding(&headers)
+        };
+        for fine in
+            [&[][..], &["identity"], &["Identity"], &[""], &["identity, identity"], &["identity", " "]]
+        {
+            assert_eq!(coding(fine), None, "{fine:?}");
+        }
+        for (values, named) in [
+            (&["gzip"][..], "gzip"),
+            (&["br"], "br"),
+            (&["identity, zstd"], "zstd"),
+            (&["identity", "x-gzip"], "x-gzip"),
+            (&["<script>"], "script"),
+        ] {
+            assert_eq!(coding(values).as_deref(), Some(named), "{values:?}");
+        }
+    }
 
     #[tokio::test]
     async fn sec_088_a_refresh_token_is_not_sent_under_a_lease_that_may_end_before_the_answer() {

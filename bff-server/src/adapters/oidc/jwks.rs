@@ -6,7 +6,6 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use http::StatusCode;
 use jsonwebtoken::{
     Algorithm, DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk},
@@ -17,7 +16,10 @@ use url::Url;
 
 use super::{http::BackChannel, jws::Header};
 use crate::{
-    domain::expected_issuer::{AllowedTenants, ExpectedIssuer},
+    domain::{
+        expected_issuer::{AllowedTenants, ExpectedIssuer},
+        provider_json,
+    },
     ports::{ProviderError, TokenOrigin, TokenVerificationError},
 };
 
@@ -100,7 +102,7 @@ impl KeyCache {
         let answer = tokio::time::timeout(FETCH_TIMEOUT, http.get(jwks_uri, MAX_JWKS_BYTES))
             .await
             .map_err(|_| ProviderError::new("its jwks_uri did not answer in time"))??;
-        if answer.status != StatusCode::OK {
+        if !answer.status.is_success() {
             return Err(ProviderError::new(format!("its jwks_uri answered {}", answer.status)));
         }
         let keys = KeySet::parse(&answer.body).map_err(ProviderError::new)?;
@@ -159,8 +161,8 @@ impl KeyCache {
 
 impl KeySet {
     pub(super) fn parse(document: &[u8]) -> Result<Self, String> {
-        let document: Value =
-            serde_json::from_slice(document).map_err(|_| "its jwks_uri did not answer JSON".to_owned())?;
+        let document =
+            provider_json::value(document).map_err(|_| "its jwks_uri did not answer JSON".to_owned())?;
         let keys = document
             .get("keys")
             .and_then(Value::as_array)
@@ -276,6 +278,14 @@ mod tests {
         ] {
             assert!(!usable(&bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn members_of_a_key_that_are_null_cost_nothing() {
+        let nulls =
+            json!({"use": null, "alg": null, "key_ops": null, "x5c": null, "issuer": null, "kid": null});
+        let document = json!({"keys": [rsa(nulls)]}).to_string();
+        assert_eq!(KeySet::parse(document.as_bytes()).unwrap().0.len(), 1);
     }
 
     #[test]

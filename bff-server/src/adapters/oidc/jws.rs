@@ -9,6 +9,7 @@ use crate::{
     domain::{
         credential::IdToken,
         id_token::{SignatureHash, SignedClaims},
+        provider_json,
     },
     ports::TokenVerificationError,
 };
@@ -82,7 +83,7 @@ pub(super) fn verify(
 }
 
 fn decode_object(encoded: &str) -> Option<Map<String, Value>> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()
+    provider_json::object(&URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()
 }
 
 fn refused(why: &str) -> TokenVerificationError {
@@ -111,6 +112,8 @@ mod tests {
             assert!(Header::of(&token, &[Algorithm::RS256]).is_err(), "{alg}");
         }
         assert!(Header::of(&token(&json!({"alg": "RS256"}), &json!({})), &[Algorithm::RS256]).is_ok());
+        let nulls = json!({"alg": "RS256", "kid": null, "typ": null, "crit": null, "x5c": null});
+        assert!(Header::of(&token(&nulls, &json!({})), &[Algorithm::RS256]).is_ok(), "`null` is absent");
     }
 
     #[test]

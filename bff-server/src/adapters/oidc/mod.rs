@@ -29,7 +29,7 @@ mod token_endpoint;
 mod userinfo;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -77,6 +77,10 @@ pub struct ProviderSettings {
     pub issues_id_tokens: bool,
     /// Whether its endpoints must be encrypted.
     pub transport: Transport,
+    /// The longest ID token that is taken from it, in bytes.
+    pub max_id_token_bytes: usize,
+    /// Whether its ID tokens may come without the `nonce` that was sent.
+    pub omits_nonce: bool,
     /// Our clients there, by name.
     pub clients: HashMap<String, RegisteredClient>,
 }
@@ -107,6 +111,10 @@ pub struct RegisteredClient {
     pub assumed_token_lifetime: u64,
 }
 
+/// Whether the token endpoint refused a client's own authentication.
+#[derive(Clone, Copy)]
+struct IsRejected(bool);
+
 /// An authorization server reached over HTTP.
 pub struct OidcProvider {
     settings: ProviderSettings,
@@ -115,6 +123,8 @@ pub struct OidcProvider {
     keys: KeyCache,
     /// The latest that it sent (RFC 9449 §8.2).
     dpop_nonce: RwLock<Option<Nonce>>,
+    /// The clients, by `client_id`, that the token endpoint refused when it last looked at their authentication.
+    rejected_clients: RwLock<HashSet<String>>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -132,6 +142,7 @@ impl OidcProvider {
             metadata: RwLock::new(Err(ProviderError::new("its metadata has not been fetched yet"))),
             keys: KeyCache::default(),
             dpop_nonce: RwLock::default(),
+            rejected_clients: RwLock::default(),
             clock,
             entropy,
         })
@@ -167,6 +178,22 @@ impl OidcProvider {
             *self.dpop_nonce.write().unwrap_or_else(PoisonError::into_inner) = Some(nonce);
         }
         is_new
+    }
+
+    fn notes_client(&self, client_id: &str, IsRejected(rejected): IsRejected) {
+        if rejected == self.rejects_client(client_id) {
+            return;
+        }
+        let mut clients = self.rejected_clients.write().unwrap_or_else(PoisonError::into_inner);
+        if rejected {
+            clients.insert(client_id.to_owned());
+        } else {
+            clients.remove(client_id);
+        }
+    }
+
+    fn rejects_client(&self, client_id: &str) -> bool {
+        self.rejected_clients.read().unwrap_or_else(PoisonError::into_inner).contains(client_id)
     }
 
     fn known_metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderError> {

@@ -1,17 +1,17 @@
 //! Grants in, tokens out (RFC 6749 §4.1.3, §5, §6), and revocation (RFC 7009).
 
 use authtool_contract::TokenType;
-use http::StatusCode;
-use serde_json::Value;
 
 use super::{
-    OidcProvider,
+    IsRejected, OidcProvider,
     http::{Answer, ExchangeKind, FormHeaders},
 };
 use crate::{
     domain::{
         dpop::{ProofKey, ProvenRequest},
         metadata::ProviderMetadata,
+        provider_json,
+        token_refusal::{self, RefusedAnswer, TokenRefusal},
         token_response::{TokenResponse, UnusableReason, UnusableTokenResponse},
     },
     ports::{ClientName, Grant, GrantError, ProviderError, RevocableToken},
@@ -19,30 +19,6 @@ use crate::{
 
 const MAX_TOKEN_ANSWER_BYTES: usize = 256 * 1024;
 const MAX_REVOCATION_ANSWER_BYTES: usize = 16 * 1024;
-
-/// The error codes of RFC 6749 §5.2 that are printed, and GitHub's; others are only counted as "another error".
-const KNOWN_ERRORS: &[&str] = &[
-    "invalid_request",
-    "invalid_client",
-    "invalid_grant",
-    "unauthorized_client",
-    "unsupported_grant_type",
-    "invalid_scope",
-    "invalid_target",
-    "invalid_request_object",
-    "invalid_request_uri",
-    "invalid_dpop_proof",
-    "use_dpop_nonce",
-    "bad_verification_code",
-    "bad_refresh_token",
-    "incorrect_client_credentials",
-    "redirect_uri_mismatch",
-    "temporarily_unavailable",
-    "server_error",
-];
-
-/// Those that say nothing about the request.
-const TEMPORARY_ERRORS: &[&str] = &["temporarily_unavailable", "server_error"];
 
 pub(super) async fn redeem(
     provider: &OidcProvider,
@@ -92,21 +68,45 @@ pub(super) async fn redeem(
             .await?;
         let has_new_nonce = proof_key.is_some() && provider.learns_nonce(&answer, nonce.as_ref());
         // The server says that it has not looked at the grant: even a code may be sent again. Once.
-        let wants_nonce = is_client_error(&answer) && known_error(&answer) == Some("use_dpop_nonce");
+        let wants_nonce = answer.status.is_client_error() && known_error(&answer) == Some("use_dpop_nonce");
         if has_tried || !wants_nonce || !has_new_nonce {
             break answer;
         }
         has_tried = true;
     };
-    if answer.status != StatusCode::OK {
-        return Err(refusal(&answer));
+    let redeemed = tokens_of(&answer, proof_key, provider.settings.max_id_token_bytes);
+    match redeemed {
+        // RFC 6749 §3.2.1: the client authenticates before its grant is looked at.
+        Ok(_) | Err(GrantError::Invalid | GrantError::Unusable(_)) => {
+            provider.notes_client(&client.client_id, IsRejected(false));
+        }
+        Err(_) if meaning(&answer) == TokenRefusal::Client => {
+            provider.notes_client(&client.client_id, IsRejected(true));
+        }
+        // As long as the client is not accepted itself, this says nothing about its grants.
+        Err(GrantError::Doubtful(error)) if provider.rejects_client(&client.client_id) => {
+            return Err(GrantError::Unavailable(error));
+        }
+        Err(_) => {}
+    }
+    redeemed
+}
+
+/// Any 2xx answer with tokens in it is a success: RFC 6749 §5.1 says 200, and some servers "create" a token.
+fn tokens_of(
+    answer: &Answer,
+    proof_key: Option<&ProofKey>,
+    max_id_token_bytes: usize,
+) -> Result<TokenResponse, GrantError> {
+    if !answer.status.is_success() {
+        return Err(refusal(answer));
     }
     let token_type = if proof_key.is_some() { TokenType::DPoP } else { TokenType::Bearer };
     let tokens = match TokenResponse::parse(&answer.body, token_type) {
         Ok(tokens) => tokens,
         // Nothing is lost with it: there is no token in it at all.
         Err(unusable) if unusable.refresh_token.is_none() => {
-            return Err(refusal_with_status_ok(&answer).unwrap_or(GrantError::Unusable(unusable)));
+            return Err(if says_error(answer) { refusal(answer) } else { unusable.into() });
         }
         Err(unusable) => return Err(unusable.into()),
     };
@@ -114,46 +114,47 @@ pub(super) async fn redeem(
         let (reason, refresh_token) = (UnusableReason::OtherKey, tokens.refresh_token);
         return Err(UnusableTokenResponse { reason, refresh_token }.into());
     }
+    let length = tokens.id_token.as_ref().map_or(0, |it| it.expose().len());
+    if length > max_id_token_bytes {
+        let reason = UnusableReason::LongIdToken { length, limit: max_id_token_bytes };
+        let refresh_token = tokens.refresh_token;
+        return Err(UnusableTokenResponse { reason, refresh_token }.into());
+    }
     Ok(tokens)
 }
 
-fn is_client_error(answer: &Answer) -> bool {
-    matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED)
-}
-
-/// Only `invalid_grant`, said in the form that RFC 6749 §5.2 gives it, is about the grant. A proxy's error
-/// page is not.
 fn refusal(answer: &Answer) -> GrantError {
-    let error = known_error(answer);
-    let client_error = is_client_error(answer);
-    if client_error && error == Some("invalid_grant") {
+    let meaning = meaning(answer);
+    if meaning == TokenRefusal::Grant {
         return GrantError::Invalid;
     }
-    let reason =
-        format!("its token endpoint answered {} ({})", answer.status, error.unwrap_or("no known error code"));
-    GrantError::Unavailable(ProviderError {
-        refused: client_error && error.is_some_and(|error| !TEMPORARY_ERRORS.contains(&error)),
-        ..ProviderError::retry_after(reason, answer.retry_after())
-    })
+    let code = known_error(answer).unwrap_or("no known error code");
+    let error = ProviderError {
+        refused: meaning != TokenRefusal::Temporary,
+        ..ProviderError::retry_after(
+            format!("its token endpoint answered {} ({code})", answer.status),
+            answer.retry_after(),
+        )
+    };
+    match meaning {
+        TokenRefusal::Doubtful => GrantError::Doubtful(error),
+        _ => GrantError::Unavailable(error),
+    }
 }
 
-/// The error code of an answer in the form that RFC 6749 §5.2 gives it, if it is one that we know.
+fn meaning(answer: &Answer) -> TokenRefusal {
+    let media_type = answer.media_type();
+    RefusedAnswer { status: answer.status.as_u16(), media_type: &media_type, body: &answer.body }.meaning()
+}
+
+/// The error code of an answer, if it is one that we know.
 pub(super) fn known_error(answer: &Answer) -> Option<&'static str> {
-    if !answer.is_json() {
-        return None;
-    }
-    let body: Value = serde_json::from_slice(&answer.body).ok()?;
-    let error = body.get("error")?.as_str()?;
-    KNOWN_ERRORS.iter().find(|known| **known == error).copied()
+    token_refusal::known_code(&answer.body)
 }
 
-/// GitHub answers errors with status 200, by codes of its own.
-fn refusal_with_status_ok(answer: &Answer) -> Option<GrantError> {
-    let body: Value = answer.is_json().then(|| serde_json::from_slice(&answer.body).ok()).flatten()?;
-    match body.get("error")?.as_str()? {
-        "bad_verification_code" | "bad_refresh_token" => Some(GrantError::Invalid),
-        _ => Some(refusal(answer)),
-    }
+/// Whether there is an error in it, known or not: GitHub answers them with 200.
+fn says_error(answer: &Answer) -> bool {
+    provider_json::object(&answer.body).is_ok_and(|it| it.contains_key("error"))
 }
 
 pub(super) async fn revoke(

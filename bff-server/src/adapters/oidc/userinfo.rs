@@ -8,6 +8,7 @@ use crate::{
         credential::IdToken,
         dpop::{HeldToken, ProvenRequest},
         metadata::ProviderMetadata,
+        provider_json,
     },
     ports::{AuthorizationServer as _, ClientName, ProviderError, TokenOrigin, UserInfo, UserInfoError},
 };
@@ -42,21 +43,24 @@ pub(super) async fn fetch(
         has_tried = true;
     };
     match answer.status {
-        StatusCode::OK => {}
+        status if status.is_success() => {}
         // RFC 6750 §3.1: about the token, which is as fresh as it can be.
         status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
             return Err(UserInfoError::Refused(format!("it answered {status} to a fresh access token")));
         }
         status => {
-            return Err(ProviderError::retry_after(
-                format!("its userinfo endpoint answered {status}"),
-                answer.retry_after(),
-            )
+            let reason = format!("its userinfo endpoint answered {status}");
+            // It has answered, and would answer the same again.
+            let refused = status == StatusCode::BAD_REQUEST;
+            return Err(ProviderError {
+                refused,
+                ..ProviderError::retry_after(reason, answer.retry_after())
+            }
             .into());
         }
     }
     if answer.is_json() {
-        return match serde_json::from_slice(&answer.body) {
+        return match provider_json::object(&answer.body) {
             Ok(claims) => Ok(UserInfo::Plain(claims)),
             Err(_) => Err(UserInfoError::Refused("it is not a JSON object".into())),
         };
@@ -68,6 +72,12 @@ pub(super) async fn fetch(
         std::str::from_utf8(&answer.body).ok().and_then(|text| IdToken::parse(text.trim()).ok()).ok_or_else(
             || UserInfoError::Refused("it is not a signed JWT (encrypted ones are not supported)".into()),
         )?;
+    let (length, limit) = (token.expose().len(), provider.settings.max_id_token_bytes);
+    if length > limit {
+        return Err(UserInfoError::Refused(format!(
+            "it has {length} bytes, and {limit} are allowed (client.maxIdTokenBytes)"
+        )));
+    }
     let signed = provider.verify(client, &token, TokenOrigin::TokenEndpoint).await?;
     Ok(UserInfo::Signed(signed))
 }

@@ -214,6 +214,8 @@ fn inline(section: ClientSection) -> ClientEntry {
         endpoints: section.endpoints,
         allow_insecure_http: section.allow_insecure_http,
         allow_logout_tokens_without_exp: section.allow_logout_tokens_without_exp,
+        allow_id_tokens_without_nonce: section.allow_id_tokens_without_nonce,
+        max_id_token_bytes: section.max_id_token_bytes,
         id_token_signing_algorithms: section.id_token_signing_algorithms,
         name: section.name,
         client_id: section.client_id,

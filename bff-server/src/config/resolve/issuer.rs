@@ -14,10 +14,14 @@ use crate::{
         file::{ClientEntry, EndpointsSection},
     },
     domain::{
+        credential::{DEFAULT_ID_TOKEN_BYTES, MAX_ID_TOKEN_BYTES},
         expected_issuer::{AllowedTenants, ExpectedIssuer, TENANT_PLACEHOLDER, is_tenant_id},
         metadata::{Transport, endpoint_url, is_loopback},
     },
 };
+
+/// Ordinary ID tokens have to fit.
+const LEAST_ID_TOKEN_BYTES: usize = 4096;
 
 const OPENID_SEGMENT: &str = "/.well-known/openid-configuration";
 const OAUTH_SEGMENT: &str = "/.well-known/oauth-authorization-server";
@@ -31,6 +35,8 @@ pub(super) fn described(key: &str, entry: &ClientEntry, notes: &mut Notes) -> Is
         endpoints: Map::new(),
         allow_insecure_http,
         allow_logout_tokens_without_exp: entry.allow_logout_tokens_without_exp.unwrap_or(false),
+        allow_id_tokens_without_nonce: entry.allow_id_tokens_without_nonce.unwrap_or(false),
+        max_id_token_bytes: max_id_token_bytes(key, entry.max_id_token_bytes, notes),
         issuer,
     };
     described.endpoints = endpoints(key, &entry.endpoints, described.transport(), notes);
@@ -73,6 +79,23 @@ pub(super) fn described(key: &str, entry: &ClientEntry, notes: &mut Notes) -> Is
     described
 }
 
+fn max_id_token_bytes(key: &str, configured: Option<u64>, notes: &mut Notes) -> usize {
+    let Some(configured) = configured else { return DEFAULT_ID_TOKEN_BYTES };
+    let fitting = usize::try_from(configured).ok();
+    let fitting = fitting.filter(|it| (LEAST_ID_TOKEN_BYTES..=MAX_ID_TOKEN_BYTES).contains(it));
+    fitting.unwrap_or_else(|| {
+        notes.problem(
+            &format!("{key}.maxIdTokenBytes"),
+            format!("{configured} is not between {LEAST_ID_TOKEN_BYTES} and {MAX_ID_TOKEN_BYTES}"),
+            format!(
+                "leave it out for {DEFAULT_ID_TOKEN_BYTES}; if ID tokens are still longer, let the provider put less into \
+                 them, usually fewer groups"
+            ),
+        );
+        DEFAULT_ID_TOKEN_BYTES
+    })
+}
+
 /// What describes an issuer must stand beside it.
 pub(super) fn describes_nothing(key: &str, entry: &ClientEntry, notes: &mut Notes) {
     for (name, set) in [
@@ -81,6 +104,8 @@ pub(super) fn describes_nothing(key: &str, entry: &ClientEntry, notes: &mut Note
         ("endpoints", entry.endpoints.members().iter().any(|(_, _, url)| url.is_some())),
         ("allowInsecureHttp", entry.allow_insecure_http.is_some()),
         ("allowLogoutTokensWithoutExp", entry.allow_logout_tokens_without_exp.is_some()),
+        ("allowIdTokensWithoutNonce", entry.allow_id_tokens_without_nonce.is_some()),
+        ("maxIdTokenBytes", entry.max_id_token_bytes.is_some()),
     ] {
         if set {
             notes.problem(

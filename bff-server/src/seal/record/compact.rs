@@ -21,6 +21,7 @@ use crate::domain::{
     dpop::ProofKey,
     session::{Kept, Live},
     time::UnixSeconds,
+    token_refusal::Doubts,
 };
 
 /// What is usually in tokens and in scopes, as providers write it. It belongs to format 2: beside another text, its
@@ -69,6 +70,8 @@ struct KeptPart<'a> {
     scope: Option<&'a str>,
     auth_time: Option<i64>,
     created: i64,
+    /// How many, and since when.
+    doubts: Option<(u32, i64)>,
 }
 
 /// The live part, before it is sealed.
@@ -120,6 +123,7 @@ pub(super) fn write_kept(kept: &Kept, live: &[u8]) -> Result<Vec<u8>, postcard::
         scope: kept.scope.as_deref(),
         auth_time: kept.auth_time.map(|time| after(kept.created_at, time)),
         created: after(UnixSeconds::new(0), kept.created_at),
+        doubts: kept.doubts.map(|it| (it.refusals, after(kept.created_at, it.since))),
     };
     let part = Zeroizing::new(postcard::to_stdvec(&part)?);
     let mut compressed = Vec::new();
@@ -151,6 +155,7 @@ pub(super) fn read_kept(mut opened: &[u8], live: &[u8]) -> Result<Kept, Unreadab
         id_token: part.id_token.map(unpacked).transpose()?.map(IdToken::unsealed),
         scope: part.scope.map(str::to_owned),
         created_at,
+        doubts: part.doubts.map(|(refusals, since)| Doubts { refusals, since: at(created_at, since) }),
     })
 }
 

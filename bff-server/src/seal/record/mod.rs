@@ -89,9 +89,12 @@ impl RecordCodec {
     pub fn decode(&self, key: &SessionKey, record: &[u8]) -> Result<Session, UnreadableRecord> {
         let parts = Parts::split(record)?;
         let mut live = self.open(Purpose::SessionLive, key, parts.live)?;
-        let kept = self.open(Purpose::SessionKept, key, parts.kept)?;
+        let mut kept = self.open(Purpose::SessionKept, key, parts.kept)?;
         let kept: Kept = match parts.format {
-            Format::Plain => postcard::from_bytes(&kept).map_err(|_| UnreadableRecord::Content)?,
+            Format::Plain => {
+                kept.extend_from_slice(&compact::NONE);
+                postcard::from_bytes(&kept).map_err(|_| UnreadableRecord::Content)?
+            }
             Format::Compact => compact::read_kept(&kept, &live)?,
         };
         Ok(Session { live: read_live(parts.format, &mut live)?, kept })
@@ -159,6 +162,7 @@ mod tests {
             session::{Lifetimes, Login},
             session_id::{CookieKey, SessionCookie, SessionId},
             time::UnixSeconds,
+            token_refusal::Doubts,
             token_response::TokenResponse,
         },
         seal::{KeyList, KeyMaterial},
@@ -272,6 +276,7 @@ mod tests {
         let mut opaque = session();
         opaque.live.access_token = AccessToken::parse("2YotnFZFEjr1zCsicMWpAA==").unwrap();
         opaque.kept.refresh_token = Some(RefreshToken::parse("not base64: {}|\"'").unwrap());
+        opaque.kept.doubts = Some(Doubts { refusals: 2, since: UnixSeconds::new(77) });
         for session in [session(), usual_session(), odd_times, bound, opaque] {
             let read = read(&write(&session));
             assert_eq!(plain(&read), plain(&session));

@@ -15,7 +15,7 @@ use crate::{
         dpop::{HeldToken, ProofKey},
         end_session::EndSessionParameters,
         expected_issuer::ExpectedIssuer,
-        id_token::{Identity, SignedClaims},
+        id_token::{Identity, NonceUse, SignedClaims},
         login_options::LoginPolicy,
         logout_token::LogoutTokenExpiry,
         metadata::ProviderMetadata,
@@ -46,6 +46,7 @@ fn clients() -> Arc<Clients> {
         dpop: false,
         post_logout_redirect_uri: None,
         logout_token_expiry: LogoutTokenExpiry::Required,
+        nonce_use: NonceUse::Required,
         user_info: UserInfoPolicy { usage: UserInfoUse::Never, subject_claim: "sub".into() },
         end_session: EndSessionParameters::default(),
     };
@@ -56,6 +57,7 @@ fn clients() -> Arc<Clients> {
 enum Next {
     Tokens(Value),
     InvalidGrant,
+    Doubtful,
     Unavailable,
 }
 
@@ -121,6 +123,7 @@ impl AuthorizationServer for FakeServer {
         match (self.next.lock().unwrap())() {
             Next::Tokens(body) => Ok(TokenResponse::parse(body.to_string().as_bytes(), TokenType::Bearer)?),
             Next::InvalidGrant => Err(GrantError::Invalid),
+            Next::Doubtful => Err(GrantError::Doubtful(ProviderError::refused("invalid_request"))),
             Next::Unavailable => Err(GrantError::Unavailable(ProviderError::new("down"))),
         }
     }
@@ -423,6 +426,86 @@ async fn sec_090_invalid_grant_for_a_token_that_was_replaced_meanwhile_does_not(
     stage.server.gate.add_permits(1);
     assert_eq!(waiting.await.unwrap().unwrap().access_token().expose(), "at-7");
     assert!(stage.store.read(&key).await.unwrap().is_some());
+}
+
+/// Asks again when the pause after a failure is over.
+async fn ask_again(
+    stage: &Stage,
+    sessions: &Arc<Sessions>,
+    key: &SessionKey,
+) -> Result<UsableToken, SessionError> {
+    tokio::time::advance(LONGEST_PAUSE).await;
+    stage.clock.advance(LONGEST_PAUSE.as_secs());
+    sessions.access_token(key).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_091_a_doubtful_refusal_ends_the_session_when_it_has_come_three_times_in_a_minute_or_more() {
+    let stage = Stage::new(FakeServer::answering(|| Next::Doubtful));
+    let (sessions, key) = stage.with_expired_token().await;
+    let first = sessions.access_token(&key).await;
+    assert!(matches!(first, Err(SessionError::Provider(ref error)) if error.refused), "{first:?}");
+    let second = ask_again(&stage, &sessions, &key).await;
+    assert!(matches!(second, Err(SessionError::Provider(_))), "{second:?}");
+    let third = ask_again(&stage, &sessions, &key).await;
+    assert!(matches!(third, Err(SessionError::NoSession)), "{third:?}");
+    assert!(stage.store.read(&key).await.unwrap().is_none());
+    assert_eq!(stage.server.refreshes(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_091_doubtful_refusals_count_whichever_replica_gets_them() {
+    let stage = Stage::new(FakeServer::answering(|| Next::Doubtful));
+    let (first, key) = stage.with_expired_token().await;
+    let (second, third) = (stage.replica(), stage.replica());
+    assert!(matches!(first.access_token(&key).await, Err(SessionError::Provider(_))));
+    assert!(matches!(ask_again(&stage, &second, &key).await, Err(SessionError::Provider(_))));
+    assert!(matches!(ask_again(&stage, &third, &key).await, Err(SessionError::NoSession)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_091_doubtful_refusals_that_come_fast_end_nothing() {
+    let stage = Stage::new(FakeServer::answering(|| Next::Doubtful));
+    let (sessions, key) = stage.with_expired_token().await;
+    for _ in 0..10 {
+        assert!(matches!(sessions.access_token(&key).await, Err(SessionError::Provider(_))));
+        tokio::time::advance(LONGEST_PAUSE).await;
+        stage.clock.advance(5);
+    }
+    assert_eq!(stage.server.refreshes(), 10);
+    let (_, session) = sessions.read(&key).await.unwrap();
+    assert_eq!(session.kept.doubts.unwrap().refusals, 2, "more need not be known");
+    stage.clock.advance(60);
+    assert!(matches!(ask_again(&stage, &sessions, &key).await, Err(SessionError::NoSession)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_091_doubts_end_with_the_refresh_token_that_they_were_about() {
+    let mut turn = 0;
+    let stage = Stage::new(FakeServer::answering(move || {
+        turn += 1;
+        if turn == 3 { Next::Tokens(tokens(1)) } else { Next::Doubtful }
+    }));
+    let (sessions, key) = stage.with_expired_token().await;
+    assert!(matches!(sessions.access_token(&key).await, Err(SessionError::Provider(_))));
+    assert!(matches!(ask_again(&stage, &sessions, &key).await, Err(SessionError::Provider(_))));
+    assert_eq!(ask_again(&stage, &sessions, &key).await.unwrap().access_token().expose(), "at-1");
+    stage.clock.advance(60);
+    assert!(matches!(ask_again(&stage, &sessions, &key).await, Err(SessionError::Provider(_))));
+    assert!(matches!(ask_again(&stage, &sessions, &key).await, Err(SessionError::Provider(_))));
+    assert!(matches!(ask_again(&stage, &sessions, &key).await, Err(SessionError::NoSession)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_091_a_store_that_does_not_take_a_note_of_a_refusal_costs_nothing() {
+    let stage = Stage::with_failing_writes(FakeServer::answering(|| Next::Doubtful), 1, false);
+    let (sessions, key) = stage.with_expired_token().await;
+    assert!(matches!(sessions.access_token(&key).await, Err(SessionError::Provider(_))));
+    assert!(sessions.read(&key).await.unwrap().1.kept.doubts.is_none());
+    for _ in 0..2 {
+        assert!(matches!(ask_again(&stage, &sessions, &key).await, Err(SessionError::Provider(_))));
+    }
+    assert!(matches!(ask_again(&stage, &sessions, &key).await, Err(SessionError::NoSession)));
 }
 
 #[tokio::test]

@@ -200,6 +200,8 @@ fn what_describes_an_issuer_stands_beside_it() {
         ("endpoints", json!({"token": "https://a.example/x"})),
         ("allowInsecureHttp", json!(true)),
         ("allowLogoutTokensWithoutExp", json!(true)),
+        ("allowIdTokensWithoutNonce", json!(true)),
+        ("maxIdTokenBytes", json!(32768)),
     ] {
         let stray = several(shared.clone(), json!([client(json!({name: value.clone()}))]));
         refused(stray, &format!("client.clients[0].{name}"));

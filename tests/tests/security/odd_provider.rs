@@ -1,0 +1,327 @@
+//! Honest providers that are odd. Nothing here is refused: each of these habits was met in the world, and turned honest users
+//! away somewhere. A new one is a line in [`Oddity`], and a line here.
+//!
+//! The last part goes through all journeys of `tests/journey.rs` with the oddest provider there is.
+
+use crate::expect::{accepted, login_with, refused};
+use authtool_tests::browser::Browser;
+use authtool_tests::hostile::{Endpoint, HostileOp, Lie, Oddity};
+use authtool_tests::{Answer, SESSION, Server, ServerConfig, Stage, Upstream, raw, wait};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+/// A server that shows what the provider says about the user and the login, and asks `UserInfo` too.
+fn attentive(config: &mut ServerConfig) {
+    config
+        .set("/session/sessionJitterSecs", json!(0))
+        .set("/client/userinfo", json!("always"))
+        .set("/session/userClaims", json!(["sub", "email", "acr", "amr", "auth_time"]));
+}
+
+/// The first answer of `/token` for which the provider was asked to refresh.
+async fn refreshed(stage: &Stage, browser: &Browser) -> Answer {
+    let before = stage.op.count(Endpoint::Refresh);
+    wait::until("an access token is refreshed", async || {
+        let answer = stage.token(browser).await;
+        (stage.op.count(Endpoint::Refresh) > before).then_some(answer)
+    })
+    .await
+}
+
+/// Logs in, is shown, calls an API, refreshes, and logs out.
+async fn whole_journey(what: &str, stage: &Stage) {
+    stage.op.issues_access_tokens_for(1);
+    let browser = stage.logged_in().await;
+    let session = stage.session(&browser).await;
+    assert_eq!(session.status, 200, "{what}: {session:?}");
+    assert_eq!(session.json()["email"], "ada@example.com", "{what}: {session:?}");
+    stage.op.issues_access_tokens_for(3600);
+    for turn in 0..2 {
+        let answer = if turn == 0 { refreshed(stage, &browser).await } else { stage.token(&browser).await };
+        assert_eq!(answer.status, 200, "{what}: {answer:?}");
+        assert_eq!(answer.json()["access_token"], json!(stage.op.access_tokens().last()), "{what}");
+        let lifetime = answer.json()["expires_in"].as_u64().expect("a lifetime");
+        assert!((3000..=3600).contains(&lifetime), "{what}: {answer:?}");
+    }
+    assert_eq!(stage.op.count(Endpoint::Refresh), 1, "{what}");
+    let after = stage.session(&browser).await.json();
+    assert_eq!(after["auth_time"], session.json()["auth_time"], "{what}: the login's counts");
+    stage.log_out(&browser).await;
+    assert_eq!(stage.session(&browser).await.status, 401, "{what}");
+}
+
+#[tokio::test]
+async fn an_odd_provider_is_as_good_as_any() {
+    let alone = Oddity::ODDEST.into_iter().map(|oddity| async move {
+        let stage = Stage::odd(&[oddity], attentive).await;
+        whole_journey(&format!("{oddity:?}"), &stage).await;
+    });
+    join_all(alone).await;
+}
+
+#[tokio::test]
+async fn sec_090_a_grant_that_is_refused_with_403_is_over() {
+    for oddities in
+        [&[Oddity::RefusesWith403][..], &[Oddity::RefusesWith403, Oddity::Nulls, Oddity::ByteOrderMark]]
+    {
+        let stage = Stage::odd(oddities, attentive).await;
+        stage.op.issues_access_tokens_for(1);
+        let browser = stage.logged_in().await;
+        stage.op.forgets_refresh_tokens();
+        let answer = refreshed(&stage, &browser).await;
+        assert_eq!(answer.status, 401, "{answer:?}");
+        assert_eq!(answer.problem_code(), "no_session");
+        assert_eq!(stage.session(&browser).await.status, 401);
+    }
+}
+
+/// How often, and over which time, is for the unit tests of `service/refresh`.
+#[tokio::test]
+async fn sec_091_a_refusal_in_other_words_ends_nothing_at_once_and_says_that_the_provider_refused() {
+    for oddity in [Oddity::RefusesInItsOwnWords, Oddity::RefusesTheRequest] {
+        let stage = Stage::odd(&[oddity], attentive).await;
+        stage.op.issues_access_tokens_for(1);
+        let browser = stage.logged_in().await;
+        stage.op.forgets_refresh_tokens();
+        let answer = refreshed(&stage, &browser).await;
+        assert_eq!(answer.status, 503, "{oddity:?}: {answer:?}");
+        assert!(answer.text().contains("does not accept the request"), "{oddity:?}: {answer:?}");
+        assert_eq!(stage.session(&browser).await.status, 200, "{oddity:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_refuses_is_not_called_unreachable() {
+    let stage = Stage::with(attentive).await;
+    for (what, lie) in [
+        (
+            "a code, in other words",
+            Lie::about(Endpoint::CodeExchange).status(400).body(r#"{"message":"no"}"#),
+        ),
+        ("a code, by a page", Lie::about(Endpoint::CodeExchange).status(400).body("<h1>no</h1>")),
+        ("UserInfo", Lie::about(Endpoint::UserInfo).status(400)),
+    ] {
+        let (_, answer) = login_with(&stage, lie).await;
+        refused(what, &answer);
+        assert_eq!(answer.status, 502, "{what}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_exchange_asks_for_an_answer_without_coding() {
+    let op = HostileOp::start().await;
+    op.lies(pushes(&op));
+    let mut config = ServerConfig::new(op.issuer());
+    attentive(&mut config);
+    let server = Server::start(config).await;
+    let stage = Stage { server, op };
+    whole_journey("identity", &stage).await;
+    stage.op.has_received(Endpoint::Revocation, 1).await;
+    for endpoint in [
+        Endpoint::Discovery,
+        Endpoint::Jwks,
+        Endpoint::Push,
+        Endpoint::CodeExchange,
+        Endpoint::Refresh,
+        Endpoint::UserInfo,
+        Endpoint::Revocation,
+    ] {
+        let requests = stage.op.received_at(endpoint);
+        assert!(!requests.is_empty(), "{endpoint:?}");
+        for request in requests {
+            assert_eq!(request.headers["accept-encoding"], "identity", "{request:?}");
+        }
+    }
+}
+
+/// Metadata that announces where requests are pushed to.
+fn pushes(op: &HostileOp) -> Lie {
+    let endpoint = json!(format!("{}/par", op.issuer()));
+    Lie::about(Endpoint::Discovery).member("pushed_authorization_request_endpoint", endpoint)
+}
+
+/// Waits until the log says something.
+async fn says(stage: &Stage, what: &str) {
+    let expectation = format!("the log says {what:?}");
+    wait::until(&expectation, async || stage.server.log().text().contains(what).then_some(())).await;
+}
+
+#[tokio::test]
+async fn an_answer_in_another_coding_is_named() {
+    let stage = Stage::with(attentive).await;
+    for (endpoint, coding) in [(Endpoint::CodeExchange, "br"), (Endpoint::UserInfo, "zstd")] {
+        let lie = Lie::about(endpoint).header("content-encoding", coding);
+        refused(coding, &login_with(&stage, lie).await.1);
+        says(&stage, &format!("in the coding `{coding}`")).await;
+    }
+    let identity = Lie::about(Endpoint::CodeExchange).header("content-encoding", "identity");
+    accepted("identity", &login_with(&stage, identity).await.1);
+}
+
+#[tokio::test]
+async fn sec_043_a_provider_that_returns_no_nonce_has_to_be_configured_so() {
+    let op = HostileOp::start_odd(&[Oddity::NoNonce]).await;
+    let server = Server::start(ServerConfig::new(op.issuer())).await;
+    let stage = Stage { server, op };
+    refused("without the setting", &stage.callback_answer().await.1);
+
+    let stage = Stage::odd(&[Oddity::NoNonce], |_| {}).await;
+    accepted("with it", &stage.callback_answer().await.1);
+    // PKCE protects these logins, and a nonce that is there still has to match.
+    let request = stage.op.received_at(Endpoint::Authorization).pop().unwrap();
+    assert_eq!(request.query_value("code_challenge_method").as_deref(), Some("S256"), "{request:?}");
+    assert!(request.query_value("nonce").is_some(), "{request:?}");
+    for foreign in [json!("another login's"), json!(""), json!([]), json!(7)] {
+        let lie = Lie::about(Endpoint::CodeExchange).claim("nonce", foreign.clone());
+        refused(&foreign.to_string(), &login_with(&stage, lie).await.1);
+    }
+    let null = Lie::about(Endpoint::CodeExchange).claim("nonce", Value::Null);
+    accepted("null", &login_with(&stage, null).await.1);
+}
+
+/// Cognito sends the time of the latest single sign-on, Django that of the user's latest login anywhere. Whoever could make a
+/// provider sign another `auth_time` gains nothing: the login's own goes on counting.
+#[tokio::test]
+async fn sec_098_a_refreshed_id_token_with_another_auth_time_goes_on_with_the_login_that_was() {
+    let stage = Stage::with(attentive).await;
+    stage.op.issues_access_tokens_for(1);
+    stage.op.lies(
+        Lie::about(Endpoint::CodeExchange).claim("acr", json!("1")).claim("auth_time", json!(1_700_000_000)),
+    );
+    let browser = stage.logged_in().await;
+    stage.op.lies(
+        Lie::about(Endpoint::Refresh)
+            .claim("acr", json!("3"))
+            .claim("amr", json!(["mfa"]))
+            .claim("auth_time", json!(1_800_000_000))
+            .claim("email", json!("ada.king@example.com")),
+    );
+    assert_eq!(refreshed(&stage, &browser).await.status, 200);
+    let session = stage.session(&browser).await.json();
+    assert_eq!(session["email"], "ada.king@example.com", "all other claims follow: {session}");
+    assert_eq!((&session["acr"], &session["auth_time"]), (&json!("1"), &json!(1_700_000_000)), "{session}");
+    assert!(session.get("amr").is_none(), "the login had none: {session}");
+}
+
+#[tokio::test]
+async fn any_answer_of_success_with_tokens_is_one() {
+    let stage = Stage::with(attentive).await;
+    stage.op.issues_access_tokens_for(1);
+    for status in [200, 201, 202, 203] {
+        stage.op.tells_the_truth();
+        for endpoint in [Endpoint::CodeExchange, Endpoint::Refresh, Endpoint::UserInfo] {
+            stage.op.lies(Lie::about(endpoint).status(status));
+        }
+        let browser = stage.logged_in().await;
+        let answer = refreshed(&stage, &browser).await;
+        assert_eq!(answer.status, 200, "{status}: {answer:?}");
+        let rotated = stage.op.refresh_tokens().pop();
+        refreshed(&stage, &browser).await;
+        let presented = stage.op.received_at(Endpoint::Refresh).pop().unwrap().form_value("refresh_token");
+        assert_eq!(presented, rotated, "{status}: the rotated token is kept");
+    }
+    refused(
+        "no tokens",
+        &login_with(&stage, Lie::about(Endpoint::CodeExchange).status(204).body("")).await.1,
+    );
+}
+
+/// The oddest provider, with an API behind the server's own proxy.
+async fn oddest(upstream: &Upstream) -> Stage {
+    Stage::odd(&Oddity::ODDEST, |config| {
+        attentive(config);
+        config.set("/server/proxy", json!([{"prefix": "/api", "upstream": upstream.origin}]));
+    })
+    .await
+}
+
+#[tokio::test]
+async fn at_the_oddest_provider_a_user_logs_in_uses_the_api_and_logs_out() {
+    let upstream = Upstream::start().await;
+    let stage = oddest(&upstream).await;
+    let browser = Browser::new();
+    assert_eq!(stage.session(&browser).await.status, 401);
+    let page = browser.follow(stage.app(), stage.bff("/login?redirect_uri=/%3Fa%3Db%23top")).go().await;
+    assert_eq!(page.url.as_str(), format!("{}?a=b#top", stage.app()), "a deep link is returned to");
+    let session = stage.session(&browser).await;
+    assert_eq!((session.status.as_u16(), &session.json()["sub"]), (200, &json!("ada")), "{session:?}");
+
+    let token = stage.token(&browser).await.json()["access_token"].as_str().unwrap().to_owned();
+    assert!(token.ends_with('~') && token.contains('|'), "an odd token: {token}");
+    let answer = browser.fetch(stage.app(), stage.app().join("/api/orders").unwrap()).go().await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(upstream.last().header("authorization"), format!("Bearer {token}"));
+
+    let saved = browser.cookie(SESSION).unwrap();
+    let page = browser.follow(stage.app(), stage.bff("/logout")).posting("").go().await;
+    assert_eq!(page.url.as_str(), stage.app().as_str(), "back from the provider: {page:#?}");
+    assert_eq!(stage.op.count(Endpoint::EndSession), 1);
+    assert_eq!(stage.token_for(&saved).await.status, 401);
+}
+
+#[tokio::test]
+async fn at_the_oddest_provider_access_tokens_are_refreshed_with_and_without_rotation() {
+    for rotate in [true, false] {
+        let stage = Stage::odd(&Oddity::ODDEST, attentive).await;
+        stage.op.rotates_refresh_tokens(rotate);
+        stage.op.issues_access_tokens_for(1);
+        let browser = stage.logged_in().await;
+        for turn in 0..3 {
+            let answer = refreshed(&stage, &browser).await;
+            assert_eq!(answer.status, 200, "refresh {turn}, rotation {rotate}: {answer:?}");
+        }
+        assert_eq!(stage.session(&browser).await.status, 200);
+        assert_eq!(stage.op.reuses(), 0);
+        stage.op.forgets_refresh_tokens();
+        assert_eq!(refreshed(&stage, &browser).await.status, 401, "rotation {rotate}");
+    }
+}
+
+#[tokio::test]
+async fn at_the_oddest_provider_a_user_who_declines_may_try_again() {
+    let stage = Stage::odd(&Oddity::ODDEST, attentive).await;
+    stage.op.lies(
+        Lie::about(Endpoint::Authorization)
+            .parameters(|parameters| {
+                parameters.retain(|(name, _)| name != "code");
+                parameters.push(("error".to_owned(), "access_denied".to_owned()));
+            })
+            .once(),
+    );
+    let browser = Browser::new();
+    let page = stage.log_in(&browser).await;
+    assert_eq!(page.status(), 403, "{page:#?}");
+    assert_eq!(stage.session(&browser).await.status, 401);
+    stage.log_in(&browser).await;
+    assert_eq!(stage.session(&browser).await.status, 200);
+}
+
+#[tokio::test]
+async fn sec_114_at_the_oddest_provider_a_reported_logout_ends_the_session() {
+    let stage = Stage::odd(&Oddity::ODDEST, attentive).await;
+    let (first, second) = (stage.logged_in().await, stage.logged_in().await);
+    let sid = stage.op.provider_sessions().remove(0);
+    let token = stage.op.logout_token(&json!({"sid": sid})).serialise();
+    let answer = raw::request("POST", &stage.server.public, "/bff/oidc/logout/backchannel")
+        .body("application/x-www-form-urlencoded", format!("logout_token={token}"))
+        .send()
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(stage.session(&first).await.status, 401);
+    assert_eq!(stage.session(&second).await.status, 200, "another session at the provider");
+}
+
+#[tokio::test]
+async fn at_the_oddest_provider_tabs_share_a_session_and_a_logout() {
+    let stage = Stage::odd(&Oddity::ODDEST, attentive).await;
+    let browser = Browser::new();
+    let first = stage.callback_url_for(&browser, "/login?redirect_uri=/%231").await;
+    let second = stage.callback_url_for(&browser, "/login?redirect_uri=/%232").await;
+    for callback in [second, first] {
+        let page = browser.follow(stage.op.issuer(), &callback).go().await;
+        assert_eq!(page.url.path(), "/", "{page:#?}");
+        assert_eq!(stage.session(&browser).await.status, 200);
+    }
+    stage.log_out(&browser).await;
+    assert_eq!(stage.session(&browser).await.status, 401);
+}
