@@ -119,8 +119,8 @@ impl Trust {
 mod tests {
     use super::*;
 
-    /// Made with `openssl req -x509`; nothing is ever verified with it.
-    const AUTHORITY: &str = include_str!("authority.pem");
+    /// Nothing is ever verified with it.
+    const AUTHORITY: &str = include_str!("../../../tests/docs/authority.pem");
 
     #[test]
     fn a_bundle_is_read_whole_and_what_is_wrong_with_it_is_named() {
