@@ -277,6 +277,7 @@ pub(crate) fn provider_settings(config: &Config, issuer: &IssuerConfig) -> Provi
         transport: issuer.transport(),
         max_id_token_bytes: issuer.max_id_token_bytes,
         omits_nonce: issuer.allow_id_tokens_without_nonce,
+        outbound: config.server.outbound.clone(),
         clients: clients()
             .map(|client| {
                 let registered = RegisteredClient {

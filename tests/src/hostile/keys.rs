@@ -1,10 +1,10 @@
 //! The provider's keys, and an attacker's.
 
-use aws_lc_rs::encoding::AsBigEndian;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeySize, PublicKeyComponents};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+    RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
@@ -16,7 +16,19 @@ static PROVIDER: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::rsa("provid
 static NEXT: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::rsa("provider-2"));
 static ATTACKER: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::rsa("attacker-1"));
 static ELLIPTIC: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::p256("elliptic-1"));
-static SHORT: LazyLock<SigningKey> = LazyLock::new(SigningKey::search_for_a_short_coordinate);
+static SHORT: LazyLock<SigningKey> = LazyLock::new(SigningKey::with_a_short_coordinate);
+static EDWARDS: LazyLock<SigningKey> = LazyLock::new(|| SigningKey {
+    kid: "edwards-1".to_owned(),
+    spelling: Spelling::default(),
+    pair: Arc::new(Pair::Ed25519(Ed25519KeyPair::generate().expect("an Ed25519 key can be generated"))),
+});
+static P521: LazyLock<SigningKey> = LazyLock::new(|| SigningKey {
+    kid: "p521-1".to_owned(),
+    spelling: Spelling::default(),
+    pair: Arc::new(Pair::P521(
+        EcdsaKeyPair::generate(&ECDSA_P521_SHA512_FIXED_SIGNING).expect("a P-521 key can be generated"),
+    )),
+});
 
 /// A key pair with its `kid`. Clones are cheap.
 #[derive(Clone)]
@@ -29,18 +41,20 @@ pub struct SigningKey {
 
 /// How the numbers of a public key are written.
 #[derive(Clone, Copy, Default)]
-struct Spelling {
+pub struct Spelling {
     /// Zero bytes in front of EC coordinates are left out (RFC 7518 §6.2.1.2 asks for them).
-    short_coordinates: bool,
+    pub short_coordinates: bool,
     /// One stands in front of the modulus (RFC 7518 §6.3.1.1 forbids it).
-    leading_zero: bool,
+    pub leading_zero: bool,
     /// The modulus ends in `=` (RFC 7515 §2 forbids it).
-    padded: bool,
+    pub padded: bool,
 }
 
 enum Pair {
     Rsa(RsaKeyPair),
     P256(EcdsaKeyPair),
+    P521(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
 }
 
 impl SigningKey {
@@ -64,15 +78,15 @@ impl SigningKey {
         ELLIPTIC.clone()
     }
 
-    /// A P-256 key, one of whose coordinates takes less than 32 bytes, and is written in less.
-    pub fn with_a_short_coordinate() -> Self {
+    /// A P-256 key of which a coordinate begins with a zero byte.
+    pub fn short() -> Self {
         SHORT.clone()
     }
 
-    /// The same RSA key, written in another way.
+    /// The same key, written in another way.
     #[must_use]
-    pub fn spelled(mut self, leading_zero: bool, padded: bool) -> Self {
-        self.spelling = Spelling { leading_zero, padded, ..self.spelling };
+    pub fn spelled(mut self, spelling: Spelling) -> Self {
+        self.spelling = spelling;
         self
     }
 
@@ -81,18 +95,28 @@ impl SigningKey {
         match self.pair.as_ref() {
             Pair::Rsa(_) => "RS256",
             Pair::P256(_) => "ES256",
+            Pair::P521(_) => "ES512",
+            Pair::Ed25519(_) => "EdDSA",
         }
     }
 
-    /// One key in 128 has one.
-    fn search_for_a_short_coordinate() -> Self {
+    /// A P-521 key.
+    pub fn p521() -> Self {
+        P521.clone()
+    }
+
+    /// An Ed25519 key.
+    pub fn edwards() -> Self {
+        EDWARDS.clone()
+    }
+
+    /// One key in 128.
+    fn with_a_short_coordinate() -> Self {
         loop {
             let key = Self::p256("short-1");
-            let Pair::P256(pair) = key.pair.as_ref() else { continue };
-            let (x, y) = coordinates(pair);
-            if x[0] == 0 || y[0] == 0 {
-                let spelling = Spelling { short_coordinates: true, ..Spelling::default() };
-                return Self { spelling, ..key };
+            let jwk = key.jwk();
+            if ["x", "y"].iter().any(|member| octets(&jwk[member])[0] == 0) {
+                return key;
             }
         }
     }
@@ -108,7 +132,18 @@ impl SigningKey {
         Self { kid: kid.to_owned(), pair: Arc::new(Pair::P256(pair)), spelling: Spelling::default() }
     }
 
-    /// Signs with RS256 or ES256, as the key is.
+    /// Signs with PS256, where the key can.
+    ///
+    /// # Panics
+    /// When this is no RSA key.
+    pub fn sign_pss(&self, message: &[u8]) -> Vec<u8> {
+        let Pair::Rsa(pair) = self.pair.as_ref() else { panic!("{} is not an RSA key", self.kid) };
+        let mut signature = vec![0; pair.public_modulus_len()];
+        pair.sign(&RSA_PSS_SHA256, &SystemRandom::new(), message, &mut signature).expect("RSA signs");
+        signature
+    }
+
+    /// Signs with RS256, ES256, ES512 or EdDSA, as the key is.
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         match self.pair.as_ref() {
@@ -117,7 +152,10 @@ impl SigningKey {
                 pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).expect("RSA signs");
                 signature
             }
-            Pair::P256(pair) => pair.sign(&random, message).expect("ECDSA signs").as_ref().to_vec(),
+            Pair::P256(pair) | Pair::P521(pair) => {
+                pair.sign(&random, message).expect("ECDSA signs").as_ref().to_vec()
+            }
+            Pair::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
         }
     }
 
@@ -166,25 +204,32 @@ impl SigningKey {
                     "n": modulus, "e": URL_SAFE_NO_PAD.encode(key.e),
                 })
             }
-            Pair::P256(pair) => {
-                let (x, y) = coordinates(pair);
-                let written = |coordinate: &[u8]| {
-                    let zeros = coordinate.iter().take_while(|byte| **byte == 0).count();
-                    let left_out = if self.spelling.short_coordinates { zeros } else { 0 };
-                    URL_SAFE_NO_PAD.encode(&coordinate[left_out..])
-                };
-                json!({
-                    "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.kid,
-                    "x": written(&x), "y": written(&y),
-                })
-            }
+            Pair::P256(pair) => self.point(pair, "P-256", "ES256"),
+            Pair::P521(pair) => self.point(pair, "P-521", "ES512"),
+            Pair::Ed25519(pair) => json!({
+                "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": self.kid,
+                "x": URL_SAFE_NO_PAD.encode(pair.public_key()),
+            }),
         }
+    }
+
+    fn point(&self, pair: &EcdsaKeyPair, crv: &str, alg: &str) -> Value {
+        // Uncompressed: a byte that says so, then x and y.
+        let point = &pair.public_key().as_ref()[1..];
+        let (x, y) = point.split_at(point.len() / 2);
+        let written = |coordinate: &[u8]| {
+            let zeros = coordinate.iter().take_while(|byte| **byte == 0).count();
+            let left_out = if self.spelling.short_coordinates { zeros } else { 0 };
+            URL_SAFE_NO_PAD.encode(&coordinate[left_out..])
+        };
+        json!({
+            "kty": "EC", "crv": crv, "use": "sig", "alg": alg, "kid": self.kid,
+            "x": written(x), "y": written(y),
+        })
     }
 }
 
-fn coordinates(pair: &EcdsaKeyPair) -> (Vec<u8>, Vec<u8>) {
-    let point: aws_lc_rs::encoding::EcPublicKeyUncompressedBin<'_> =
-        pair.public_key().as_be_bytes().expect("a public key is a point");
-    let (x, y) = point.as_ref()[1..].split_at(32);
-    (x.to_vec(), y.to_vec())
+/// What a member of a key stands for.
+pub fn octets(member: &Value) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(member.as_str().expect("a member is text")).expect("our keys are base64url")
 }

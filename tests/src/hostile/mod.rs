@@ -24,7 +24,7 @@ mod transport;
 
 pub use endpoint::{Endpoint, Received};
 pub use id_token::{IdTokenDraft, Signer, now};
-pub use keys::SigningKey;
+pub use keys::{SigningKey, octets};
 pub use lie::{Gate, Lie};
 pub use logout_token::LOGOUT_EVENT;
 pub use oddity::Oddity;
@@ -32,7 +32,7 @@ pub use transport::Transport;
 
 use crate::raw;
 use grants::Grants;
-use oddity::{ISSUER_PATH, Oddities};
+use oddity::Oddities;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -63,6 +63,7 @@ pub(crate) struct OpState {
     address: SocketAddr,
     issuer: String,
     oddities: Oddities,
+    for_browsers: String,
     received: Mutex<Vec<Received>>,
     lies: Mutex<Vec<Lie>>,
     grants: Mutex<Grants>,
@@ -117,21 +118,32 @@ impl HostileOp {
 
     /// Starts one with these habits.
     pub async fn start_odd(oddities: &[Oddity]) -> Self {
-        Self::start_with(0, Oddities(oddities.to_vec())).await
+        let oddities = Oddities(oddities.to_vec());
+        let path = oddities.path();
+        Self::listening_at(0, oddities, async |address| format!("http://{address}{path}")).await
     }
 
     /// Starts it on a given port, for a server that had to know its issuer earlier.
     pub async fn start_at(port: u16) -> Self {
-        Self::start_with(port, Oddities::default()).await
+        Self::listening_at(port, Oddities::default(), async |address| format!("http://{address}")).await
     }
 
-    async fn start_with(port: u16, oddities: Oddities) -> Self {
+    /// Starts it behind something else, such as TLS: its issuer is the address of that. Browsers reach it directly.
+    pub async fn start_behind(front: impl AsyncFnOnce(SocketAddr) -> String) -> Self {
+        Self::listening_at(0, Oddities::default(), front).await
+    }
+
+    async fn listening_at(
+        port: u16,
+        oddities: Oddities,
+        issuer: impl AsyncFnOnce(SocketAddr) -> String,
+    ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("the port is free");
         let address: SocketAddr = listener.local_addr().expect("a bound socket has an address");
-        let path = if oddities.has(Oddity::IssuerWithPath) { ISSUER_PATH } else { "" };
         let state = Arc::new(OpState {
             address,
-            issuer: format!("http://{address}{path}"),
+            issuer: issuer(address).await,
+            for_browsers: format!("http://{address}{}", oddities.path()),
             oddities,
             received: Mutex::default(),
             lies: Mutex::default(),

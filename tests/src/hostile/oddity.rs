@@ -5,7 +5,7 @@
 //! let stage = Stage::odd(&[Oddity::Nulls, Oddity::RefusesWith403], |_| {}).await;
 //! ```
 
-use super::{Endpoint, IdTokenDraft, SigningKey};
+use super::{Endpoint, IdTokenDraft, SigningKey, keys::Spelling};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, StatusCode, header};
@@ -88,13 +88,20 @@ impl Oddities {
         self.0.contains(&oddity)
     }
 
+    /// The path of its issuer.
+    pub(super) fn path(&self) -> &'static str {
+        if self.has(Oddity::IssuerWithPath) { ISSUER_PATH } else { "" }
+    }
+
     /// What it signs with, and publishes.
     pub(super) fn signing_key(&self) -> SigningKey {
-        if self.has(Oddity::ShortCoordinate) {
-            return SigningKey::with_a_short_coordinate();
-        }
-        let (leading_zero, padded) = (self.has(Oddity::LeadingZeroModulus), self.has(Oddity::PaddedModulus));
-        SigningKey::provider().spelled(leading_zero, padded)
+        let spelling = Spelling {
+            leading_zero: self.has(Oddity::LeadingZeroModulus),
+            padded: self.has(Oddity::PaddedModulus),
+            short_coordinates: self.has(Oddity::ShortCoordinate),
+        };
+        let key = if spelling.short_coordinates { SigningKey::short() } else { SigningKey::provider() };
+        key.spelled(spelling)
     }
 
     /// How it answers a grant that it does not accept.
