@@ -318,8 +318,18 @@ fn server_rows() -> Vec<Row> {
         row("server.port", json!([65_536])),
         row("server.internal.ip", json!(["", "localhost"])),
         row("server.internal.port", json!([3000, 65_536])),
-        row("server.allowedReturnOrigins", json!([["https://a.example/x"], ["a.example"], [7]])),
-        row("server.allowedReturnOrigins[]", json!(["", "https://a.example/x", "a.example"])),
+        row("server.allowedReturnOrigins", json!([["https://a.example/x"], ["a.example"], [7.5]])),
+        row(
+            "server.allowedReturnOrigins[]",
+            json!([
+                "",
+                "https://a.example/x",
+                "a.example",
+                "https://*.com",
+                "http://*.a.example",
+                "https://a.*.example"
+            ]),
+        ),
         row_in(
             "server.publicToken",
             json!({"session": {"mode": {"type": "tokenExchange"}}}),

@@ -383,7 +383,9 @@ pub(super) struct ServerSection {
     pub(super) port: Option<u16>,
     /// The listener for gateways, probes and metrics. Default: 127.0.0.1 and the next port.
     pub(super) internal: Option<InternalSection>,
-    /// Origins besides the app's own that `redirect_uri` of `/login` and `/logout` may name. Default: none.
+    /// Origins besides the app's own that `redirect_uri` of `/login` and `/logout` may name. In
+    /// `https://*.example.com`, the `*` stands for one label, whichever; it needs https and a domain of your own behind
+    /// it, and no public suffix such as `co.uk` or `github.io`. Default: none.
     pub(super) allowed_return_origins: Vec<String>,
     /// Serves the built app from the same origin. Default: not.
     #[serde(rename = "static")]

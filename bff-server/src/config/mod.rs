@@ -25,7 +25,7 @@ use std::{
 
 use ipnet::IpNet;
 use serde_json::{Map, Value};
-use url::{Origin, Url};
+use url::Url;
 
 pub use development::random_key;
 pub use problem::{ConfigProblem, ConfigProblems};
@@ -46,6 +46,7 @@ use crate::{
         user_info::{UserInfoPolicy, UserInfoUse},
     },
     seal::{KeyList, SharedSecrets},
+        return_url::AllowedOrigin,
 };
 
 /// Everything the server needs to know.
@@ -262,7 +263,7 @@ pub struct ServerConfig {
     /// The app's default page: the root of the `redirect_uri`'s origin.
     pub app: Url,
     /// `allowedReturnOrigins`.
-    pub allowed_return_origins: Vec<Origin>,
+    pub allowed_return_origins: Vec<AllowedOrigin>,
     /// `static`.
     pub static_files: Option<StaticFiles>,
     /// `proxy`.

@@ -9,9 +9,12 @@ use super::{
     Notes,
     values::{ip, lifetime, network, path_prefix, shared_secrets, unreachable_url, web_url},
 };
-use crate::config::{
-    ProxyRoute, PublicToken, ServerConfig, StaticFiles, TraceSettings,
-    file::{ProxySection, ServerSection, TracesSection},
+use crate::{
+    config::{
+        ProxyRoute, PublicToken, ServerConfig, StaticFiles, TraceSettings,
+        file::{ProxySection, ServerSection, TracesSection},
+    },
+    domain::return_url::{AllowedOrigin, OriginRefusal},
 };
 
 const DEFAULT_PORT: u16 = 3000;
@@ -37,15 +40,10 @@ pub(super) fn server(section: ServerSection, app: Option<Url>, notes: &mut Notes
     let mut allowed_return_origins = Vec::new();
     for (i, text) in section.allowed_return_origins.iter().enumerate() {
         let key = format!("server.allowedReturnOrigins[{i}]");
-        let Some(url) = web_url(&key, text, notes) else { continue };
-        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            notes.problem(
-                &key,
-                "it is more than an origin",
-                format!("write {}", url.origin().ascii_serialization()),
-            );
+        match AllowedOrigin::parse(text) {
+            Ok(origin) => allowed_return_origins.push(origin),
+            Err(refusal) => notes.problem(&key, refusal.to_string(), origin_to_write(&refusal)),
         }
-        allowed_return_origins.push(url.origin());
     }
     let static_files = section.static_files.and_then(|section| {
         let Some(root) = section.root.map(PathBuf::from) else {
@@ -118,6 +116,19 @@ pub(super) fn server(section: ServerSection, app: Option<Url>, notes: &mut Notes
         ),
         trusted_proxies,
         traces: section.traces.and_then(|section| traces(section, notes)),
+    }
+}
+
+fn origin_to_write(refusal: &OriginRefusal) -> String {
+    match refusal {
+        OriginRefusal::More { origin } => format!("write {origin}"),
+        OriginRefusal::PlainWildcard => "write https, or each origin by itself".to_owned(),
+        OriginRefusal::PublicSuffix { .. } => {
+            "write a domain of your own, as in https://*.example.com, or each origin by itself".to_owned()
+        }
+        OriginRefusal::WildcardPlace => "write each origin by itself, or https:// and *. in front".to_owned(),
+        OriginRefusal::Credentials => "remove what stands before the @".to_owned(),
+        OriginRefusal::NotAnOrigin => "write scheme and host, such as https://app.example.com".to_owned(),
     }
 }
 

@@ -28,6 +28,14 @@ pub(super) fn web_url(key: &str, text: &str, notes: &mut Notes) -> Option<Url> {
         notes.problem(key, "it contains credentials", "remove what stands before the @");
         return None;
     }
+    if url.host_str().is_some_and(|host| host.contains('*')) {
+        notes.problem(
+            key,
+            "its host has a `*` in it",
+            "write the host out: wildcards stand for nothing here",
+        );
+        return None;
+    }
     Some(url)
 }
 
