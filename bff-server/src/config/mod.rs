@@ -7,13 +7,17 @@
 //! ```
 
 mod development;
+mod encoding;
+mod env_file;
 mod environment;
 #[cfg(test)]
 mod every_key;
 mod file;
+mod leniency;
 mod problem;
 mod read;
 mod resolve;
+mod scalars;
 mod schema;
 mod secret;
 
@@ -28,6 +32,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 pub use development::random_key;
+use encoding::Decoded;
 pub use problem::{ConfigProblem, ConfigProblems};
 use read::Format;
 
@@ -41,12 +46,12 @@ use crate::{
         expected_issuer::ExpectedIssuer,
         login_options::LoginPolicy,
         metadata::Transport,
+        return_url::AllowedOrigin,
         scope,
         session::Lifetimes,
         user_info::{UserInfoPolicy, UserInfoUse},
     },
     seal::{KeyList, SharedSecrets},
-        return_url::AllowedOrigin,
 };
 
 /// Everything the server needs to know.
@@ -367,10 +372,18 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, LoadError> {
         let invalid = |problems| LoadError::Invalid { path: path.to_owned(), problems };
         let format = Format::of(path).ok_or_else(|| LoadError::UnknownFormat { path: path.to_owned() })?;
-        let text = std::fs::read_to_string(path)
-            .map_err(|reason| LoadError::Unreadable { path: path.to_owned(), reason })?;
+        let unreadable = |reason| LoadError::Unreadable { path: path.to_owned(), reason };
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let not_text = || std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not text in UTF-8");
+        let Decoded { text, mark } = encoding::decode(&bytes).ok_or_else(|| unreadable(not_text()))?;
         let value = format.parse(&text).map_err(invalid)?;
-        Self::from_value(value, variables()).map_err(invalid)
+        let mut config = Self::from_value(value, variables()).map_err(invalid)?;
+        if let Some(mark) = mark {
+            let remark =
+                format!("{} begins with the byte order mark of {mark}, which was ignored", path.display());
+            config.warnings.insert(0, remark);
+        }
+        Ok(config)
     }
 
     /// Reads JSON text. The environment has no say.
@@ -400,7 +413,7 @@ impl Config {
         };
         if let Ok(value) = format.parse(text) {
             let mut problems = ConfigProblems::default();
-            let _shape = read::shape(value, &mut problems);
+            let _shape = read::shape(value, &mut problems, &mut Vec::new());
             assert!(problems.0.iter().all(|it| !it.key.is_empty() && !it.fix.is_empty()), "{problems}");
         }
     }
@@ -423,8 +436,9 @@ impl Config {
         mut problems: ConfigProblems,
         overrides: &[environment::Override],
     ) -> Result<Self, ConfigProblems> {
-        let file = read::shape(value, &mut problems);
-        resolve::config(file, problems).map_err(|mut problems| {
+        let mut warnings = environment::remarks(overrides).collect();
+        let file = read::shape(value, &mut problems, &mut warnings);
+        resolve::config(file, problems, warnings).map_err(|mut problems| {
             environment::attribute(&mut problems, overrides);
             problems
         })
@@ -433,9 +447,10 @@ impl Config {
 
 /// The keys of secrets that stand in a file themselves, rather than where to find them.
 pub(crate) fn inline_secrets(path: &Path) -> Vec<String> {
+    let bytes = std::fs::read(path).unwrap_or_default();
     let value = Format::of(path)
-        .zip(std::fs::read_to_string(path).ok())
-        .and_then(|(format, text)| format.parse(&text).ok());
+        .zip(encoding::decode(&bytes))
+        .and_then(|(format, decoded)| format.parse(&decoded.text).ok());
     let mut found = Vec::new();
     if let Some(value) = value {
         secret::inline(&value, "", &mut found);
