@@ -55,7 +55,8 @@ sections! {
         /// `endpoints`, `allowInsecureHttp` and `allowLogoutTokensWithoutExp` belong beside their issuer.
         pub(super) issuer: Option<String>,
         /// What follows the issuer in the URL of its metadata; `/.well-known/oauth-authorization-server` is also
-        /// looked for between host and path, where RFC 8414 puts it. Default: `/.well-known/openid-configuration`.
+        /// looked for between host and path, where RFC 8414 puts it, and a segment that repeats the issuer's path also
+        /// right behind the host. Default: `/.well-known/openid-configuration`.
         pub(super) issuer_metadata_segment: Option<String>,
         /// The URL of the metadata, where it does not follow from the issuer. Default: it does.
         pub(super) metadata_url: Option<String>,

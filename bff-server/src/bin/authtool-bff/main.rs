@@ -8,7 +8,7 @@ mod logging;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use authtool_bff::{Config, config};
+use authtool_bff::{Config, adapters::oidc::MetadataSource, config};
 use clap::{Parser, Subcommand};
 
 #[cfg(feature = "mimalloc")]
@@ -172,6 +172,17 @@ async fn interrupted() {
         use tokio::signal::unix::{SignalKind, signal};
         match signal(SignalKind::terminate()) {
             Ok(mut terminate) => {
+        match &issuer.metadata {
+            MetadataSource::At(places) => {
+                for (i, place) in places.iter().enumerate() {
+                    let order = if i == 0 { "metadata  " } else { "or else   " };
+                    say(&mut out, &format!("  {order} {place}"));
+                }
+            }
+            MetadataSource::Configuration => {
+                say(&mut out, "  metadata   of client.endpoints, nothing is fetched")
+            }
+        }
                 tokio::select! {
                     _ = interrupt => {}
                     _ = terminate.recv() => {}
