@@ -318,6 +318,7 @@ fn server_rows() -> Vec<Row> {
         row("server.port", json!([65_536])),
         row("server.internal.ip", json!(["", "localhost"])),
         row("server.internal.port", json!([3000, 65_536])),
+        row("server.logFilter", json!(["authtool_bff=loud", "a=b=c", "[span"])),
         row("server.allowedReturnOrigins", json!([["https://a.example/x"], ["a.example"], [7.5]])),
         row(
             "server.allowedReturnOrigins[]",

@@ -406,6 +406,9 @@ pub(super) struct ServerSection {
     pub(super) trusted_proxies: Vec<String>,
     /// Exports traces by OTLP. Default: not.
     pub(super) traces: Option<TracesSection>,
+    /// What the log says, as directives of `RUST_LOG`: `info`, or `warn,authtool_bff=debug`. The environment variable
+    /// `AUTHTOOL_LOG` goes before it, but unlike that one, this can be changed by a reload (`SIGHUP`). Default: `info`.
+    pub(super) log_filter: Option<String>,
 }
 
 /// Traces, exported by OTLP over HTTP.

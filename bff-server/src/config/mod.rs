@@ -39,7 +39,7 @@ use read::Format;
 use crate::{
     adapters::{
         oidc::{Algorithm, ClientAuthentication, MetadataSource, RequestStyle},
-        redis::RedisSettings,
+        redis::{Credentials, RedisSettings, Topology},
     },
     domain::{
         end_session::EndSessionParameters,
@@ -283,6 +283,8 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// `traces`.
     pub traces: Option<TraceSettings>,
+    /// `logFilter`: directives that are known to be good.
+    pub log_filter: Option<String>,
 }
 
 /// Whether `/token` is on the public listener.
@@ -336,6 +338,28 @@ pub enum StoreConfig {
     File(PathBuf),
     /// In Redis, for any number of processes.
     Redis(Box<RedisSettings>),
+}
+
+impl StoreConfig {
+    /// Whether what is kept in one is found in the other, however it is reached.
+    pub(crate) fn is_same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Redis(ours), Self::Redis(theirs)) => {
+                // Credentials of Sentinels are part of how they are reached.
+                let place = |topology: &Topology| match topology {
+                    Topology::Sentinel { nodes, primary, .. } => Topology::Sentinel {
+                        nodes: nodes.clone(),
+                        primary: primary.clone(),
+                        credentials: Credentials::default(),
+                    },
+                    other => other.clone(),
+                };
+                place(&ours.topology) == place(&theirs.topology)
+                    && (&ours.namespace, ours.db) == (&theirs.namespace, theirs.db)
+            }
+            _ => self == other,
+        }
+    }
 }
 
 /// Why there is no configuration.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use authtool_contract::endpoint::BROWSER_ENDPOINTS as ENDPOINTS;
+use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::{
@@ -116,7 +117,20 @@ pub(super) fn server(section: ServerSection, app: Option<Url>, notes: &mut Notes
         ),
         trusted_proxies,
         traces: section.traces.and_then(|section| traces(section, notes)),
+        log_filter: log_filter(section.log_filter, notes),
     }
+}
+
+fn log_filter(directives: Option<String>, notes: &mut Notes) -> Option<String> {
+    let directives = directives.filter(|it| !it.is_empty())?;
+    if let Err(error) = EnvFilter::try_new(&directives) {
+        notes.problem(
+            "server.logFilter",
+            format!("it is not a log filter ({error})"),
+            "write a level (error, warn, info, debug or trace), or directives such as info,authtool_bff=debug",
+        );
+    }
+    Some(directives)
 }
 
 fn origin_to_write(refusal: &OriginRefusal) -> String {
