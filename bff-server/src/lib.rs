@@ -34,6 +34,7 @@
 //! | [`config`] | the configuration file, checked |
 //! | [`doctor`] | whether the parts that a configuration names are there, and fit together |
 //! | `listening` | accepting connections, and serving them |
+//! | `reload` | what a new configuration changes while the server runs |
 //! | `server` | putting it together, and listening |
 
 // A slice out of bounds is a test that fails.
@@ -51,6 +52,7 @@ pub mod fuzz;
 mod http;
 mod listening;
 pub mod ports;
+mod reload;
 pub mod seal;
 mod server;
 pub mod service;
@@ -58,7 +60,8 @@ pub mod telemetry;
 
 pub use config::Config;
 pub use http::{ErrorPage, error_pages};
-pub use server::{Bff, StartError, router, serve};
+pub use reload::Reloaded;
+pub use server::{Bff, Server, StartError, router, serve};
 
 /// The pages of the documentation whose Rust belongs to this crate, compiled as documentation tests.
 #[cfg(doctest)]

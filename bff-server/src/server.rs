@@ -4,8 +4,8 @@ use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     adapters::{
@@ -26,8 +26,9 @@ use crate::{
         session_index::SessionIndexes,
     },
     http::{self, App, CookiePolicy, CorrelationIds, journal::Journal, session_cookie_name},
-    listening::{Serves, accept},
+    listening::{Handlers, Serves, accept},
     ports::{AuthorizationServer, Clock, Entropy, ProviderError, SessionStore, StoreError},
+    reload::{self, Reloaded},
     seal::{KeyMaterial, RecordCodec, Sealer},
     service::{
         back_channel::BackChannelLogouts,
@@ -99,7 +100,11 @@ fn remedy(reason: &std::io::Error) -> &'static str {
 pub struct Bff {
     app: Arc<App>,
     config: crate::config::ServerConfig,
+    providers: Vec<Arc<OidcProvider>>,
+    /// Ends the background work for these providers.
+    fetching: CancellationToken,
     store: Arc<dyn SessionStore>,
+    store_config: StoreConfig,
     tasks: Tasks,
     stop: CancellationToken,
 }
@@ -107,29 +112,61 @@ pub struct Bff {
 impl Bff {
     /// Opens the store and begins to fetch the provider's metadata. Must be called within a Tokio runtime.
     pub fn start(config: &Config) -> Result<Self, StartError> {
+        let stop = CancellationToken::new();
+        let store = open_store(&config.store, Arc::new(SystemClock), |embedded| {
+            let stop = stop.clone();
+            tokio::spawn(async move { stop.run_until_cancelled(embedded.sweep_forever()).await });
+        })?;
+        let store = Arc::new(MeasuredStore::new(store));
+        Self::over(config, store, Tasks::default(), stop, &[])
+    }
+
+    /// The same with another configuration, over the same store if it is reached in the same way, with what is known of the
+    /// providers. This one is left as it is: what is under way here goes on, and is waited for with the other's.
+    fn succeeded_by(&self, config: &Config) -> Result<Self, StartError> {
+        let store = if config.store == self.store_config {
+            Arc::clone(&self.store)
+        } else {
+            // Another way to the same place, which is none of ours to sweep.
+            Arc::new(MeasuredStore::new(open_store(&config.store, Arc::new(SystemClock), drop)?))
+        };
+        Self::over(config, store, self.tasks.clone(), self.stop.clone(), &self.providers)
+    }
+
+    /// Makes everything but the store, whose configuration it is.
+    fn over(
+        config: &Config,
+        store: Arc<dyn SessionStore>,
+        tasks: Tasks,
+        stop: CancellationToken,
+        predecessors: &[Arc<OidcProvider>],
+    ) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let stop = CancellationToken::new();
-        let tasks = Tasks::default();
-        let background = |work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
-            let stop = stop.clone();
-            tokio::spawn(async move { stop.run_until_cancelled(work).await });
-        };
-
         let mut providers = Vec::new();
         for issuer in &config.provider.issuers {
             let settings = provider_settings(config, issuer);
-            let provider = Arc::new(OidcProvider::new(settings, Arc::clone(&clock), Arc::clone(&entropy))?);
-            background(Box::pin(Arc::clone(&provider).keep_fresh()));
-            providers.push(provider);
+            let provider = OidcProvider::new(settings, Arc::clone(&clock), Arc::clone(&entropy))?;
+            predecessors.iter().for_each(|it| provider.inherit(it));
+            providers.push(Arc::new(provider));
         }
-        let provider = Arc::new(OidcProviders::new(providers));
-        let store = open_store(&config.store, Arc::clone(&clock), |embedded| {
-            background(Box::pin(async move { embedded.sweep_forever().await }));
-        })?;
-        let store: Arc<dyn SessionStore> = Arc::new(MeasuredStore::new(store));
-        let app = assemble(config, Arc::clone(&store), provider, clock, entropy, tasks.clone());
-        Ok(Self { app: Arc::new(app), config: config.server.clone(), store, tasks, stop })
+        let fetching = stop.child_token();
+        for provider in &providers {
+            let (fetching, provider) = (fetching.clone(), Arc::clone(provider));
+            tokio::spawn(async move { fetching.run_until_cancelled(provider.keep_fresh()).await });
+        }
+        let server = Arc::new(OidcProviders::new(providers.clone()));
+        let app = assemble(config, Arc::clone(&store), server, clock, entropy, tasks.clone());
+        Ok(Self {
+            app: Arc::new(app),
+            config: config.server.clone(),
+            providers,
+            fetching,
+            store,
+            store_config: config.store.clone(),
+            tasks,
+            stop,
+        })
     }
 
     /// The browser's endpoints under `server.apiPrefix`, and `server.proxy` and `server.static` if they
@@ -159,10 +196,31 @@ impl Bff {
             tracing::warn!(unfinished, "some background work did not finish in time");
         }
         self.stop.cancel();
-        // Best effort: a store that does not answer keeps nobody from ending.
-        if tokio::time::timeout(RETIREMENT, self.store.retire()).await.is_err() {
-            tracing::debug!("the other replicas could not be told that this one ends");
+        retire(&*self.store).await;
+    }
+
+    fn public_handlers(&self) -> Handlers {
+        let serves = match (&self.config.static_files, self.config.proxy.is_empty()) {
+            (_, false) => Serves::Apis,
+            (Some(_), true) => Serves::Files,
+            (None, true) => Serves::Answers,
+        };
+        Handlers { quick: http::public_quick(&self.app, &self.config), router: self.public_router(), serves }
+    }
+
+    fn internal_handlers(&self, metrics: Option<&Router>) -> Handlers {
+        let mut router = self.internal_router();
+        if let Some(metrics) = metrics {
+            router = router.merge(metrics.clone());
         }
+        Handlers { quick: http::internal_quick(&self.app, &self.config), router, serves: Serves::Answers }
+    }
+}
+
+/// Tells other replicas that this one is none any more. Best effort: a store that does not answer keeps nobody from ending.
+async fn retire(store: &dyn SessionStore) {
+    if tokio::time::timeout(RETIREMENT, store.retire()).await.is_err() {
+        tracing::debug!("the other replicas could not be told that this one ends");
     }
 }
 
@@ -179,50 +237,103 @@ pub fn router(config: &Config) -> Result<Router, StartError> {
     Bff::start(config).map(|bff| bff.public_router())
 }
 
-/// Serves both listeners until `shutdown` completes, then drains.
+/// Serves both listeners until `shutdown` completes, then drains. [`Server`] also takes another configuration meanwhile.
 pub async fn serve(config: &Config, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
-    let public = listen(config.server.public, "server.ip and server.port").await?;
-    let internal = match listen(config.server.internal, "server.internal").await {
-        Ok(listener) => Some(listener),
-        // Nobody asked for this address: a port that is taken is no reason to stay down.
-        Err(error) if !config.server.internal_is_explicit => {
-            tracing::warn!(%error, "there is no internal listener; set server.internal to choose its address");
-            None
-        }
-        Err(error) => return Err(error),
-    };
-    // Before anything is counted: what counts remembers where.
-    let metrics = metrics_router();
-    let bff = Bff::start(config)?;
-    let stop = CancellationToken::new();
-    // Whoever drops this future has stopped us, too.
-    let _stops_in_any_case = stop.clone().drop_guard();
-    let mut listeners = tokio::task::JoinSet::new();
-    tracing::info!(address = %config.server.public, app = %config.server.app, "serving browsers");
-    let quick = http::public_quick(&bff.app, &bff.config);
-    let serves = match (&config.server.static_files, config.server.proxy.is_empty()) {
-        (_, false) => Serves::Apis,
-        (Some(_), true) => Serves::Files,
-        (None, true) => Serves::Answers,
-    };
-    listeners.spawn(accept(public, serves, quick, bff.public_router(), stop.clone(), DRAIN));
-    if let Some(internal) = internal {
-        tracing::info!(address = %config.server.internal, "serving gateways and probes");
-        let router = match metrics {
-            Some(metrics) => bff.internal_router().merge(metrics),
-            None => bff.internal_router(),
-        };
-        let quick = http::internal_quick(&bff.app, &bff.config);
-        listeners.spawn(accept(internal, Serves::Answers, quick, router, stop.clone(), DRAIN));
-    }
+    let server = Server::start(config.clone()).await?;
     shutdown.await;
-    tracing::info!("shutting down");
-    stop.cancel();
-    let began = tokio::time::Instant::now();
-    listeners.join_all().await;
-    // An orchestrator's patience is usually thirty seconds, for everything.
-    bff.drain_within(SHUTDOWN.saturating_sub(began.elapsed())).await;
+    server.shut_down().await;
     Ok(())
+}
+
+/// Both listeners, and what answers there. It is stopped with the drop, without patience.
+///
+/// ```no_run
+/// # async fn example(next: impl Future<Output = ()>) -> Result<(), Box<dyn std::error::Error>> {
+/// use authtool_bff::{Config, Server};
+///
+/// let file = "authtool.json".as_ref();
+/// let mut server = Server::start(Config::load(file)?).await?;
+/// next.await;
+/// for key in server.reload(Config::load(file)?)?.needs_restart {
+///     println!("{key} needs a restart");
+/// }
+/// server.shut_down().await;
+/// # Ok(()) }
+/// ```
+pub struct Server {
+    config: Config,
+    bff: Bff,
+    metrics: Option<Router>,
+    public: watch::Sender<Arc<Handlers>>,
+    internal: watch::Sender<Arc<Handlers>>,
+    listeners: JoinSet<()>,
+    stop: CancellationToken,
+    _stops_in_any_case: DropGuard,
+}
+
+impl Server {
+    /// Listens, and begins to serve.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let public = listen(config.server.public, "server.ip and server.port").await?;
+        let internal = match listen(config.server.internal, "server.internal").await {
+            Ok(listener) => Some(listener),
+            // Nobody asked for this address: a port that is taken is no reason to stay down.
+            Err(error) if !config.server.internal_is_explicit => {
+                tracing::warn!(%error, "there is no internal listener; set server.internal to choose its address");
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        // Before anything is counted: what counts remembers where.
+        let metrics = metrics_router();
+        let bff = Bff::start(&config)?;
+        let stop = CancellationToken::new();
+        let mut listeners = JoinSet::new();
+        tracing::info!(address = %config.server.public, app = %config.server.app, "serving browsers");
+        let (public_handlers, handlers) = watch::channel(Arc::new(bff.public_handlers()));
+        listeners.spawn(accept(public, handlers, stop.clone(), DRAIN));
+        let (internal_handlers, handlers) = watch::channel(Arc::new(bff.internal_handlers(metrics.as_ref())));
+        if let Some(internal) = internal {
+            tracing::info!(address = %config.server.internal, "serving gateways and probes");
+            listeners.spawn(accept(internal, handlers, stop.clone(), DRAIN));
+        }
+        Ok(Self {
+            config,
+            bff,
+            metrics,
+            public: public_handlers,
+            internal: internal_handlers,
+            listeners,
+            _stops_in_any_case: stop.clone().drop_guard(),
+            stop,
+        })
+    }
+
+    /// Takes another configuration: from now on it answers all requests, and those that are under way go on as they
+    /// began. What needs a restart stays as it is, and is named. With an error nothing has changed.
+    pub fn reload(&mut self, config: Config) -> Result<Reloaded, StartError> {
+        let (config, reloaded) = reload::adopt(&self.config, config);
+        let bff = self.bff.succeeded_by(&config)?;
+        self.public.send_replace(Arc::new(bff.public_handlers()));
+        self.internal.send_replace(Arc::new(bff.internal_handlers(self.metrics.as_ref())));
+        self.config = config;
+        let old = std::mem::replace(&mut self.bff, bff);
+        old.fetching.cancel();
+        if !Arc::ptr_eq(&old.store, &self.bff.store) {
+            self.bff.tasks.spawn(async move { retire(&*old.store).await });
+        }
+        Ok(reloaded)
+    }
+
+    /// Accepts no more connections, lets what is under way finish, and ends.
+    pub async fn shut_down(self) {
+        tracing::info!("shutting down");
+        self.stop.cancel();
+        let began = tokio::time::Instant::now();
+        self.listeners.join_all().await;
+        // An orchestrator's patience is usually thirty seconds, for everything.
+        self.bff.drain_within(SHUTDOWN.saturating_sub(began.elapsed())).await;
+    }
 }
 
 /// `/-/metrics`, if nobody else records metrics in this process. Must be called within a Tokio runtime.

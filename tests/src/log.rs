@@ -42,6 +42,11 @@ impl Log {
         self.lines().into_iter().find(|line| line.contains(needle))
     }
 
+    /// How many lines contain `needle`.
+    pub fn count(&self, needle: &str) -> usize {
+        self.lines().iter().filter(|line| line.contains(needle)).count()
+    }
+
     /// Fails when a line contains one of `secrets` (SEC-140).
     pub fn assert_free_of(&self, secrets: &[String]) {
         let lines = self.lines();

@@ -360,6 +360,17 @@ impl Server {
         self.signal("-TERM");
     }
 
+    /// Writes the configuration file again and asks it to read it.
+    pub fn reloads(&self) {
+        self.config.written();
+        self.hangs_up();
+    }
+
+    /// Asks it to read its configuration again, whatever is in the file.
+    pub fn hangs_up(&self) {
+        self.signal("-HUP");
+    }
+
     /// From now on it holds its connections and does nothing: what a paused container does.
     pub fn is_paused(&self) {
         self.signal("-STOP");

@@ -56,7 +56,8 @@ sections! {
         /// `maxIdTokenBytes` belong beside their issuer.
         pub(super) issuer: Option<String>,
         /// What follows the issuer in the URL of its metadata; `/.well-known/oauth-authorization-server` is also
-        /// looked for between host and path, where RFC 8414 puts it. Default: `/.well-known/openid-configuration`.
+        /// looked for between host and path, where RFC 8414 puts it, and a segment that repeats the issuer's path also
+        /// right behind the host. Default: `/.well-known/openid-configuration`.
         pub(super) issuer_metadata_segment: Option<String>,
         /// The URL of the metadata, where it does not follow from the issuer. Default: it does.
         pub(super) metadata_url: Option<String>,
@@ -393,7 +394,9 @@ pub(super) struct ServerSection {
     pub(super) port: Option<u16>,
     /// The listener for gateways, probes and metrics. Default: 127.0.0.1 and the next port.
     pub(super) internal: Option<InternalSection>,
-    /// Origins besides the app's own that `redirect_uri` of `/login` and `/logout` may name. Default: none.
+    /// Origins besides the app's own that `redirect_uri` of `/login` and `/logout` may name. In
+    /// `https://*.example.com`, the `*` stands for one label, whichever; it needs https and a domain of your own behind
+    /// it, and no public suffix such as `co.uk` or `github.io`. Default: none.
     pub(super) allowed_return_origins: Vec<String>,
     /// Serves the built app from the same origin. Default: not.
     #[serde(rename = "static")]
@@ -416,6 +419,9 @@ pub(super) struct ServerSection {
     /// Connections that begin here: whom they trust, and by which way they leave. Default: the system's certificates,
     /// and the direct way.
     pub(super) outbound: OutboundSection,
+    /// What the log says, as directives of `RUST_LOG`: `info`, or `warn,authtool_bff=debug`. The environment variable
+    /// `AUTHTOOL_LOG` goes before it, but unlike that one, this can be changed by a reload (`SIGHUP`). Default: `info`.
+    pub(super) log_filter: Option<String>,
 }
 
 /// Connections that begin here.

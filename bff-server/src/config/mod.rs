@@ -7,13 +7,17 @@
 //! ```
 
 mod development;
+mod encoding;
+mod env_file;
 mod environment;
 #[cfg(test)]
 mod every_key;
 mod file;
+mod leniency;
 mod problem;
 mod read;
 mod resolve;
+mod scalars;
 mod schema;
 mod secret;
 
@@ -25,9 +29,10 @@ use std::{
 
 use ipnet::IpNet;
 use serde_json::{Map, Value};
-use url::{Origin, Url};
+use url::Url;
 
 pub use development::random_key;
+use encoding::Decoded;
 pub use problem::{ConfigProblem, ConfigProblems};
 use read::Format;
 
@@ -35,13 +40,14 @@ use crate::{
     adapters::{
         oidc::{Algorithm, ClientAuthentication, MetadataSource, RequestStyle},
         outbound::{self, OutboundSettings},
-        redis::RedisSettings,
+        redis::{Credentials, RedisSettings, Topology},
     },
     domain::{
         end_session::EndSessionParameters,
         expected_issuer::ExpectedIssuer,
         login_options::LoginPolicy,
         metadata::Transport,
+        return_url::AllowedOrigin,
         scope,
         session::Lifetimes,
         user_info::{UserInfoPolicy, UserInfoUse},
@@ -267,7 +273,7 @@ pub struct ServerConfig {
     /// The app's default page: the root of the `redirect_uri`'s origin.
     pub app: Url,
     /// `allowedReturnOrigins`.
-    pub allowed_return_origins: Vec<Origin>,
+    pub allowed_return_origins: Vec<AllowedOrigin>,
     /// `static`.
     pub static_files: Option<StaticFiles>,
     /// `proxy`.
@@ -284,6 +290,8 @@ pub struct ServerConfig {
     pub traces: Option<TraceSettings>,
     /// `outbound`.
     pub outbound: OutboundSettings,
+    /// `logFilter`: directives that are known to be good.
+    pub log_filter: Option<String>,
 }
 
 /// Whether `/token` is on the public listener.
@@ -339,6 +347,28 @@ pub enum StoreConfig {
     Redis(Box<RedisSettings>),
 }
 
+impl StoreConfig {
+    /// Whether what is kept in one is found in the other, however it is reached.
+    pub(crate) fn is_same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Redis(ours), Self::Redis(theirs)) => {
+                // Credentials of Sentinels are part of how they are reached.
+                let place = |topology: &Topology| match topology {
+                    Topology::Sentinel { nodes, primary, .. } => Topology::Sentinel {
+                        nodes: nodes.clone(),
+                        primary: primary.clone(),
+                        credentials: Credentials::default(),
+                    },
+                    other => other.clone(),
+                };
+                place(&ours.topology) == place(&theirs.topology)
+                    && (&ours.namespace, ours.db) == (&theirs.namespace, theirs.db)
+            }
+            _ => self == other,
+        }
+    }
+}
+
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -373,11 +403,18 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, LoadError> {
         let invalid = |problems| LoadError::Invalid { path: path.to_owned(), problems };
         let format = Format::of(path).ok_or_else(|| LoadError::UnknownFormat { path: path.to_owned() })?;
-        let text = std::fs::read_to_string(path)
-            .map_err(|reason| LoadError::Unreadable { path: path.to_owned(), reason })?;
+        let unreadable = |reason| LoadError::Unreadable { path: path.to_owned(), reason };
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let not_text = || std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not text in UTF-8");
+        let Decoded { text, mark } = encoding::decode(&bytes).ok_or_else(|| unreadable(not_text()))?;
         let value = format.parse(&text).map_err(invalid)?;
         let mut config = Self::from_value(value, variables()).map_err(invalid)?;
         config.warn_of_ignored_proxies(variables());
+        if let Some(mark) = mark {
+            let remark =
+                format!("{} begins with the byte order mark of {mark}, which was ignored", path.display());
+            config.warnings.insert(0, remark);
+        }
         Ok(config)
     }
 
@@ -420,7 +457,7 @@ impl Config {
         };
         if let Ok(value) = format.parse(text) {
             let mut problems = ConfigProblems::default();
-            let _shape = read::shape(value, &mut problems);
+            let _shape = read::shape(value, &mut problems, &mut Vec::new());
             assert!(problems.0.iter().all(|it| !it.key.is_empty() && !it.fix.is_empty()), "{problems}");
         }
     }
@@ -443,8 +480,9 @@ impl Config {
         mut problems: ConfigProblems,
         overrides: &[environment::Override],
     ) -> Result<Self, ConfigProblems> {
-        let file = read::shape(value, &mut problems);
-        resolve::config(file, problems).map_err(|mut problems| {
+        let mut warnings = environment::remarks(overrides).collect();
+        let file = read::shape(value, &mut problems, &mut warnings);
+        resolve::config(file, problems, warnings).map_err(|mut problems| {
             environment::attribute(&mut problems, overrides);
             problems
         })
@@ -453,9 +491,10 @@ impl Config {
 
 /// The keys of secrets that stand in a file themselves, rather than where to find them.
 pub(crate) fn inline_secrets(path: &Path) -> Vec<String> {
+    let bytes = std::fs::read(path).unwrap_or_default();
     let value = Format::of(path)
-        .zip(std::fs::read_to_string(path).ok())
-        .and_then(|(format, text)| format.parse(&text).ok());
+        .zip(encoding::decode(&bytes))
+        .and_then(|(format, decoded)| format.parse(&decoded.text).ok());
     let mut found = Vec::new();
     if let Some(value) = value {
         secret::inline(&value, "", &mut found);

@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use super::{
     file::ConfigFile,
+    leniency::{self, Found},
     problem::ConfigProblems,
-    schema::{KEY_NAMES, Place},
+    scalars,
+    schema::{KEYS, Place, Step},
 };
 
 /// The key of a problem that is nowhere in particular.
@@ -36,11 +38,17 @@ impl Format {
     pub(super) fn parse(self, text: &str) -> Result<Value, ConfigProblems> {
         let (name, place) = match self {
             Self::Json => match serde_json::from_str(text) {
-                Ok(value) => return Ok(value),
+                Ok(mut value) => {
+                    scalars::take_json(&mut value, Place::root());
+                    return Ok(value);
+                }
                 Err(error) => ("JSON", Some((error.line(), error.column()))),
             },
             Self::Yaml => match serde_saphyr::from_str(text) {
-                Ok(value) => return Ok(value),
+                Ok(mut value) => {
+                    scalars::take_yaml(&mut value, text);
+                    return Ok(value);
+                }
                 Err(error) => {
                     let place = error.location().and_then(|it| {
                         Some((usize::try_from(it.line()).ok()?, usize::try_from(it.column()).ok()?))
@@ -49,7 +57,10 @@ impl Format {
                 }
             },
             Self::Toml => match toml::from_str(text) {
-                Ok(value) => return Ok(value),
+                Ok(mut value) => {
+                    scalars::take_toml(&mut value, text);
+                    return Ok(value);
+                }
                 Err(error) => ("TOML", error.span().map(|span| line_and_column(text, span.start))),
             },
         };
@@ -73,32 +84,32 @@ fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
 }
 
 /// Reads the shape. Each value that does not fit is noted and taken out, and the rest is read again.
-pub(super) fn shape(mut value: Value, problems: &mut ConfigProblems) -> ConfigFile {
+pub(super) fn shape(
+    mut value: Value,
+    problems: &mut ConfigProblems,
+    warnings: &mut Vec<String>,
+) -> ConfigFile {
     if !value.is_object() {
         problems.add(WHOLE_FILE, "it is not an object", "begin with { and end with }");
         return ConfigFile::default();
     }
     without_lists(&mut value, Place::root(), &mut Vec::new(), problems);
+    leniency::mend(&mut value, &mut Found { problems, warnings });
     loop {
         let mut unknown = Vec::new();
         let mut track = serde_path_to_error::Track::new();
         let outcome: Result<ConfigFile, _> = {
             let tracked = serde_path_to_error::Deserializer::new(&value, &mut track);
-            serde_ignored::deserialize(tracked, |path| unknown.push(path.to_string()))
+            serde_ignored::deserialize(tracked, |path| unknown.push(segments(&path)))
         };
         match outcome {
             Ok(file) => {
-                for key in unknown {
-                    let mut key = key.replace(".?", "");
-                    // A name of no characters would be hard to see.
-                    if key.is_empty() || key.ends_with('.') {
-                        key.push_str("\"\"");
-                    }
-                    let fix = match similar(&key) {
-                        Some(known) => format!("did you mean `{known}`?"),
+                for path in unknown {
+                    let fix = match meant(&path) {
+                        Some(key) => format!("did you mean `{key}`?"),
                         None => "remove it, or look for its right name and place in the reference".to_owned(),
                     };
-                    problems.add(key, "there is no such key", fix);
+                    problems.add(shown(&path), "there is no such key", fix);
                 }
                 return file;
             }
@@ -155,7 +166,9 @@ fn without_lists(
     true
 }
 
-enum Segment {
+/// One step on the way to a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Segment {
     Key(String),
     Index(usize),
 }
@@ -170,10 +183,30 @@ impl Segment {
     }
 }
 
-fn shown(path: &[Segment]) -> String {
+/// Where Serde met a key that it does not know.
+fn segments(path: &serde_ignored::Path) -> Vec<Segment> {
+    use serde_ignored::Path;
+    let (parent, own) = match path {
+        Path::Root => return Vec::new(),
+        Path::Seq { parent, index } => (parent, Some(Segment::Index(*index))),
+        Path::Map { parent, key } => (parent, Some(Segment::Key(key.clone()))),
+        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
+            (parent, None)
+        }
+    };
+    let mut segments = segments(parent);
+    segments.extend(own);
+    segments
+}
+
+/// A path as people write it.
+pub(super) fn shown(path: &[Segment]) -> String {
     let mut text = String::new();
     for segment in path {
         match segment {
+            // A name of no characters would be hard to see.
+            Segment::Key(key) if key.is_empty() && text.is_empty() => text.push_str("\"\""),
+            Segment::Key(key) if key.is_empty() => text.push_str(".\"\""),
             Segment::Key(key) if text.is_empty() => text.push_str(key),
             Segment::Key(key) => {
                 text.push('.');
@@ -258,18 +291,47 @@ fn place_of(path: &[Segment]) -> Option<Place<'static>> {
     })
 }
 
-/// The known name that `key`'s last part most likely was meant to be.
-fn similar(key: &str) -> Option<&'static String> {
+/// The key that an unknown one most likely was meant to be: by its name alone if it is of the same section, otherwise with
+/// its whole path.
+fn meant(path: &[Segment]) -> Option<String> {
+    let key = meant_path(path)?;
+    match (key.split_last(), path.split_last()) {
+        (Some((Segment::Key(name), section)), Some((_, here))) if section == here => Some(name.clone()),
+        _ => Some(shown(&key)),
+    }
+}
+
+/// The path of the key that an unknown one most likely was meant to be. Of several with names that are equally close, it
+/// is the one that shares most of its path, and then the one that is least deep.
+pub(super) fn meant_path(path: &[Segment]) -> Option<Vec<Segment>> {
     let bare = |name: &str| {
         name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
     };
-    let wanted = bare(key.rsplit(['.', ']']).next()?);
-    KEY_NAMES
+    let (Segment::Key(name), here) = path.split_last()? else { return None };
+    let wanted = bare(name);
+    let shared = |section: &[Step]| {
+        let is_same = |(step, segment): &(&Step, &Segment)| match (step, segment) {
+            (Step::Key(name), Segment::Key(key)) => name == key,
+            (Step::OwnName, Segment::Key(_)) | (Step::Item, Segment::Index(_)) => true,
+            _ => false,
+        };
+        section.iter().zip(here).take_while(is_same).count()
+    };
+    let (known, shared, _) = KEYS
         .iter()
-        .map(|known| (distance(&wanted, &bare(known)), known))
-        .min()
-        .filter(|(distance, known)| *distance <= 2 && *distance * 2 < known.len())
-        .map(|(_, known)| known)
+        .map(|known| (known, shared(&known.section), distance(&wanted, &bare(&known.name))))
+        .filter(|(known, _, distance)| *distance <= 2 && *distance * 2 < known.name.len())
+        .min_by_key(|(known, shared, distance)| {
+            (*distance, std::cmp::Reverse(*shared), known.section.len())
+        })?;
+    let mut meant = here.get(..shared)?.to_vec();
+    meant.extend(known.section.iter().skip(shared).map(|step| match step {
+        Step::Key(name) => Segment::Key(name.clone()),
+        Step::OwnName => Segment::Key("<name>".to_owned()),
+        Step::Item => Segment::Index(0),
+    }));
+    meant.push(Segment::Key(known.name.clone()));
+    Some(meant)
 }
 
 /// Levenshtein's.
@@ -298,14 +360,14 @@ mod tests {
 
     fn problems(value: Value) -> Vec<(String, String, String)> {
         let mut problems = ConfigProblems::default();
-        shape(value, &mut problems);
+        shape(value, &mut problems, &mut Vec::new());
         problems.0.into_iter().map(|it| (it.key, it.problem, it.fix)).collect()
     }
 
     #[test]
     fn every_unknown_key_and_every_wrong_type_is_named_at_once() {
         let found = problems(json!({
-            "client": {"isuer": "x", "scope": 7},
+            "client": {"isuer": "x", "scope": {}},
             "session": {"sessionJitterSecs": "soon", "userClaims": {}},
             "server": {"port": 99999, "colour": "red"},
         }));
@@ -321,6 +383,152 @@ mod tests {
             assert!(keys.contains(&key), "{key} is not in {found:#?}");
         }
         assert!(found.iter().any(|it| it.2 == "did you mean `issuer`?"), "{found:#?}");
+    }
+
+    #[test]
+    fn a_key_in_the_wrong_section_is_told_its_place() {
+        for (file, key, meant) in [
+            (json!({"scope": "openid"}), "scope", "client.scope"),
+            (json!({"apiPrefix": "/bff"}), "apiPrefix", "server.apiPrefix"),
+            (json!({"mode": {"type": "bff"}}), "mode", "session.mode"),
+            (json!({"credentials": {"secret": "s"}}), "credentials", "client.credentials"),
+            (json!({"secret": "s"}), "secret", "client.credentials.secret"),
+            (json!({"port": 3000}), "port", "server.port"),
+            (json!({"operatorCredential": "s"}), "operatorCredential", "server.internal.operatorCredential"),
+            (json!({"signing_key": "s"}), "signing_key", "session.signingKey"),
+            (json!({"server": {"signingKey": "s"}}), "server.signingKey", "session.signingKey"),
+            (json!({"server": {"upstream": "x"}}), "server.upstream", "server.proxy[0].upstream"),
+            (json!({"session": {"sameSite": "lax"}}), "session.sameSite", "session.mode.sameSite"),
+            (json!({"session": {"scope": "x"}}), "session.scope", "client.scope"),
+            (json!({"client": {"kid": "x"}}), "client.kid", "client.credentials.kid"),
+            (
+                json!({"client": {"clients": [{}, {"kid": "x"}]}}),
+                "client.clients[1].kid",
+                "client.clients[1].credentials.kid",
+            ),
+            (
+                json!({"connections": {"main": {"host": "x"}}}),
+                "connections.main.host",
+                "connections.main.config.host",
+            ),
+            (
+                json!({"connections": {"main": {"config": {"password": "x"}}}}),
+                "connections.main.config.password",
+                "connections.main.config.connection.password",
+            ),
+            (
+                json!({"connections": {"main": {"maxStalenessMs": 1}}}),
+                "connections.main.maxStalenessMs",
+                "connections.main.config.localCache.maxStalenessMs",
+            ),
+            // In its own section it needs no path, and comes before others that are called the same.
+            (json!({"client": {"skope": "x"}}), "client.skope", "scope"),
+            (json!({"server": {"internal": {"prt": 1}}}), "server.internal.prt", "port"),
+            (json!({"server": {"proxy": [{"prefixx": "/"}]}}), "server.proxy[0].prefixx", "prefix"),
+        ] {
+            let found = problems(file.clone());
+            let expected =
+                (key.to_owned(), "there is no such key".to_owned(), format!("did you mean `{meant}`?"));
+            assert!(found.contains(&expected), "{file}: {found:#?}");
+        }
+    }
+
+    #[test]
+    fn null_is_as_if_the_key_were_not_there() {
+        let file = json!({
+            "$schema": null,
+            "client": {"extra": null, "endpoints": null, "clients": [{"requireAcr": null}], "dpop": null},
+            "connections": null,
+            "session": {"mode": null, "userClaims": null},
+            "server": null,
+        });
+        assert_eq!(problems(file), []);
+        let own = json!({"client": {"extra": {"audience": null}}, "connections": {"unused": null}});
+        assert_eq!(problems(own), []);
+        let unknown: Vec<_> = problems(json!({"clinet": null})).into_iter().map(|it| it.2).collect();
+        assert_eq!(unknown, ["did you mean `client`?"], "it is still no key of ours");
+    }
+
+    #[test]
+    fn a_whole_number_is_text_where_text_is_wanted() {
+        let text_of = |format: Format, text: &str| {
+            let value = format.parse(text).unwrap();
+            let found = problems(value.clone());
+            (value, found)
+        };
+        for (format, text, pointer, expected) in [
+            (
+                Format::Yaml,
+                "client:\n  clientId: 123456789012345678",
+                "/client/clientId",
+                "123456789012345678",
+            ),
+            (Format::Yaml, "client: {clientId: 0, scope: openid}", "/client/clientId", "0"),
+            (Format::Yaml, "client: {clients: [{clientId: 42}]}", "/client/clients/0/clientId", "42"),
+            (Format::Yaml, "client: {credentials: {secret: 1234}}", "/client/credentials/secret", "1234"),
+            (Format::Yaml, "session:\n  signingKey: [77, a]", "/session/signingKey/0", "77"),
+            (Format::Yaml, "session:\n  userClaims:\n  - email\n  - 7", "/session/userClaims/1", "7"),
+            (Format::Yaml, "client: &c\n  clientId: 42\nsession: {}", "/client/clientId", "42"),
+            (
+                Format::Yaml,
+                "connections: {a: {config: {namespace: -5}}}",
+                "/connections/a/config/namespace",
+                "-5",
+            ),
+            (Format::Toml, "[client]\nclientId = 42", "/client/clientId", "42"),
+            (Format::Toml, "client.clientId = 42", "/client/clientId", "42"),
+            (Format::Toml, "[[client.clients]]\nclientId = 42", "/client/clients/0/clientId", "42"),
+            (Format::Toml, "[session]\nuserClaims = [\"a\", 7]", "/session/userClaims/1", "7"),
+            (Format::Json, r#"{"client": {"clientId": 42}}"#, "/client/clientId", "42"),
+        ] {
+            let (value, found) = text_of(format, text);
+            assert_eq!(value.pointer(pointer), Some(&json!(expected)), "{text}");
+            assert_eq!(found, [], "{text}");
+        }
+        for (format, text) in [
+            (Format::Yaml, "client: {clientId: 0123}"),
+            (Format::Yaml, "client: {clientId: 0x1f}"),
+            (Format::Yaml, "client: {clientId: 0o17}"),
+            (Format::Yaml, "client: {clientId: +5}"),
+            (Format::Yaml, "client: {clientId: 1.10}"),
+            (Format::Yaml, "client: {clientId: 1e3}"),
+            (Format::Yaml, "client: {clientId: true}"),
+            (Format::Toml, "client.clientId = 1_000"),
+            (Format::Toml, "client.clientId = 0x1f"),
+            (Format::Toml, "client.clientId = +5"),
+            (Format::Toml, "client.clientId = 1.10"),
+            (Format::Toml, "client.clientId = 2026-01-01"),
+            (Format::Toml, "client.clientId = false"),
+            (Format::Json, r#"{"client": {"clientId": 1.10}}"#),
+            (Format::Json, r#"{"client": {"clientId": true}}"#),
+        ] {
+            let (value, found) = text_of(format, text);
+            let keys: Vec<_> =
+                found.iter().map(|it| (it.0.as_str(), it.2.starts_with("put it in quotes"))).collect();
+            assert_eq!(keys, [("client.clientId", true)], "{text}: {value} {found:?}");
+        }
+        // What is a number stays one.
+        let (value, _) = text_of(Format::Yaml, "server: {port: 3000}\nclient: {extra: {max_age: 7}}");
+        assert_eq!(value, json!({"server": {"port": 3000}, "client": {"extra": {"max_age": 7}}}));
+    }
+
+    #[test]
+    fn white_space_around_a_value_is_ignored_and_said() {
+        let yaml = "client:\n  issuer: |\n    https://op.example\n  scope: ' openid '\nsession:\n  userClaims: [' a']\n  \
+                    signingKey: ' kept '\n";
+        let mut value = Format::Yaml.parse(yaml).unwrap();
+        let (mut problems, mut warnings) = (ConfigProblems::default(), Vec::new());
+        leniency::mend(&mut value, &mut Found { problems: &mut problems, warnings: &mut warnings });
+        assert_eq!(problems.0, []);
+        assert_eq!(
+            value,
+            json!({
+                "client": {"issuer": "https://op.example", "scope": "openid"},
+                "session": {"userClaims": ["a"], "signingKey": " kept "},
+            })
+        );
+        let keys: Vec<_> = warnings.iter().filter_map(|it| it.split(':').next()).collect();
+        assert_eq!(keys, ["client.issuer", "client.scope", "session.userClaims[0]"]);
     }
 
     #[test]
@@ -372,7 +580,7 @@ mod tests {
 
     #[test]
     fn a_wrong_item_of_a_list_is_named_by_its_index() {
-        let found = problems(json!({"server": {"proxy": [{"prefix": "/a"}, "x", {"prefix": 7}]}}));
+        let found = problems(json!({"server": {"proxy": [{"prefix": "/a"}, "x", {"prefix": []}]}}));
         let keys: Vec<&str> = found.iter().map(|it| it.0.as_str()).collect();
         assert_eq!(keys, ["server.proxy[1]", "server.proxy[2].prefix"]);
     }

@@ -3,22 +3,63 @@
 
 use std::sync::LazyLock;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::file::ConfigFile;
 
 /// The schema (JSON Schema 2020-12).
-pub(super) static SCHEMA: LazyLock<Value> = LazyLock::new(|| schemars::schema_for!(ConfigFile).to_value());
-
-/// Every key of the file, by its last name.
-pub(super) static KEY_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let definitions = SCHEMA.get("$defs").and_then(Value::as_object);
-    let sections = definitions.into_iter().flat_map(|it| it.values()).chain(std::iter::once(&*SCHEMA));
-    let mut names: Vec<String> = sections.flat_map(properties).map(|(name, _)| name.clone()).collect();
-    names.sort();
-    names.dedup();
-    names
+pub(super) static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+    let mut schema = schemars::schema_for!(ConfigFile).to_value();
+    with_null(&mut schema);
+    if let Some(definitions) = schema.get_mut("$defs").and_then(Value::as_object_mut) {
+        definitions.values_mut().for_each(with_null);
+    }
+    schema
 });
+
+/// Every key of a section may be `null`, which is as if it were not there.
+fn with_null(section: &mut Value) {
+    let properties = section.get_mut("properties").and_then(Value::as_object_mut);
+    for schema in properties.into_iter().flat_map(|it| it.values_mut()) {
+        if let Some(of_own_name) = schema.get_mut("additionalProperties") {
+            allow_null(of_own_name);
+        }
+        allow_null(schema);
+    }
+}
+
+fn allow_null(schema: &mut Value) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    if let Some(kind @ Value::String(_)) = schema.get_mut("type") {
+        *kind = json!([kind, "null"]);
+    } else if let Some(reference) = schema.remove("$ref") {
+        schema.insert("anyOf".to_owned(), json!([{ "$ref": reference }, { "type": "null" }]));
+    }
+}
+
+/// Every key of the file.
+pub(super) static KEYS: LazyLock<Vec<KnownKey>> = LazyLock::new(|| {
+    let mut keys = Vec::new();
+    Place::root().keys_below(&mut Vec::new(), &mut keys);
+    keys
+});
+
+/// A key, and the section that it is in.
+pub(super) struct KnownKey {
+    pub(super) section: Vec<Step>,
+    pub(super) name: String,
+}
+
+/// One step to a section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A key of ours.
+    Key(String),
+    /// A name of the user's own choosing.
+    OwnName,
+    /// An item of a list.
+    Item,
+}
 
 /// What a key path leads to.
 #[derive(Clone, Copy)]
@@ -42,6 +83,39 @@ impl<'a> Place<'a> {
         inner.or_else(|| here.get("items")).map(|inner| (name.to_owned(), Place(inner)))
     }
 
+    /// The items below this place, where a list may stand.
+    pub(super) fn item(self) -> Option<Place<'a>> {
+        let here = resolved(self.0);
+        let listed = || alternatives(here).find_map(|it| it.get("items"));
+        here.get("items").or_else(listed).map(Place)
+    }
+
+    /// Whether a secret may stand here, or several.
+    pub(super) fn is_secret(self) -> bool {
+        let is_one = |it: &Value| it.pointer("/properties/encoding").is_some();
+        alternatives(resolved(self.0)).any(|it| is_one(it) || alternatives(resolved(it)).any(is_one))
+    }
+
+    fn keys_below(self, section: &mut Vec<Step>, keys: &mut Vec<KnownKey>) {
+        let here = resolved(self.0);
+        let mut inside = |step: Step, schema: &'a Value, keys: &mut Vec<KnownKey>| {
+            section.push(step);
+            Place(schema).keys_below(section, keys);
+            section.pop();
+        };
+        for (name, schema) in properties(here) {
+            inside(Step::Key(name.clone()), schema, keys);
+        }
+        if let Some(schema) = here.get("additionalProperties").filter(|it| it.is_object()) {
+            inside(Step::OwnName, schema, keys);
+        }
+        if let Some(schema) = here.get("items") {
+            inside(Step::Item, schema, keys);
+        }
+        let own = properties(here).map(|(name, _)| KnownKey { section: section.clone(), name: name.clone() });
+        keys.extend(own);
+    }
+
     /// Whether the value is a list, whose keys are positions.
     pub(super) fn is_list(self) -> bool {
         resolved(self.0).get("items").is_some()
@@ -51,6 +125,13 @@ impl<'a> Place<'a> {
     pub(super) fn is_section(self) -> bool {
         let here = resolved(self.0);
         properties(here).next().is_some() || here.get("additionalProperties").is_some_and(Value::is_object)
+    }
+
+    /// Whether its keys are names of the user's own choosing.
+    pub(super) fn has_own_names(self) -> bool {
+        let here = resolved(self.0);
+        properties(here).next().is_none()
+            && here.get("additionalProperties").is_some_and(|it| it.is_object() || *it == Value::Bool(true))
     }
 
     /// What the key is for.
@@ -67,9 +148,12 @@ impl<'a> Place<'a> {
             Some(Value::Array(several)) => several.iter().any(|it| it == "string"),
             _ => false,
         };
-        let any_of = here.get("anyOf").or_else(|| here.get("oneOf")).and_then(Value::as_array);
-        of_type(here) || any_of.is_some_and(|list| list.iter().any(of_type))
+        of_type(here) || alternatives(here).any(of_type)
     }
+}
+
+fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
+    schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array).into_iter().flatten()
 }
 
 fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
@@ -104,7 +188,23 @@ mod tests {
                 assert!(described, "{name} of {section} has no description");
             }
         }
-        assert!(KEY_NAMES.iter().any(|name| name == "redirect_uri"));
+        let callback = KEYS.iter().filter(|key| key.name == "redirect_uri").map(|key| key.section.clone());
+        let client = Step::Key("client".to_owned());
+        let list = vec![client.clone(), Step::Key("clients".to_owned()), Step::Item];
+        assert_eq!(callback.collect::<Vec<_>>(), [list, vec![client]]);
+    }
+
+    #[test]
+    fn every_key_may_be_null() {
+        let definitions = SCHEMA["$defs"].as_object().unwrap();
+        for (section, schema) in definitions.iter().chain([(&"the file".to_owned(), &*SCHEMA)]) {
+            for (name, schema) in properties(schema) {
+                let may_be_null = schema["type"].as_array().is_some_and(|it| it.contains(&json!("null")))
+                    || alternatives(schema).any(|it| it["type"] == "null")
+                    || schema.get("type").is_none() && schema.get("anyOf").is_none();
+                assert!(may_be_null, "{name} of {section}: {schema}");
+            }
+        }
     }
 
     #[test]

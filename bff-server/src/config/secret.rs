@@ -14,6 +14,8 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::{encoding, env_file};
+
 /// Where a secret is.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct SecretSource {
@@ -43,6 +45,8 @@ pub(super) enum SecretError {
     FileUnreadable(String, std::io::ErrorKind),
     #[error("the file {0} has no entry {1:?}; it must be a JSON object or lines of KEY=value")]
     KeyMissing(String, String),
+    #[error("the entry {1:?} of the file {0} is not text; put it in quotes")]
+    EntryNotText(String, String),
     #[error("it is not valid base64")]
     NotBase64,
     #[error("it is empty")]
@@ -52,25 +56,21 @@ pub(super) enum SecretError {
 }
 
 impl SecretSource {
-    /// The secret's bytes. A file's trailing line break does not belong to the secret.
-    pub(super) fn resolve(&self) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    /// The secret's bytes. A file's trailing line break does not belong to the secret, nor does its byte order mark.
+    /// What was ignored is noted in `remarks`.
+    pub(super) fn resolve(&self, remarks: &mut Vec<String>) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         let raw = match &self.place {
             Place::Inline(text) => Zeroizing::new(text.as_bytes().to_vec()),
-            Place::Env(name) => match std::env::var(name) {
-                Ok(value) => Zeroizing::new(value.into_bytes()),
-                Err(std::env::VarError::NotPresent) => return Err(SecretError::EnvMissing(name.clone())),
-                Err(std::env::VarError::NotUnicode(_)) => return Err(SecretError::EnvNotText(name.clone())),
-            },
+            Place::Env(name) => from_environment(name, remarks)?,
             Place::File { path, key } => {
                 let shown = path.display().to_string();
                 let content = Zeroizing::new(
                     std::fs::read(path)
                         .map_err(|error| SecretError::FileUnreadable(shown.clone(), error.kind()))?,
                 );
+                let content = without_mark(content, &shown, remarks);
                 match key {
-                    Some(key) => {
-                        entry(&content, key).ok_or_else(|| SecretError::KeyMissing(shown, key.clone()))?
-                    }
+                    Some(key) => entry(&content, key, shown)?,
                     None => content,
                 }
             }
@@ -87,12 +87,46 @@ impl SecretSource {
     }
 
     /// The secret as text.
-    pub(super) fn resolve_text(&self) -> Result<Zeroizing<String>, SecretError> {
-        let bytes = self.resolve()?;
+    pub(super) fn resolve_text(&self, remarks: &mut Vec<String>) -> Result<Zeroizing<String>, SecretError> {
+        let bytes = self.resolve(remarks)?;
         std::str::from_utf8(&bytes)
             .map(|text| Zeroizing::new(text.to_owned()))
             .map_err(|_| SecretError::NotText)
     }
+}
+
+/// Docker's `--env-file` passes the quotes of `NAME="value"` on, where shells, systemd and Compose take them off.
+fn from_environment(name: &str, remarks: &mut Vec<String>) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    let value = match std::env::var(name) {
+        Ok(value) => Zeroizing::new(value),
+        Err(std::env::VarError::NotPresent) => return Err(SecretError::EnvMissing(name.to_owned())),
+        Err(std::env::VarError::NotUnicode(_)) => return Err(SecretError::EnvNotText(name.to_owned())),
+    };
+    let bytes = |text: &str| Zeroizing::new(text.as_bytes().to_vec());
+    let line = std::str::from_utf8(trimmed(value.as_bytes())).unwrap_or_default();
+    Ok(match env_file::without_quotes(line) {
+        Some(inner) => {
+            remarks.push(format!(
+                "the value of the environment variable {name} stands in quotes, which were ignored: `docker run \
+                 --env-file` passes them on; write it without"
+            ));
+            bytes(inner)
+        }
+        None => bytes(&value),
+    })
+}
+
+/// A file's content without the byte order mark of text. The bytes of a key may be any, so a mark only counts where what
+/// follows is text: UTF-8, or in UTF-16, where more or less everything is, ASCII.
+fn without_mark(content: Zeroizing<Vec<u8>>, shown: &str, remarks: &mut Vec<String>) -> Zeroizing<Vec<u8>> {
+    let Some(encoding::Decoded { text, mark: Some(mark) }) = encoding::decode(&content) else {
+        return content;
+    };
+    if mark != "UTF-8" && !text.is_ascii() {
+        return content;
+    }
+    remarks.push(format!("the file {shown} begins with the byte order mark of {mark}, which was ignored"));
+    Zeroizing::new(text.into_owned().into_bytes())
 }
 
 /// The members of the file that hold what nobody else should know. `clientId` may be a Secret, but is none.
@@ -139,16 +173,19 @@ fn trimmed(raw: &[u8]) -> &[u8] {
 }
 
 /// One entry of a file that holds several secrets.
-fn entry(content: &[u8], key: &str) -> Option<Zeroizing<Vec<u8>>> {
+fn entry(content: &[u8], key: &str, shown: String) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    let missing = || SecretError::KeyMissing(shown.clone(), key.to_owned());
     if let Ok(Value::Object(object)) = serde_json::from_slice(content) {
-        return object.get(key)?.as_str().map(|text| Zeroizing::new(text.as_bytes().to_vec()));
+        return match object.get(key).ok_or_else(missing)? {
+            Value::String(text) => Ok(Zeroizing::new(text.as_bytes().to_vec())),
+            // JSON has one way to write a whole number.
+            Value::Number(number) if number.is_u64() => Ok(Zeroizing::new(number.to_string().into_bytes())),
+            _ => Err(SecretError::EntryNotText(shown.clone(), key.to_owned())),
+        };
     }
-    std::str::from_utf8(content)
-        .ok()?
-        .lines()
-        .filter_map(|line| line.split_once('='))
-        .find(|(name, _)| name.trim() == key)
-        .map(|(_, value)| Zeroizing::new(value.trim().as_bytes().to_vec()))
+    let text = std::str::from_utf8(content).map_err(|_| missing())?;
+    let value = env_file::value(text, key).ok_or_else(missing)?;
+    Ok(Zeroizing::new(value.as_bytes().to_vec()))
 }
 
 impl fmt::Debug for SecretSource {
@@ -192,7 +229,7 @@ impl JsonSchema for SecretSource {
                         "path": { "type": "string", "description": "The file; a final line break is ignored." },
                         "key": {
                             "type": "string",
-                            "description": "The entry, where the file is a JSON object or lines of KEY=value.",
+                            "description": "The entry, where the file is a JSON object or an environment file: lines of KEY=value.",
                         },
                         "encoding": encoding,
                     },
@@ -234,7 +271,9 @@ impl<'de> Deserialize<'de> for SecretSource {
         let text = |name: &str| match object.get(name) {
             None => Ok(None),
             Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
-            Some(_) => Err(D::Error::custom(format!("`{name}` of a secret must be a non-empty string"))),
+            Some(_) => {
+                Err(D::Error::custom(format!("`{name}` of a secret must be a non-empty string, in quotes")))
+            }
         };
         let (known, place) = match text("type")?.as_deref() {
             Some("env") => {
@@ -287,7 +326,11 @@ mod tests {
     use super::*;
 
     fn resolve(value: Value) -> Result<Vec<u8>, SecretError> {
-        serde_json::from_value::<SecretSource>(value).unwrap().resolve().map(|it| it.to_vec())
+        noting(value, &mut Vec::new())
+    }
+
+    fn noting(value: Value, remarks: &mut Vec<String>) -> Result<Vec<u8>, SecretError> {
+        serde_json::from_value::<SecretSource>(value).unwrap().resolve(remarks).map(|it| it.to_vec())
     }
 
     #[test]
@@ -320,6 +363,45 @@ mod tests {
             b"first"
         );
         assert_eq!(resolve(json!("")), Err(SecretError::Empty));
+    }
+
+    #[test]
+    fn a_secret_is_read_from_files_as_editors_and_shells_write_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let utf16 = |text: &str| -> Vec<u8> {
+            format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect()
+        };
+        let binary: Vec<u8> = b"\xff\xfe".iter().copied().chain(0x80..0x9e).collect();
+        for (content, key, expected, remarked) in [
+            (b"\xef\xbb\xbfs3cret\r\n".to_vec(), None, &b"s3cret"[..], true),
+            (utf16("s3cret\r\n"), None, b"s3cret", true),
+            (b"\xef\xbb\xbfCLIENT_SECRET=\"s3cret\"\r\n".to_vec(), Some("CLIENT_SECRET"), b"s3cret", true),
+            (utf16("CLIENT_SECRET='s3cret'\r\n"), Some("CLIENT_SECRET"), b"s3cret", true),
+            (b"\xef\xbb\xbf{\"id\": \"s3cret\"}".to_vec(), Some("id"), b"s3cret", true),
+            (b"export CLIENT_SECRET=\"s3cret\" # here".to_vec(), Some("CLIENT_SECRET"), b"s3cret", false),
+            (br#"{"id": 123456789012345678}"#.to_vec(), Some("id"), b"123456789012345678", false),
+            // Keys that are bytes are left alone.
+            (binary.clone(), None, &binary, false),
+            (b"\xef\xbb\xbf\xff\xff".to_vec(), None, b"\xef\xbb\xbf\xff\xff", false),
+            (b"\"s3cret\"".to_vec(), None, b"\"s3cret\"", false),
+        ] {
+            std::fs::write(&path, &content).unwrap();
+            let mut source = json!({"type": "file", "path": path});
+            if let Some(key) = key {
+                source["key"] = key.into();
+            }
+            let mut remarks = Vec::new();
+            let found = noting(source, &mut remarks).unwrap_or_else(|error| panic!("{content:?}: {error}"));
+            assert_eq!(found, expected, "{content:?}");
+            assert_eq!(!remarks.is_empty(), remarked, "{content:?}: {remarks:?}");
+            assert!(!format!("{remarks:?}").contains("s3cret"), "{remarks:?}");
+        }
+        for value in ["1.5", "12345678901234567890123", "true", "null", "[]", "{}"] {
+            std::fs::write(&path, format!("{{\"id\": {value}}}")).unwrap();
+            let outcome = resolve(json!({"type": "file", "path": path, "key": "id"}));
+            assert!(matches!(outcome, Err(SecretError::EntryNotText(..))), "{value}: {outcome:?}");
+        }
     }
 
     #[test]

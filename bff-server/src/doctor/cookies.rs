@@ -120,7 +120,7 @@ fn sites(config: &Config, notes: &mut Notes) {
         .server
         .allowed_return_origins
         .iter()
-        .map(url::Origin::ascii_serialization)
+        .map(ToString::to_string)
         .filter(|origin| Url::parse(origin).is_ok_and(|origin| !are_same_site(&origin, app)))
         .collect();
     match cookie.same_site {
@@ -155,11 +155,7 @@ fn is_below(path: &str, cookie_path: &str) -> bool {
 /// and the same last two labels.
 fn are_same_site(one: &Url, other: &Url) -> bool {
     let site = |url: &Url| match url.host() {
-        Some(Host::Domain(name)) => {
-            let mut labels: Vec<&str> = name.rsplit('.').take(2).collect();
-            labels.reverse();
-            labels.join(".")
-        }
+        Some(Host::Domain(name)) => psl::domain_str(name).unwrap_or(name).to_owned(),
         host => host.map(|it| it.to_string()).unwrap_or_default(),
     };
     one.scheme() == other.scheme() && site(one) == site(other)

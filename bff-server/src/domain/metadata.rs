@@ -133,6 +133,18 @@ pub enum UnusableMetadata {
     NoS256,
 }
 
+impl UnusableMetadata {
+    /// Whether what was read need not be what this issuer says about itself: it is no metadata, or another issuer's.
+    /// Otherwise it is, and no other document is looked for.
+    pub fn may_be_another_document(&self) -> bool {
+        match self {
+            Self::Malformed { .. } | Self::Issuer { .. } => true,
+            Self::Type { member } => member == "issuer",
+            Self::Missing { .. } | Self::Endpoint { .. } | Self::NoS256 => false,
+        }
+    }
+}
+
 impl ProviderMetadata {
     /// Reads and checks a document. `configured` members take the place of those in the document, and are checked
     /// as they are; nothing takes the place of its `issuer`.

@@ -1,7 +1,9 @@
 //! Where the app may ask to be returned to (RFC 9700 §4.11: no open redirector).
 
+use std::fmt;
+
 use authtool_contract::endpoint::param;
-use url::{Origin, Url};
+use url::{Host, Origin, Url};
 
 /// The longest return URL, in bytes. It travels in the flow cookie, which browsers cap at 4096.
 pub const MAX_BYTES: usize = 2048;
@@ -27,6 +29,109 @@ pub enum ReturnUrlRefusal {
     /// One of our own endpoints: a loop, or a forced logout.
     #[error("it points at authtool's own endpoints")]
     OwnEndpoint,
+}
+
+/// What stands for the one label in front, in an [`AllowedOrigin`].
+const WILDCARD: &str = "*.";
+
+/// An origin besides the app's own that a return URL may have, or a family of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllowedOrigin {
+    /// This one.
+    Exactly(Origin),
+    /// `https://*.example.com`: every https origin that has one label, whichever, in front of this domain. A site's own
+    /// subdomains are its owner's to give away; so no domain below which strangers register theirs can stand here.
+    OneLabelAbove {
+        /// What follows the label and its dot, in lower case.
+        domain: String,
+        /// 443, or what is written.
+        port: u16,
+    },
+}
+
+/// Why a text names no [`AllowedOrigin`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OriginRefusal {
+    /// Not an http or https URL with a host.
+    #[error("it is not an http or https origin")]
+    NotAnOrigin,
+    /// A user name or password.
+    #[error("it contains credentials")]
+    Credentials,
+    /// A path, a query or a fragment.
+    #[error("it is more than an origin")]
+    More {
+        /// The part that is one.
+        origin: String,
+    },
+    /// `*` somewhere else than as the whole first label.
+    #[error("a `*` can only be the whole first label of a host name, as in https://*.example.com")]
+    WildcardPlace,
+    /// Whoever can answer for any host in plain text would be sent the user.
+    #[error("a `*` needs https")]
+    PlainWildcard,
+    /// Everybody can have a domain there.
+    #[error("anybody can have a name directly below {domain}, which is a public suffix")]
+    PublicSuffix {
+        /// What follows the wildcard.
+        domain: String,
+    },
+}
+
+impl AllowedOrigin {
+    /// Reads `https://app.example.com` or `https://*.example.com`, with a port or without.
+    pub fn parse(text: &str) -> Result<Self, OriginRefusal> {
+        let url = Url::parse(text).map_err(|_| {
+            if text.contains('*') { OriginRefusal::WildcardPlace } else { OriginRefusal::NotAnOrigin }
+        })?;
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(OriginRefusal::NotAnOrigin)?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(OriginRefusal::NotAnOrigin);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(OriginRefusal::Credentials);
+        }
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err(OriginRefusal::More { origin: url.origin().ascii_serialization() });
+        }
+        if !host.contains('*') {
+            return Ok(Self::Exactly(url.origin()));
+        }
+        let domain = host.strip_prefix(WILDCARD).filter(|it| !it.contains('*') && !it.ends_with('.'));
+        let domain = domain.filter(|it| !it.is_empty()).ok_or(OriginRefusal::WildcardPlace)?.to_owned();
+        if url.scheme() != "https" {
+            return Err(OriginRefusal::PlainWildcard);
+        }
+        // Of a domain that no rule of the list covers, the last label is the suffix: `*.internal` is refused too.
+        if psl::suffix_str(&domain).is_none_or(|suffix| suffix == domain) {
+            return Err(OriginRefusal::PublicSuffix { domain });
+        }
+        Ok(Self::OneLabelAbove { domain, port: url.port_or_known_default().unwrap_or(443) })
+    }
+
+    /// Whether a URL is of this origin, or of one of these.
+    pub fn admits(&self, url: &Url) -> bool {
+        match self {
+            Self::Exactly(origin) => url.origin() == *origin,
+            Self::OneLabelAbove { domain, port } => {
+                let Some(Host::Domain(host)) = url.host() else { return false };
+                let label = host.strip_suffix(domain.as_str()).and_then(|it| it.strip_suffix('.'));
+                url.scheme() == "https"
+                    && url.port_or_known_default() == Some(*port)
+                    && label.is_some_and(|label| !label.is_empty() && !label.contains(['.', '*']))
+            }
+        }
+    }
+}
+
+impl fmt::Display for AllowedOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exactly(origin) => f.write_str(&origin.ascii_serialization()),
+            Self::OneLabelAbove { domain, port: 443 } => write!(f, "https://{WILDCARD}{domain}"),
+            Self::OneLabelAbove { domain, port } => write!(f, "https://{WILDCARD}{domain}:{port}"),
+        }
+    }
 }
 
 /// A return URL that tells the app why a login that was not to bother anybody brought none. A page that finds
@@ -55,16 +160,15 @@ pub fn without_login_error(return_to: &Url) -> Url {
 #[derive(Clone, Debug)]
 pub struct ReturnUrls {
     base: Url,
-    origins: Vec<Origin>,
+    more_origins: Vec<AllowedOrigin>,
     api_prefix: String,
 }
 
 impl ReturnUrls {
     /// `base` is the app's default page; its origin is always allowed. `api_prefix` is where our own
     /// endpoints live on it, without a trailing slash (empty if at the root).
-    pub fn new(base: Url, more_origins: impl IntoIterator<Item = Origin>, api_prefix: String) -> Self {
-        let origins = std::iter::once(base.origin()).chain(more_origins).collect();
-        Self { base, origins, api_prefix }
+    pub fn new(base: Url, more_origins: impl IntoIterator<Item = AllowedOrigin>, api_prefix: String) -> Self {
+        Self { base, more_origins: more_origins.into_iter().collect(), api_prefix }
     }
 
     /// The app's default page.
@@ -92,7 +196,9 @@ impl ReturnUrls {
             return Err(ReturnUrlRefusal::Credentials);
         }
         // `blob:` URLs report the origin that is inside them.
-        if !matches!(url.scheme(), "http" | "https") || !self.origins.contains(&url.origin()) {
+        let is_allowed =
+            url.origin() == self.base.origin() || self.more_origins.iter().any(|it| it.admits(&url));
+        if !matches!(url.scheme(), "http" | "https") || !is_allowed {
             return Err(ReturnUrlRefusal::Origin);
         }
         if url.origin() == self.base.origin() && self.is_own_endpoint(url.path()) {
@@ -132,8 +238,98 @@ mod tests {
     use super::*;
 
     fn rules() -> ReturnUrls {
-        let partner: Url = "https://partner.example:8443".parse().unwrap();
-        ReturnUrls::new("https://app.example/".parse().unwrap(), [partner.origin()], "/bff".into())
+        let partner = AllowedOrigin::parse("https://partner.example:8443").unwrap();
+        ReturnUrls::new("https://app.example/".parse().unwrap(), [partner], "/bff".into())
+    }
+
+    fn rules_of(origins: &[&str]) -> ReturnUrls {
+        let origins = origins.iter().map(|it| AllowedOrigin::parse(it).unwrap());
+        ReturnUrls::new("https://app.example/".parse().unwrap(), origins, "/bff".into())
+    }
+
+    #[test]
+    fn sec_124_a_wildcard_stands_for_one_label_of_an_https_host() {
+        for (origin, requested) in [
+            ("https://*.example.com", "https://a.example.com"),
+            ("https://*.example.com", "https://A.EXAMPLE.COM:443/x?y#z"),
+            ("https://*.example.com", "https://a_b-1.example.com/x"),
+            ("https://*.Example.com", "https://a.example.com/x"),
+            ("https://*.example.com:8443", "https://a.example.com:8443/x"),
+            ("https://*.shop.example.co.uk", "https://a.shop.example.co.uk"),
+            ("https://*.someone.github.io", "https://a.someone.github.io"),
+            ("https://*.b\u{fc}cher.example.com", "https://a.xn--bcher-kva.example.com"),
+        ] {
+            assert!(rules_of(&[origin]).accept(requested).is_ok(), "{origin}: {requested}");
+        }
+        for requested in [
+            "https://example.com",
+            "https://.example.com",
+            "https://a.b.example.com",
+            "https://*.example.com",
+            "http://a.example.com",
+            "https://a.example.com:8443",
+            "https://aexample.com",
+            "https://evil-example.com",
+            "https://a.example.com.evil.test",
+            "https://a.example.com.",
+            "https://a.example.org",
+            "https://evil.test/.example.com",
+            "https://evil.test?.example.com",
+            "https://evil.test#a.example.com",
+            "//evil.test/a.example.com",
+            "blob:https://a.example.com/x",
+            "ftp://a.example.com",
+            "https://192.0.2.1",
+            "https://[2001:db8::1]",
+        ] {
+            let outcome = rules_of(&["https://*.example.com"]).accept(requested);
+            assert_eq!(outcome, Err(ReturnUrlRefusal::Origin), "{requested}");
+        }
+        let with_user = rules_of(&["https://*.example.com"]).accept("https://a.example.com@evil.test");
+        assert_eq!(with_user, Err(ReturnUrlRefusal::Credentials));
+    }
+
+    #[test]
+    fn sec_124_any_other_wildcard_is_refused() {
+        let suffix = |domain: &str| OriginRefusal::PublicSuffix { domain: domain.into() };
+        for (text, why) in [
+            ("https://*.com", suffix("com")),
+            ("https://*.co.uk", suffix("co.uk")),
+            ("https://*.CO.UK", suffix("co.uk")),
+            ("https://*.github.io", suffix("github.io")),
+            ("https://*.s3.amazonaws.com", suffix("s3.amazonaws.com")),
+            ("https://*.anything.ck", suffix("anything.ck")),
+            ("https://*.\u{516c}\u{53f8}.cn", suffix("xn--55qx5d.cn")),
+            ("https://*.internal", suffix("internal")),
+            ("https://*.localhost", suffix("localhost")),
+            ("https://*", OriginRefusal::WildcardPlace),
+            ("https://*.", OriginRefusal::WildcardPlace),
+            ("https://*.co.uk.", OriginRefusal::WildcardPlace),
+            ("https://*.example.com.", OriginRefusal::WildcardPlace),
+            ("https://*.*.example.com", OriginRefusal::WildcardPlace),
+            ("https://*example.com", OriginRefusal::WildcardPlace),
+            ("https://a*.example.com", OriginRefusal::WildcardPlace),
+            ("https://a.*.example.com", OriginRefusal::WildcardPlace),
+            ("https://example.*", OriginRefusal::WildcardPlace),
+            ("https://%2a.example.*", OriginRefusal::WildcardPlace),
+            ("https://*.192.0.2.1", OriginRefusal::WildcardPlace),
+            ("https://*.example.com:*", OriginRefusal::WildcardPlace),
+            ("*", OriginRefusal::WildcardPlace),
+            ("*.example.com", OriginRefusal::WildcardPlace),
+            ("*://a.example.com", OriginRefusal::WildcardPlace),
+            ("http://*.example.com", OriginRefusal::PlainWildcard),
+            ("https://a:b@*.example.com", OriginRefusal::Credentials),
+            ("https://*.example.com/*", OriginRefusal::More { origin: "https://*.example.com".into() }),
+            ("ftp://*.example.com", OriginRefusal::NotAnOrigin),
+            ("app.example.com", OriginRefusal::NotAnOrigin),
+        ] {
+            assert_eq!(AllowedOrigin::parse(text), Err(why), "{text}");
+        }
+        for text in
+            ["https://*.example.com", "https://*.example.com:8443", "http://a.example", "https://a.example:1"]
+        {
+            assert_eq!(AllowedOrigin::parse(text).unwrap().to_string(), text);
+        }
     }
 
     #[test]

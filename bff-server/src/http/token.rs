@@ -26,9 +26,9 @@ pub(crate) async fn public_token(State(app): State<Arc<App>>, id: CorrelationId,
         Mode::TokenExchange if !provenance.is_own_fetch() => {
             Some("only the app's own origin may fetch its access token")
         }
-        Mode::TokenExchange if provenance.is_from_a_browser() && !provenance.is_proven_own_fetch() => {
-            Some("the request has neither all of Fetch Metadata nor the x-authtool-csrf header that authtool's client sends")
-        }
+        Mode::TokenExchange if provenance.is_from_a_browser() && !provenance.is_proven_own_fetch() => Some(
+            "the request has neither all of Fetch Metadata nor the x-authtool-csrf header that authtool's client sends",
+        ),
         // The app in its browser has no credential that it could keep.
         Mode::TokenExchange if provenance.is_from_a_browser() => None,
         _ => caller::gateway_refusal(app.gateway_credential.as_ref(), &request.headers),

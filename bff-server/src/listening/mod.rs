@@ -1,4 +1,5 @@
-//! Listening: connections are accepted, served, and told when it is time to go.
+//! Listening: connections are accepted, served, and told when it is time to go. What answers their requests can be replaced
+//! while they are open: each request is answered by what is current when it comes, and goes on with it to its end.
 
 mod timer;
 
@@ -6,7 +7,7 @@ use std::{
     net::SocketAddr,
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -21,7 +22,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
@@ -62,17 +63,23 @@ impl Serves {
     }
 }
 
+/// What answers the requests of a listener.
+pub(crate) struct Handlers {
+    pub(crate) quick: Quick,
+    pub(crate) router: Router,
+    pub(crate) serves: Serves,
+}
+
 /// Accepts connections until `stop`, then lets those that are open finish what they are doing, for at most `drain`.
 pub(crate) async fn accept(
     listener: TcpListener,
-    serves: Serves,
-    quick: Quick,
-    router: Router,
+    mut handlers: watch::Receiver<Arc<Handlers>>,
     stop: CancellationToken,
     drain: Duration,
 ) {
-    let quick = Arc::new(quick);
-    let server = server(serves);
+    let mut serves = handlers.borrow_and_update().serves;
+    // A connection is made for what is served when it begins: another kind ends those that are open, when they are idle.
+    let mut kind = stop.child_token();
     let open = TaskTracker::new();
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
@@ -80,24 +87,32 @@ pub(crate) async fn accept(
         else {
             break;
         };
-        let (stream, peer) = match stop.run_until_cancelled(listener.accept()).await {
-            None => break,
-            Some(Ok(accepted)) => accepted,
-            Some(Err(error)) => {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            Ok(()) = handlers.changed() => {
+                let now = handlers.borrow_and_update().serves;
+                if now != serves {
+                    serves = now;
+                    kind.cancel();
+                    kind = stop.child_token();
+                }
+                continue;
+            }
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
                 // Out of file descriptors, most likely: wait for some to be closed.
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
-        let requests = Requests {
-            quick: Arc::clone(&quick),
-            router: router.clone(),
-            peer,
-            has_spoken: AtomicBool::new(false),
-        };
+        let requests = Requests::new(handlers.clone(), peer);
         // One of its own for each, or all of them would meet at one lock with each request.
-        open.spawn(serve(server.clone(), stream, requests, stop.child_token(), permit));
+        open.spawn(serve(server(serves), stream, requests, kind.child_token(), permit));
     }
     drop(listener);
     open.close();
@@ -122,25 +137,52 @@ fn server(serves: Serves) -> auto::Builder<TokioExecutor> {
     server
 }
 
-/// What answers the requests of one connection. Each has its own: what all of them counted their uses of, every request would
-/// have to fetch from another processor.
+/// What answers the requests of one connection.
 struct Requests {
-    quick: Arc<Quick>,
-    router: Router,
+    current: Mutex<(watch::Receiver<Arc<Handlers>>, Arc<Current>)>,
     peer: SocketAddr,
     has_spoken: AtomicBool,
 }
 
+/// The current handlers, for one connection. Each has its own: what all of them counted their uses of, every request would have
+/// to fetch from another processor.
+struct Current {
+    handlers: Arc<Handlers>,
+    router: Router,
+}
+
+impl Current {
+    fn of(handlers: &mut watch::Receiver<Arc<Handlers>>) -> Arc<Self> {
+        let handlers = Arc::clone(&handlers.borrow_and_update());
+        Arc::new(Self { router: handlers.router.clone(), handlers })
+    }
+}
+
 impl Requests {
+    fn new(mut handlers: watch::Receiver<Arc<Handlers>>, peer: SocketAddr) -> Self {
+        let current = Current::of(&mut handlers);
+        Self { current: Mutex::new((handlers, current)), peer, has_spoken: AtomicBool::new(false) }
+    }
+
+    fn current(&self) -> Arc<Current> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let (handlers, known) = &mut *current;
+        if handlers.has_changed().unwrap_or(false) {
+            *known = Current::of(handlers);
+        }
+        Arc::clone(known)
+    }
+
     async fn answer(&self, mut request: Request<Incoming>) -> Result<Response, std::convert::Infallible> {
         self.has_spoken.store(true, Ordering::Relaxed);
-        if let Some(response) = self.quick.answer(&request, self.peer.ip()).await {
+        let current = self.current();
+        if let Some(response) = current.handlers.quick.answer(&request, self.peer.ip()).await {
             return Ok(response);
         }
         // Not as a layer: that would build the whole router anew for each connection.
         request.extensions_mut().insert(ConnectInfo(self.peer));
         // On the heap, so that the usual request need not carry room for it.
-        Box::pin(self.router.clone().oneshot(request)).await
+        Box::pin(current.router.clone().oneshot(request)).await
     }
 }
 

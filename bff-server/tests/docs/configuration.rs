@@ -16,7 +16,8 @@ editors, and `authtool-bff check` names everything that is wrong with a file at 
 The file may be JSON, YAML or TOML, by its extension. Every key can be overridden by an environment variable: `AUTHTOOL`, and the
 names of the path in capitals with two underscores between them. `session.sessionJitterSecs` is
 `AUTHTOOL__SESSION__SESSIONJITTERSECS`, and the first of several clients has its id in `AUTHTOOL__CLIENT__CLIENTS__0__CLIENTID`.
-Relative paths are relative to the working directory.
+Relative paths are relative to the working directory. A key that is `null` is not set. White space around a value and a byte order
+mark are ignored, with a warning; a whole number may stand where text is wanted, if it is written in the usual way.
 
 ## Secrets
 
@@ -27,7 +28,7 @@ Where a key is a *secret*, its value is text, or says where the text is:
 | `\"text\"` | the secret itself; better kept out of files |
 | `{\"type\": \"env\", \"key\": \"NAME\"}` | an environment variable |
 | `{\"type\": \"file\", \"path\": \"/run/secrets/name\"}` | a file; the line feed at its end does not count |
-| `{\"type\": \"file\", \"path\": \"/run/secrets/all\", \"key\": \"name\"}` | the value of one key in a file of `name=value` lines or of JSON |
+| `{\"type\": \"file\", \"path\": \"/run/secrets/all\", \"key\": \"name\"}` | the value of one key in a JSON object or in an environment file: lines of `name=value`, with `export`, quotes and comments as shells know them |
 
 Each of them takes `\"encoding\": \"base64\"`. Where several are taken, a list of them is written.
 ";

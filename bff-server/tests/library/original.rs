@@ -22,14 +22,18 @@ fn load(name: &str) -> Config {
     let key = KeyPair::generate(KeySize::Rsa2048).unwrap();
     let der: Pkcs8V1Der<'_> = key.as_der().unwrap();
     write("client.pem", &pem("PRIVATE KEY", der.as_ref()));
-    write("ca.pem", include_str!("docs/authority.pem"));
+    write("ca.pem", include_str!("../docs/authority.pem"));
     write("signing", &STANDARD.encode((0..32).collect::<Vec<u8>>()));
     write("encryption", &STANDARD.encode((100..132).collect::<Vec<u8>>()));
     write("secrets.env", "CLIENT_SECRET=s3cret\nREDIS_PASSWORD = hunter2\n");
 
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/configs/original").join(name);
+    let here = |name: &str| format!("\"{}\"", folder.path().join(name).display());
     let text = std::fs::read_to_string(path)
         .unwrap()
+        .replace("\"key.pem\"", &here("client.pem"))
+        .replace("\"cookie-secret.key\"", &here("signing"))
+        .replace("\"redis-token-enc.key\"", &here("encryption"))
         .replace("/run/secrets/authtool", folder.path().to_str().unwrap())
         // The one variable that a test process has for sure.
         .replace("AUTHTOOL_TEST_CLIENT_ID", "CARGO_PKG_NAME");
@@ -49,6 +53,48 @@ fn a_keycloak_client_with_a_private_key_and_redis() {
     let StoreConfig::Redis(redis) = config.store else { panic!("sessions are in Redis") };
     assert_eq!(redis.namespace, "authtool_bff");
     assert_eq!(redis.credentials.password.unwrap().as_str(), "hunter2");
+}
+
+#[test]
+fn the_documented_example_with_a_key_that_is_null_and_a_segment_that_repeats_the_issuers_path() {
+    let config = load("documented-example.json");
+    assert_eq!(config.warnings, Vec::<String>::new());
+    let MetadataSource::At(places) = &config.provider.issuers[0].metadata else { panic!("it is fetched") };
+    let places: Vec<_> = places.iter().map(|it| it.path()).collect();
+    assert_eq!(
+        places,
+        [
+            "/realms/platform-demo/.well-known/openid-configuration",
+            "/realms/platform-demo/realms/platform-demo/.well-known/openid-configuration",
+        ]
+    );
+}
+
+#[test]
+fn every_key_of_the_documented_example_may_be_null_where_it_is_not_required() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/configs/original/documented-example.json");
+    let example: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&Config::schema()).unwrap();
+    for section in ["client", "session", "server"] {
+        let mut file = example.clone();
+        for key in schema_keys(&schema, section) {
+            if file[section].get(&key).is_none() {
+                file[section][&key] = serde_json::Value::Null;
+            }
+        }
+        let problems = Config::from_json(&file.to_string()).unwrap_err();
+        // The files of its keys are elsewhere; nothing else is wrong.
+        let others: Vec<_> = problems.0.iter().filter(|it| !it.problem.contains("cannot be read")).collect();
+        assert!(others.is_empty(), "{section}: {others:#?}");
+    }
+}
+
+fn schema_keys(schema: &serde_json::Value, section: &str) -> Vec<String> {
+    let of = &schema["properties"][section];
+    let reference = of["anyOf"][0]["$ref"].as_str().unwrap();
+    let keys = schema.pointer(&format!("{}/properties", reference.trim_start_matches('#'))).unwrap();
+    keys.as_object().unwrap().keys().cloned().collect()
 }
 
 #[test]

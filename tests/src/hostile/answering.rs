@@ -5,10 +5,10 @@ use super::id_token::{IdTokenDraft, at_hash, now};
 use super::lie::Part;
 use super::oddity::{Oddity, TOKEN_CHARACTERS};
 use super::transport::Closed;
-use super::{CLIENT_ID, CLIENT_SECRET, Endpoint, OTHER_CLIENT_ID, OpState, Received};
+use super::{CLIENT_ID, CLIENT_SECRET, Endpoint, KEYED_CLIENT_ID, OTHER_CLIENT_ID, OpState, Received};
 use axum::body::Body;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
@@ -251,8 +251,20 @@ fn claims(issuer: &str, authorization: &Authorization, access_token: &str) -> Va
     Value::Object(claims)
 }
 
+/// `private_key_jwt`, as far as it says who asks (RFC 7523 §3): whose key it is that signed is not looked at.
+fn asserts(request: &Received) -> bool {
+    let payload = request.form_value("client_assertion").and_then(|assertion| {
+        let payload = assertion.split('.').nth(1)?.to_owned();
+        serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
+    });
+    payload.is_some_and(|claims| claims["iss"] == claims["sub"] && claims["sub"] == KEYED_CLIENT_ID)
+}
+
 /// `client_secret_basic` with its form encoding (RFC 6749 §2.3.1), or `client_secret_post`.
 fn authenticates(request: &Received) -> bool {
+    if asserts(request) {
+        return true;
+    }
     let basic = request
         .headers
         .get(header::AUTHORIZATION)
@@ -333,6 +345,7 @@ async fn send(
                 headers.push((name, value.clone()));
             }
             Part::Body(bytes) => body = bytes.clone(),
+            Part::Prefix(bytes) => body = [bytes, &*body].concat().into(),
             Part::Transport(how) => transport = Some(*how),
             Part::Json(_) | Part::IdToken(_) | Part::Parameters(_) | Part::Delay(_) | Part::Gate(_) => {}
         }

@@ -31,6 +31,7 @@ pub(super) enum Part {
     Status(u16),
     Header(String, String),
     Body(Bytes),
+    Prefix(&'static [u8]),
     Delay(Duration),
     Gate(Gate),
     Transport(Transport),
@@ -92,6 +93,11 @@ impl Lie {
     /// Answers with these bytes.
     pub fn body(self, body: impl Into<Bytes>) -> Self {
         self.with(Part::Body(body.into()))
+    }
+
+    /// Sends these bytes before the answer's own.
+    pub fn prefixed(self, bytes: &'static [u8]) -> Self {
+        self.with(Part::Prefix(bytes))
     }
 
     /// An OAuth error answer (RFC 6749 §5.2).

@@ -47,7 +47,10 @@ pub const CLIENT_ID: &str = "authtool-tests";
 /// Another client that the provider knows, with the same secret.
 pub const OTHER_CLIENT_ID: &str = "authtool-tests-2";
 
-/// Its secret, with every character that client authentication must encode (RFC 6749 §2.3.1).
+/// A client that has a key instead: the one of the original's documented example.
+pub const KEYED_CLIENT_ID: &str = "catalog-website";
+
+/// The others' secret, with every character that client authentication must encode (RFC 6749 §2.3.1).
 pub const CLIENT_SECRET: &str = "canary-secret:%+& é/=";
 
 /// How many of its requests a failing test shows.

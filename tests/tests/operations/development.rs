@@ -114,3 +114,11 @@ async fn nobody_elsewhere_reads_the_last_logins_and_a_server_that_serves_has_non
     let stage = Stage::new().await;
     assert_eq!(raw::get(&stage.server.internal, "/-/dev").send().await.status, 404);
 }
+
+#[tokio::test]
+async fn it_ends_with_the_terminal_that_it_was_started_in() {
+    let op = HostileOp::start().await;
+    let mut server = develop(&op).await;
+    server.hangs_up();
+    assert_eq!(server.has_ended().await, Some(0), "there is no file to be read again");
+}

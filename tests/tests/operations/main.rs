@@ -7,4 +7,5 @@ mod health;
 mod log;
 mod online_check;
 mod outbound;
+mod reload;
 mod traces;

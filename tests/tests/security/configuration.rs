@@ -1,8 +1,13 @@
 //! The configuration as operators write it: in three formats, overridden by the environment, and checked.
 
 use authtool_contract::header::{CSRF, CSRF_VALUE};
-use authtool_tests::hostile::{CLIENT_ID, CLIENT_SECRET, HostileOp};
-use authtool_tests::{Server, ServerConfig, Stage};
+use authtool_tests::hostile::{CLIENT_ID, CLIENT_SECRET, Endpoint, HostileOp, Lie};
+use authtool_tests::redis::RedisServer;
+use authtool_tests::{Server, ServerConfig, Stage, random_key};
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::process::Output;
 
@@ -125,6 +130,119 @@ async fn a_user_logs_in_whether_the_configuration_is_json_yaml_or_toml() {
         let answer = stage.session(&browser).await;
         assert_eq!(answer.json()["name"], "Ada Lovelace", "{name}: {answer:?}");
         assert_eq!(browser.open(stage.app()).go().await.status(), 200, "{name}");
+    }
+}
+
+/// A key as `openssl genrsa` makes it.
+fn rsa_key() -> String {
+    let key = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let der: Pkcs8V1Der<'_> = key.as_der().unwrap();
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der.as_ref()))
+}
+
+#[tokio::test]
+async fn the_example_that_the_original_documents_logs_in() {
+    let (op, redis) = (HostileOp::start().await, RedisServer::start().await);
+    let issuer = format!("{}/realms/platform-demo", op.issuer());
+    op.lies(Lie::about(Endpoint::Discovery).member("issuer", json!(issuer)));
+    op.lies(Lie::about(Endpoint::CodeExchange).claim("iss", json!(issuer)));
+    let renamed = issuer.clone();
+    op.lies(Lie::about(Endpoint::Authorization).parameters(move |it| {
+        it.retain(|(name, _)| name != "iss");
+        it.push(("iss".to_owned(), renamed.clone()));
+    }));
+    let mut config = ServerConfig::new("");
+    let key_file = |name: &str, content: String| config.file(name, content).to_str().unwrap().to_owned();
+    // Nothing is changed but hosts and key files; ports are this machine's.
+    let text = include_str!("../../configs/original/documented-example.json")
+        .replace("https://keycloak.example.com", op.issuer())
+        .replace("https://catalog.example.com", &config.app())
+        .replace("\"host\": \"authorization-cache\"", "\"host\": \"127.0.0.1\"")
+        .replace("key.pem", &key_file("key.pem", rsa_key()))
+        .replace("cookie-secret.key", &key_file("cookie-secret.key", random_key()))
+        .replace("redis-token-enc.key", &key_file("redis-token-enc.key", random_key()));
+    let ports = [
+        ("AUTHTOOL__CONNECTIONS__authorization-cache__CONFIG__PORT", redis.port),
+        ("AUTHTOOL__SERVER__PORT", config.public_port()),
+        ("AUTHTOOL__SERVER__INTERNAL__PORT", config.internal_port()),
+    ];
+    for (name, port) in ports {
+        config.environment(name, &port.to_string());
+    }
+    config.handwritten("authtool-bff.json", &text);
+    let checked = config.run(&["check"]);
+    assert!(checked.status.success(), "{}", all(&checked));
+    let segment = "/realms/platform-demo/.well-known/openid-configuration";
+    assert!(out(&checked).contains(&format!("metadata   {}{segment}\n", op.issuer())), "{}", all(&checked));
+    let stage = Stage { server: Server::start(config).await, op };
+    let browser = stage.logged_in().await;
+    assert_eq!(stage.session(&browser).await.status, 200);
+    assert_eq!(stage.token(&browser).await.status, 200);
+}
+
+/// UTF-16 with its mark, as PowerShell writes it.
+fn utf16(text: &str) -> Vec<u8> {
+    format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+#[tokio::test]
+async fn a_user_logs_in_though_editors_and_shells_have_left_their_marks() {
+    let marked = |text: &str| format!("\u{feff}{text}").into_bytes();
+    let as_it_is = |text: &str| text.as_bytes().to_vec();
+    type Write = fn(&str) -> Vec<u8>;
+    let writes: [(&str, Write); 3] = [("as it is", as_it_is), ("marked", marked), ("UTF-16", utf16)];
+    for (how, write) in writes {
+        let op = HostileOp::start().await;
+        let mut config = ServerConfig::new(op.issuer());
+        let env = format!("# secrets\r\nexport CLIENT_SECRET=\"{CLIENT_SECRET}\" # of the client\r\n");
+        let secrets = config.file("secrets.env", write(&env));
+        config.set(
+            "/client/credentials/secret",
+            json!({"type": "file", "path": secrets, "key": "CLIENT_SECRET"}),
+        );
+        // A block of text ends in a line feed, and Docker passes quotes on.
+        config.set("/client/issuer", json!(format!("{}\n", op.issuer())));
+        config.set("/client/clientId", json!({"type": "env", "key": "TEST_CLIENT_ID"}));
+        config.environment("TEST_CLIENT_ID", &format!("\"{CLIENT_ID}\""));
+        config.environment("AUTHTOOL__CLIENT__SCOPE", "\"openid profile email offline_access\"");
+        let path = config.file("marked.json", write(&config.text()));
+        config.command(&["--config", path.to_str().unwrap()]);
+        let server = Server::start(config).await;
+        for said in
+            ["white space", "TEST_CLIENT_ID stands in quotes", "AUTHTOOL__CLIENT__SCOPE stands in quotes"]
+        {
+            assert_eq!(server.log().count(said), 1, "{how}: {said}");
+        }
+        assert_eq!(server.log().count("byte order mark"), if how == "as it is" { 0 } else { 2 }, "{how}");
+        let stage = Stage { server, op };
+        stage.logged_in().await;
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_with_what_to_write() {
+    let base = ServerConfig::new("https://op.example");
+    for (pointer, value, says) in [
+        (
+            "/client/issuer",
+            json!("https://op.example/realms/x/.well-known/openid-configuration"),
+            "write https://op.example/realms/x,",
+        ),
+        ("/scope", json!("openid"), "did you mean `client.scope`?"),
+        ("/server/allowedReturnOrigins", json!(["https://*.co.uk"]), "server.allowedReturnOrigins[0]"),
+        (
+            "/server/allowedReturnOrigins",
+            json!(["https://*.*.example.com"]),
+            "server.allowedReturnOrigins[0]",
+        ),
+        ("/client/redirect_uri", json!("https://*.example.com/bff/oauth/callback"), "client.redirect_uri"),
+        ("/client/clientId", json!(1.5), "put it in quotes"),
+    ] {
+        let mut config = base.copy();
+        config.set(pointer, value);
+        let output = config.run(&["check"]);
+        assert!(!output.status.success(), "{pointer}: {}", all(&output));
+        assert!(all(&output).contains(says), "{pointer}: {}", all(&output));
     }
 }
 

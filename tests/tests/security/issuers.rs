@@ -449,6 +449,63 @@ async fn sec_130_the_document_before_an_issuers_path_names_that_issuer() {
 }
 
 #[tokio::test]
+async fn sec_130_both_readings_of_a_segment_that_repeats_the_issuers_path_are_tried() {
+    let segment = "/realms/demo/.well-known/openid-configuration";
+    let doubled = "/realms/demo/realms/demo/.well-known/openid-configuration";
+    for (honest, asked) in [(segment, vec![segment]), (doubled, vec![segment, doubled])] {
+        let op = HostileOp::start().await;
+        let issuer = format!("{}/realms/demo", op.issuer());
+        // At the first place there is metadata of another issuer where the second one is right.
+        op.lies(Lie::about(Endpoint::Discovery).member("issuer", json!(issuer)));
+        if honest == doubled {
+            op.lies(Lie::about(Endpoint::Discovery).member("issuer", json!(op.issuer())).once());
+        }
+        op.lies(Lie::about(Endpoint::CodeExchange).claim("iss", json!(issuer)));
+        let renamed = json!(issuer);
+        op.lies(Lie::about(Endpoint::Authorization).parameters(move |it| {
+            it.retain(|(name, _)| name != "iss");
+            it.push(("iss".to_owned(), renamed.as_str().unwrap_or_default().to_owned()));
+        }));
+        let mut config = ServerConfig::new(&issuer);
+        config.set("/client/issuerMetadataSegment", json!(segment));
+        let said = String::from_utf8(config.run(&["check"]).stdout).unwrap();
+        for place in [segment, doubled] {
+            assert!(said.contains(&format!("{}{place}\n", op.issuer())), "{place}: {said}");
+        }
+        let stage = Stage { server: Server::start(config).await, op };
+        let places: Vec<_> =
+            stage.op.received().iter().map(|request| request.uri.path().to_owned()).collect();
+        assert_eq!(places[..asked.len()], asked);
+        stage.logged_in().await;
+    }
+}
+
+#[tokio::test]
+async fn sec_130_a_page_of_the_app_in_the_place_of_metadata_is_passed_over() {
+    let op = HostileOp::start().await;
+    let issuer = format!("{}/realms/demo", op.issuer());
+    op.lies(Lie::about(Endpoint::Discovery).member("issuer", json!(issuer)));
+    op.lies(Lie::about(Endpoint::Discovery).body("<!doctype html><title>an app</title>").once());
+    let mut config = ServerConfig::new(&issuer);
+    let segment = "/realms/demo/.well-known/openid-configuration";
+    config.set("/client/issuerMetadataSegment", json!(segment));
+    let stage = Stage { server: Server::start(config).await, op };
+    assert_eq!(stage.op.count(Endpoint::Discovery), 2);
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_in_front_of_what_the_provider_sends_is_read_past() {
+    let op = HostileOp::start().await;
+    for endpoint in [Endpoint::Discovery, Endpoint::Jwks, Endpoint::CodeExchange] {
+        op.lies(Lie::about(endpoint).prefixed(b"\xef\xbb\xbf"));
+    }
+    let config = ServerConfig::new(op.issuer());
+    let stage = Stage { server: Server::start(config).await, op };
+    stage.logged_in().await;
+    assert_eq!(stage.server.log().count("begins with a byte order mark"), 1, "it is said once");
+}
+
+#[tokio::test]
 async fn sec_110_a_logout_endpoint_with_parameters_of_its_own_gets_those() {
     let stage = Stage::with(|config| {
         let parameters = json!({"client_id": "{client_id}", "logout_uri": "{post_logout_redirect_uri}"});

@@ -271,3 +271,28 @@ async fn sec_129_other_redirects_keep_the_same_rules() {
         }
     }
 }
+
+#[tokio::test]
+async fn sec_124_a_wildcard_leads_to_one_label_below_a_domain_of_the_operator() {
+    let stage = Stage::with(|config| {
+        config.set("/server/allowedReturnOrigins", json!(["https://*.example.com"]));
+    })
+    .await;
+    for good in ["https://shop.example.com/x?y#z", "https://A.example.com:443/"] {
+        let expected = url::Url::parse(good).unwrap();
+        assert_eq!(destination(&stage, good).await, expected.as_str());
+    }
+    for bad in [
+        "https://example.com/",
+        "https://a.b.example.com/",
+        "https://evil-example.com/",
+        "https://shop.example.com.evil.test/",
+        "http://shop.example.com/",
+        "https://shop.example.com:8443/",
+        "https://shop.example.com@evil.test/",
+        "https://*.example.com/",
+        "//evil.test/.example.com",
+    ] {
+        assert_eq!(destination(&stage, bad).await, stage.app().as_str(), "{bad}");
+    }
+}

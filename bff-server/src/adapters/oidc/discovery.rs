@@ -6,17 +6,23 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::StatusCode;
 use url::Url;
 
 use super::{MetadataSource, OidcProvider};
-use crate::{domain::metadata::ProviderMetadata, ports::ProviderError};
+use crate::{
+    domain::metadata::{ProviderMetadata, UnusableMetadata},
+    ports::ProviderError,
+};
 
 const MAX_METADATA_BYTES: usize = 256 * 1024;
 const REFRESH_INTERVAL: Duration = Duration::from_hours(1);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LAST_RETRY: Duration = Duration::from_secs(15);
+
+fn not_of_use(from: &str, error: &UnusableMetadata) -> ProviderError {
+    ProviderError::new(format!("{from}: {error}"))
+}
 
 impl OidcProvider {
     /// Fetches the metadata and the keys now, and again and again for as long as it is polled.
@@ -84,20 +90,14 @@ impl OidcProvider {
 
     pub(super) async fn fetch_metadata(&self) -> Result<ProviderMetadata, ProviderError> {
         let settings = &self.settings;
+        let (configured, issuer) = (&settings.configured_metadata, &settings.issuer);
         let (from, metadata) = match &settings.metadata {
             MetadataSource::Configuration => {
-                let (configured, issuer) = (&settings.configured_metadata, &settings.issuer);
                 let made = ProviderMetadata::of_configuration(configured, issuer, settings.transport);
-                ("client.endpoints", made)
+                ("client.endpoints", made.map_err(|error| not_of_use("client.endpoints", &error))?)
             }
-            MetadataSource::At(places) => {
-                let (url, document) = self.fetch_document(places).await?;
-                let (configured, issuer) = (&settings.configured_metadata, &settings.issuer);
-                let read = ProviderMetadata::parse(&document, configured, issuer, settings.transport);
-                (url.as_str(), read)
-            }
+            MetadataSource::At(places) => self.fetch_document(places).await?,
         };
-        let metadata = metadata.map_err(|error| ProviderError::new(format!("{from}: {error}")))?;
         if settings.issues_id_tokens && metadata.jwks_uri.is_none() {
             return Err(ProviderError::new(format!(
                 "{from}: the metadata has no jwks_uri, so ID tokens cannot be checked"
@@ -106,22 +106,35 @@ impl OidcProvider {
         Ok(metadata)
     }
 
-    /// The first document there is. Where a place has none the next one is asked; a provider in trouble would be in
-    /// trouble there too.
-    async fn fetch_document<'a>(&self, places: &'a [Url]) -> Result<(&'a Url, Bytes), ProviderError> {
-        let mut nowhere = ProviderError::new("no place is configured for its metadata");
+    /// The first document of this issuer. Where a place has none, or another's (an app's page, or what one of two readings
+    /// of `issuerMetadataSegment` leads to), the next one is asked; a provider in trouble would be in trouble there too.
+    async fn fetch_document<'a>(
+        &self,
+        places: &'a [Url],
+    ) -> Result<(&'a str, ProviderMetadata), ProviderError> {
+        let settings = &self.settings;
+        let (configured, issuer) = (&settings.configured_metadata, &settings.issuer);
+        let mut failures = Vec::new();
         for url in places {
             let answer = self.http.get(url, MAX_METADATA_BYTES).await?;
             let status = answer.status;
-            if status.is_success() {
-                return Ok((url, answer.body));
+            if !status.is_success() {
+                failures.push(format!("{url} answered {status}"));
+                if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+                    break;
+                }
+                continue;
             }
-            nowhere = ProviderError::new(format!("{url} answered {status}"));
-            if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-                break;
+            match ProviderMetadata::parse(&answer.body, configured, issuer, settings.transport) {
+                Ok(metadata) => return Ok((url.as_str(), metadata)),
+                Err(error) if error.may_be_another_document() => failures.push(format!("{url}: {error}")),
+                Err(error) => return Err(not_of_use(url.as_str(), &error)),
             }
         }
-        Err(nowhere)
+        if failures.is_empty() {
+            failures.push("no place is configured for its metadata".to_owned());
+        }
+        Err(ProviderError::new(failures.join("; ")))
     }
 
     /// Up to a quarter more, so that replicas do not ask in step.

@@ -2,7 +2,7 @@
 //! token endpoint is a way to make us call something else), no cookies, no proxy but the configured one,
 //! no decompression, and limits on time and size that hold while the answer streams in.
 
-use std::time::Duration;
+use std::{sync::Once, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -279,8 +279,23 @@ impl BackChannel {
                  at the provider, or at the proxy before it, for its OAuth endpoints"
             )));
         }
-        Ok(Answer { status, headers, body: body.freeze() })
+        Ok(Answer { status, headers, body: without_mark(body.freeze()) })
     }
+}
+
+/// RFC 8259 §8.1: no JSON text begins with a byte order mark, and a reader may ignore one. Some files have one all the same.
+fn without_mark(body: Bytes) -> Bytes {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    static SAID: Once = Once::new();
+    if !body.starts_with(MARK) {
+        return body;
+    }
+    SAID.call_once(|| {
+        tracing::warn!(
+            "an answer of the authorization server begins with a byte order mark, which is ignored"
+        );
+    });
+    body.slice(MARK.len()..)
 }
 
 /// In words, for a log.

@@ -216,6 +216,11 @@ impl KeyCache {
         }
     }
 
+    /// Takes the keys that another one knows.
+    pub(super) fn inherit(&self, from: &Self) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = from.current();
+    }
+
     fn current(&self) -> Option<Arc<KeySet>> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

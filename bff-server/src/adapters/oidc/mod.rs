@@ -156,6 +156,22 @@ impl OidcProvider {
         })
     }
 
+    /// Takes what a predecessor has learned, if it asked the same provider in the same way: after a change of the configuration
+    /// nobody waits for what is known.
+    pub(crate) fn inherit(&self, from: &Self) {
+        let (ours, theirs) = (&self.settings, &from.settings);
+        let is_same = ours.issuer == theirs.issuer
+            && ours.metadata == theirs.metadata
+            && ours.configured_metadata == theirs.configured_metadata
+            && ours.transport == theirs.transport;
+        if is_same {
+            let known = from.metadata.read().unwrap_or_else(PoisonError::into_inner).clone();
+            *self.metadata.write().unwrap_or_else(PoisonError::into_inner) = known;
+            *self.dpop_nonce.write().unwrap_or_else(PoisonError::into_inner) = from.latest_nonce();
+            self.keys.inherit(&from.keys);
+        }
+    }
+
     fn client(&self, name: ClientName<'_>) -> Result<&RegisteredClient, ProviderError> {
         self.settings
             .clients

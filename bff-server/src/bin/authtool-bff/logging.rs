@@ -3,7 +3,9 @@
 use std::io::IsTerminal as _;
 
 use authtool_bff::{Config, telemetry::traces::SPANS};
-use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, Registry, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
+};
 
 use crate::Fallible;
 
@@ -23,16 +25,44 @@ impl Traces {
     }
 }
 
-/// JSON lines for machines, readable ones for a terminal; `AUTHTOOL_LOG` filters (as in `RUST_LOG`),
-/// `AUTHTOOL_LOG_FORMAT` is `json` or `pretty`. Not within a Tokio runtime.
-pub(crate) fn start(config: &Config) -> Fallible<Traces> {
-    let filter = match std::env::var("AUTHTOOL_LOG") {
-        Ok(directives) => EnvFilter::try_new(&directives).map_err(|error| {
+/// What the log says, which a reload may change.
+pub(crate) struct LogFilter(reload::Handle<EnvFilter, Registry>);
+
+impl LogFilter {
+    /// Takes the filter of another configuration.
+    pub(crate) fn change(&self, filter: EnvFilter) -> Fallible<()> {
+        Ok(self.0.reload(filter)?)
+    }
+}
+
+/// What `AUTHTOOL_LOG` says (as `RUST_LOG` does), or else `server.logFilter`, or else `info`.
+pub(crate) fn filter(config: &Config) -> Fallible<EnvFilter> {
+    let filter = match (variable(), &config.server.log_filter) {
+        (Some(directives), _) => EnvFilter::try_new(&directives).map_err(|error| {
             format!("AUTHTOOL_LOG is not a log filter: {error} (try \"info\" or \"debug\")")
         })?,
-        Err(_) => EnvFilter::new("info"),
+        (None, Some(directives)) => EnvFilter::try_new(directives)?,
+        (None, None) => EnvFilter::new("info"),
     };
-    let filter = filter.add_directive(format!("{SPANS}=off").parse()?);
+    Ok(filter.add_directive(format!("{SPANS}=off").parse()?))
+}
+
+fn variable() -> Option<String> {
+    std::env::var("AUTHTOOL_LOG").ok().filter(|it| !it.is_empty())
+}
+
+/// To be said once there is a log.
+pub(crate) fn warn_of_two_filters(config: &Config) {
+    if config.server.log_filter.is_some() && variable().is_some() {
+        tracing::warn!("AUTHTOOL_LOG is set, and goes before server.logFilter");
+    }
+}
+
+/// JSON lines for machines, readable ones for a terminal; `AUTHTOOL_LOG_FORMAT` is `json` or `pretty`. Not within a Tokio
+/// runtime.
+pub(crate) fn start(config: &Config) -> Fallible<(Traces, LogFilter)> {
+    let (filter, handle) = reload::Layer::new(filter(config)?);
+    let changes = LogFilter(handle);
     let json = match std::env::var("AUTHTOOL_LOG_FORMAT").as_deref() {
         Ok("json") => true,
         Ok("pretty") => false,
@@ -56,7 +86,7 @@ pub(crate) fn start(config: &Config) -> Fallible<Traces> {
         if let Some(settings) = settings {
             tracing::info!(endpoint = %settings.endpoint, "exporting traces");
         }
-        Ok(Traces { exporter })
+        Ok((Traces { exporter }, changes))
     }
     #[cfg(not(feature = "otlp"))]
     {
@@ -64,6 +94,6 @@ pub(crate) fn start(config: &Config) -> Fallible<Traces> {
         if config.server.traces.is_some() {
             tracing::warn!("server.traces is set, but this build has no support for it (the feature `otlp`)");
         }
-        Ok(Traces {})
+        Ok((Traces {}, changes))
     }
 }

@@ -5,10 +5,14 @@ mod doctor;
 mod envoy;
 mod health;
 mod logging;
+mod signals;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use authtool_bff::{Config, config};
+use authtool_bff::{Config, Reloaded, Server, StartError, adapters::oidc::MetadataSource, config};
 use clap::{Parser, Subcommand};
 
 #[cfg(feature = "mimalloc")]
@@ -61,8 +65,10 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
-        None | Some(Command::Serve) => Config::load(&arguments.config).map_err(Into::into).and_then(serve),
-        Some(Command::Dev(options)) => dev::config(options).and_then(serve),
+        None | Some(Command::Serve) => Config::load(&arguments.config)
+            .map_err(Into::into)
+            .and_then(|config| serve(config, Some(arguments.config))),
+        Some(Command::Dev(options)) => dev::config(options).and_then(|config| serve(config, None)),
         Some(Command::Check { online }) => check(&arguments.config, online),
         Some(Command::Doctor(options)) => doctor::run(&arguments.config, &options),
         Some(Command::Health(options)) => health::ask(&arguments.config, &options),
@@ -87,22 +93,74 @@ fn main() -> ExitCode {
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 type Outcome = Fallible<()>;
 
-fn serve(config: Config) -> Outcome {
-    let traces = logging::start(&config)?;
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
+/// Serves until it is told to end. `file` is what a reload reads again.
+fn serve(config: Config, file: Option<PathBuf>) -> Outcome {
+    let (traces, log) = logging::start(&config)?;
+    warn_of(&config);
     // A socket per browser and gateway: the usual soft limit of 1024 is soon reached.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files could not be raised");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(authtool_bff::serve(&config, interrupted()));
+    let served = runtime.block_on(async {
+        // Before there is anything to reload: what nobody listens to ends the process.
+        let mut hangups = signals::Hangups::listen();
+        let mut server = Server::start(config).await?;
+        let mut end = std::pin::pin!(signals::interrupted());
+        loop {
+            tokio::select! {
+                () = &mut end => break,
+                () = hangups.next() => match &file {
+                    Some(file) => reload(&mut server, file, &log).await,
+                    // There is nothing to be read again: a developer has closed the terminal.
+                    None => break,
+                },
+            }
+        }
+        server.shut_down().await;
+        Ok::<_, StartError>(())
+    });
     traces.finish();
     Ok(served?)
 }
 
-fn check(path: &std::path::Path, online: bool) -> Outcome {
+fn warn_of(config: &Config) {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    logging::warn_of_two_filters(config);
+}
+
+/// Reads the file again. What is wrong with it is said as `check` says it, and then nothing changes.
+async fn reload(server: &mut Server, file: &Path, log: &logging::LogFilter) {
+    match take(server, file, log).await {
+        Ok(reloaded) => {
+            for key in &reloaded.needs_restart {
+                tracing::warn!(
+                    event = "configuration_needs_restart",
+                    key,
+                    "{key} has changed, which needs a restart"
+                );
+            }
+            tracing::info!(event = "configuration_reloaded", "the configuration has been read again");
+        }
+        Err(error) => {
+            tracing::error!(event = "configuration_refused", "the configuration stays as it was: {error}");
+        }
+    }
+}
+
+async fn take(server: &mut Server, file: &Path, log: &logging::LogFilter) -> Fallible<Reloaded> {
+    let path = file.to_owned();
+    let config = tokio::task::spawn_blocking(move || Config::load(&path)).await??;
+    let filter = logging::filter(&config)?;
+    let reloaded = server.reload(config.clone())?;
+    log.change(filter)?;
+    warn_of(&config);
+    Ok(reloaded)
+}
+
+fn check(path: &Path, online: bool) -> Outcome {
     let config = Config::load(path)?;
     let mut out = std::io::stdout();
     for warning in &config.warnings {
@@ -114,6 +172,17 @@ fn check(path: &std::path::Path, online: bool) -> Outcome {
     say(&mut out, &format!("  gateways   {}", server.internal));
     for issuer in &config.provider.issuers {
         say(&mut out, &format!("  provider   {}", issuer.issuer));
+        match &issuer.metadata {
+            MetadataSource::At(places) => {
+                for (i, place) in places.iter().enumerate() {
+                    let order = if i == 0 { "metadata  " } else { "or else   " };
+                    say(&mut out, &format!("  {order} {place}"));
+                }
+            }
+            MetadataSource::Configuration => {
+                say(&mut out, "  metadata   of client.endpoints, nothing is fetched")
+            }
+        }
     }
     for client in &config.provider.clients {
         say(&mut out, &format!("  client     {} comes back to {}", client.name, client.redirect_uri));
@@ -162,24 +231,4 @@ fn say(out: &mut dyn std::io::Write, text: &str) {
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Ok(()) | Err(_) => {}
     }
-}
-
-/// Ctrl-C, or what an orchestrator sends.
-async fn interrupted() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                tokio::select! {
-                    _ = interrupt => {}
-                    _ = terminate.recv() => {}
-                }
-            }
-            Err(_) => drop(interrupt.await),
-        }
-    }
-    #[cfg(not(unix))]
-    drop(interrupt.await);
 }

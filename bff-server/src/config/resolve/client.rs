@@ -18,6 +18,7 @@ use crate::{
     config::{
         ClientConfig, IssuerConfig, ProviderConfig,
         file::{ClientEntry, ClientSection, CredentialsSection},
+        leniency::trimmed,
     },
     domain::{
         authorization_request::PROTOCOL_PARAMETERS,
@@ -297,6 +298,16 @@ fn id_token_algorithms(key: &str, entry: &ClientEntry, notes: &mut Notes) -> IdT
     algorithms
 }
 
+/// A client id may be a Secret, whose white space is its own, but nobody registers one with blanks around it.
+fn without_blanks(key: &str, text: String, notes: &mut Notes) -> String {
+    let inner = trimmed(&text);
+    if inner.len() == text.len() {
+        return text;
+    }
+    notes.remark([format!("{key}: the white space around the value was ignored")]);
+    inner.to_owned()
+}
+
 fn redirect_uri(key: &str, text: Option<&str>, notes: &mut Notes) -> Option<Url> {
     let Some(text) = text else {
         notes.missing(
@@ -324,7 +335,7 @@ fn client(
     let login_policy = requests::login_policy(&at, &entry, notes);
     let id_token_issuer = issuer::of_id_tokens(key, &entry, &issuer.issuer, notes);
     let client_id = if let Some(source) = entry.client_id {
-        text_secret(&at("clientId"), &source, notes)
+        text_secret(&at("clientId"), &source, notes).map(|text| without_blanks(&at("clientId"), text, notes))
     } else {
         notes.missing(&at("clientId"), "give the client id that the provider registered");
         None

@@ -126,6 +126,14 @@ pub(super) fn of_id_tokens(
 ) -> ExpectedIssuer {
     let at = |name: &str| format!("{key}.{name}");
     let expected = entry.id_token_validation_issuer.as_deref().unwrap_or(issuer);
+    let given = entry.id_token_validation_issuer.as_deref().and_then(|it| Url::parse(it).ok());
+    if let Some(issuer) = given.as_ref().and_then(issuer_of_metadata) {
+        notes.problem(
+            &at("idTokenValidationIssuer"),
+            "it is the URL of metadata, and no issuer of ID tokens",
+            format!("write {issuer}, exactly as the `iss` of an ID token spells it"),
+        );
+    }
     let tenants_key = at("allowedTenants");
     let template = expected.contains(TENANT_PLACEHOLDER);
     match (&entry.allowed_tenants, template) {
@@ -178,6 +186,16 @@ fn issuer_url(key: &str, described: &IssuerConfig, notes: &mut Notes) -> Option<
         return None;
     }
     let url = web_url(key, &described.issuer, notes)?;
+    if let Some(issuer) = issuer_of_metadata(&url) {
+        notes.problem(
+            key,
+            "it is the URL of the metadata, and not the issuer that the metadata names",
+            format!(
+                "write {issuer}, or with a slash at its end if that is how the metadata spells its `issuer`"
+            ),
+        );
+        return None;
+    }
     if url.query().is_some() || url.fragment().is_some() {
         notes.problem(
             key,
@@ -198,6 +216,10 @@ fn issuer_url(key: &str, described: &IssuerConfig, notes: &mut Notes) -> Option<
 /// Where the metadata may be, most likely first.
 fn places(key: &str, base: &Url, entry: &ClientEntry, notes: &mut Notes) -> Vec<Url> {
     let segment = entry.issuer_metadata_segment.as_deref().unwrap_or(OPENID_SEGMENT);
+    if segment.contains("://") {
+        notes.problem(key, "it is a whole URL", "give it in `metadataUrl`, and leave this key out");
+        return Vec::new();
+    }
     if !segment.starts_with('/') {
         notes.problem(
             key,
@@ -207,6 +229,11 @@ fn places(key: &str, base: &Url, entry: &ClientEntry, notes: &mut Notes) -> Vec<
     }
     let issuer = entry.issuer.as_deref().unwrap_or_default().trim_end_matches('/');
     let mut places: Vec<_> = Url::parse(&format!("{issuer}{segment}")).into_iter().collect();
+    if let Some(whole) = whole_path(base, segment) {
+        // The original's example has the issuer's path here once more, where its text says that this is appended to the
+        // issuer. Both are asked for: the document that names this issuer is its own.
+        places.insert(0, whole);
+    }
     if segment == OAUTH_SEGMENT && base.path() != "/" {
         // RFC 8414 §3.1 wants it before the issuer's path. The original, and some servers, put it behind.
         let mut inserted = base.clone();
@@ -214,6 +241,24 @@ fn places(key: &str, base: &Url, entry: &ClientEntry, notes: &mut Notes) -> Vec<
         places.push(inserted);
     }
     places
+}
+
+/// A segment as a path of its own on the issuer's host, where it has the issuer's path in it.
+fn whole_path(base: &Url, segment: &str) -> Option<Url> {
+    let own = base.path().trim_end_matches('/');
+    let mut whole = base.clone();
+    whole.set_path(segment);
+    let rest = whole.path().split_once(own).filter(|_| !own.is_empty())?.1;
+    (rest.is_empty() || rest.starts_with('/')).then_some(whole)
+}
+
+/// An issuer whose metadata would be found at this URL, which is the metadata's own.
+fn issuer_of_metadata(url: &Url) -> Option<String> {
+    let (before, after) = url.path().split_once("/.well-known/")?;
+    // RFC 8414 §3.1 puts the issuer's path behind the name of the document.
+    let behind = after.split_once('/').map_or("", |(_, path)| path.trim_end_matches('/'));
+    let path = if behind.is_empty() { before.to_owned() } else { format!("{before}/{behind}") };
+    Some(format!("{}{path}", url.origin().ascii_serialization()))
 }
 
 fn endpoints(

@@ -38,14 +38,27 @@ impl Notes {
         self.problems.0.iter().any(|it| it.key == key)
     }
 
+    /// Says something once, however often it is found.
+    fn remark(&mut self, remarks: impl IntoIterator<Item = String>) {
+        for remark in remarks {
+            if !self.warnings.contains(&remark) {
+                self.warnings.push(remark);
+            }
+        }
+    }
+
     fn missing(&mut self, key: &str, fix: &str) {
         self.problem(key, "it is required, but missing", fix);
     }
 }
 
-pub(super) fn config(file: ConfigFile, problems: ConfigProblems) -> Result<Config, ConfigProblems> {
+pub(super) fn config(
+    file: ConfigFile,
+    problems: ConfigProblems,
+    warnings: Vec<String>,
+) -> Result<Config, ConfigProblems> {
     let unreadable = problems.0.iter().map(|it| it.key.clone()).collect();
-    let mut notes = Notes { unreadable, problems, warnings: Vec::new() };
+    let mut notes = Notes { unreadable, problems, warnings };
     if notes.has(read::WHOLE_FILE) {
         return Err(notes.problems);
     }

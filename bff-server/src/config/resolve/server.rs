@@ -3,15 +3,19 @@
 use std::path::PathBuf;
 
 use authtool_contract::endpoint::BROWSER_ENDPOINTS as ENDPOINTS;
+use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::{
     Notes, outbound,
     values::{ip, lifetime, network, path_prefix, shared_secrets, unreachable_url, web_url},
 };
-use crate::config::{
-    ProxyRoute, PublicToken, ServerConfig, StaticFiles, TraceSettings,
-    file::{ProxySection, ServerSection, TracesSection},
+use crate::{
+    config::{
+        ProxyRoute, PublicToken, ServerConfig, StaticFiles, TraceSettings,
+        file::{ProxySection, ServerSection, TracesSection},
+    },
+    domain::return_url::{AllowedOrigin, OriginRefusal},
 };
 
 const DEFAULT_PORT: u16 = 3000;
@@ -37,15 +41,10 @@ pub(super) fn server(section: ServerSection, app: Option<Url>, notes: &mut Notes
     let mut allowed_return_origins = Vec::new();
     for (i, text) in section.allowed_return_origins.iter().enumerate() {
         let key = format!("server.allowedReturnOrigins[{i}]");
-        let Some(url) = web_url(&key, text, notes) else { continue };
-        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            notes.problem(
-                &key,
-                "it is more than an origin",
-                format!("write {}", url.origin().ascii_serialization()),
-            );
+        match AllowedOrigin::parse(text) {
+            Ok(origin) => allowed_return_origins.push(origin),
+            Err(refusal) => notes.problem(&key, refusal.to_string(), origin_to_write(&refusal)),
         }
-        allowed_return_origins.push(url.origin());
     }
     let static_files = section.static_files.and_then(|section| {
         let Some(root) = section.root.map(PathBuf::from) else {
@@ -119,6 +118,32 @@ pub(super) fn server(section: ServerSection, app: Option<Url>, notes: &mut Notes
         trusted_proxies,
         traces: section.traces.and_then(|section| traces(section, notes)),
         outbound: outbound::outbound(section.outbound, notes),
+        log_filter: log_filter(section.log_filter, notes),
+    }
+}
+
+fn log_filter(directives: Option<String>, notes: &mut Notes) -> Option<String> {
+    let directives = directives.filter(|it| !it.is_empty())?;
+    if let Err(error) = EnvFilter::try_new(&directives) {
+        notes.problem(
+            "server.logFilter",
+            format!("it is not a log filter ({error})"),
+            "write a level (error, warn, info, debug or trace), or directives such as info,authtool_bff=debug",
+        );
+    }
+    Some(directives)
+}
+
+fn origin_to_write(refusal: &OriginRefusal) -> String {
+    match refusal {
+        OriginRefusal::More { origin } => format!("write {origin}"),
+        OriginRefusal::PlainWildcard => "write https, or each origin by itself".to_owned(),
+        OriginRefusal::PublicSuffix { .. } => {
+            "write a domain of your own, as in https://*.example.com, or each origin by itself".to_owned()
+        }
+        OriginRefusal::WildcardPlace => "write each origin by itself, or https:// and *. in front".to_owned(),
+        OriginRefusal::Credentials => "remove what stands before the @".to_owned(),
+        OriginRefusal::NotAnOrigin => "write scheme and host, such as https://app.example.com".to_owned(),
     }
 }
 

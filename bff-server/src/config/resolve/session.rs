@@ -127,10 +127,12 @@ fn keys(key: &str, list: Option<SecretList>, notes: &mut Notes) -> Option<KeyLis
     let mut keys: Vec<KeyMaterial> = Vec::new();
     for (i, source) in sources.iter().enumerate() {
         let at = if several { format!("{key}[{i}]") } else { key.to_owned() };
+        let mut remarks = Vec::new();
         let material = source
-            .resolve()
+            .resolve(&mut remarks)
             .map_err(|error| error.to_string())
             .and_then(|bytes| KeyMaterial::new(bytes.to_vec()).map_err(|error| error.to_string()));
+        notes.remark(remarks);
         match material {
             Ok(material) if keys.contains(&material) => {
                 notes.problem(&at, "the list has this key twice", "remove one");

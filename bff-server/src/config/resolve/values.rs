@@ -28,6 +28,14 @@ pub(super) fn web_url(key: &str, text: &str, notes: &mut Notes) -> Option<Url> {
         notes.problem(key, "it contains credentials", "remove what stands before the @");
         return None;
     }
+    if url.host_str().is_some_and(|host| host.contains('*')) {
+        notes.problem(
+            key,
+            "its host has a `*` in it",
+            "write the host out: wildcards stand for nothing here",
+        );
+        return None;
+    }
     Some(url)
 }
 
@@ -63,7 +71,10 @@ pub(super) fn ip(key: &str, text: &str, notes: &mut Notes) -> IpAddr {
 }
 
 pub(super) fn secret_bytes(key: &str, source: &SecretSource, notes: &mut Notes) -> Option<Vec<u8>> {
-    match source.resolve() {
+    let mut remarks = Vec::new();
+    let outcome = source.resolve(&mut remarks);
+    notes.remark(remarks);
+    match outcome {
         Ok(bytes) => Some(bytes.to_vec()),
         Err(error) => {
             notes.problem(key, error.to_string(), "set it, or correct where it is to be found");
@@ -73,7 +84,10 @@ pub(super) fn secret_bytes(key: &str, source: &SecretSource, notes: &mut Notes) 
 }
 
 pub(super) fn text_secret(key: &str, source: &SecretSource, notes: &mut Notes) -> Option<String> {
-    match source.resolve_text() {
+    let mut remarks = Vec::new();
+    let outcome = source.resolve_text(&mut remarks);
+    notes.remark(remarks);
+    match outcome {
         Ok(text) => Some(text.as_str().to_owned()),
         Err(error) => {
             notes.problem(key, error.to_string(), "set it, or correct where it is to be found");

@@ -85,9 +85,58 @@ fn metadata_is_looked_for_where_the_specifications_put_it() {
             }),
             vec!["https://op.example/.well-known/oauth-authorization-server"],
         ),
+        (
+            json!({"issuerMetadataSegment": "/realm/.well-known/openid-configuration"}),
+            vec![
+                "https://op.example/realm/.well-known/openid-configuration",
+                "https://op.example/realm/realm/.well-known/openid-configuration",
+            ],
+        ),
+        (
+            json!({
+                "issuer": "https://op.example/auth/realm%20one/",
+                "issuerMetadataSegment": "/.well-known/openid-configuration/auth/realm one",
+            }),
+            vec![
+                "https://op.example/.well-known/openid-configuration/auth/realm%20one",
+                "https://op.example/auth/realm%20one/.well-known/openid-configuration/auth/realm%20one",
+            ],
+        ),
+        (json!({"issuerMetadataSegment": "/realms/.meta"}), vec!["https://op.example/realm/realms/.meta"]),
         (json!({"metadataUrl": "https://op.example/x?app=1"}), vec!["https://op.example/x?app=1"]),
     ] {
         assert_eq!(places_of(&inline(description.clone()).unwrap()), places, "{description}");
+    }
+}
+
+#[test]
+fn a_url_of_metadata_is_no_issuer_and_the_issuer_to_write_is_told() {
+    for (given, issuer) in [
+        ("https://op.example/.well-known/openid-configuration", "https://op.example"),
+        ("https://op.example/realm/.well-known/openid-configuration", "https://op.example/realm"),
+        ("https://op.example/.well-known/oauth-authorization-server/realm/", "https://op.example/realm"),
+        ("https://op.example:8443/a/.well-known/openid-configuration?x", "https://op.example:8443/a"),
+    ] {
+        let problems = inline(json!({"issuer": given})).unwrap_err();
+        assert_eq!(problems.0.len(), 1, "{problems}");
+        assert_eq!(problems.0[0].key, "client.issuer");
+        assert!(problems.0[0].fix.starts_with(&format!("write {issuer},")), "{problems}");
+    }
+    let whole = "https://op.example/realm/.well-known/openid-configuration";
+    refused(inline(json!({"issuerMetadataSegment": whole})), "client.issuerMetadataSegment");
+}
+
+#[test]
+fn white_space_around_an_issuer_is_no_part_of_it() {
+    for issuer in
+        ["https://op.example/realm\n", " https://op.example/realm", "\u{feff}https://op.example/realm\r\n"]
+    {
+        let config = inline(json!({"issuer": issuer, "clientId": " app\n"})).unwrap();
+        assert_eq!(config.provider.issuers[0].issuer, "https://op.example/realm");
+        assert_eq!(config.provider.clients[0].client_id, "app");
+        let said =
+            |key: &str| config.warnings.iter().any(|it| it.starts_with(&format!("{key}: the white space")));
+        assert!(said("client.issuer") && said("client.clientId"), "{:?}", config.warnings);
     }
 }
 
