@@ -204,7 +204,8 @@ pub async fn serve(config: &Config, shutdown: impl Future<Output = ()>) -> Resul
         (Some(_), true) => Serves::Files,
         (None, true) => Serves::Answers,
     };
-    listeners.spawn(accept(public, serves, quick, bff.public_router(), stop.clone(), DRAIN));
+    let keep_alive = config.server.keep_alive;
+    listeners.spawn(accept(public, serves, keep_alive, quick, bff.public_router(), stop.clone(), DRAIN));
     if let Some(internal) = internal {
         tracing::info!(address = %config.server.internal, "serving gateways and probes");
         let router = match metrics {
@@ -212,7 +213,7 @@ pub async fn serve(config: &Config, shutdown: impl Future<Output = ()>) -> Resul
             None => bff.internal_router(),
         };
         let quick = http::internal_quick(&bff.app, &bff.config);
-        listeners.spawn(accept(internal, Serves::Answers, quick, router, stop.clone(), DRAIN));
+        listeners.spawn(accept(internal, Serves::Answers, keep_alive, quick, router, stop.clone(), DRAIN));
     }
     shutdown.await;
     tracing::info!("shutting down");
@@ -332,6 +333,8 @@ fn assemble(
         sealer: Sealer::new(&config.session.encryption_keys),
         cookies: CookiePolicy::new(&config.session.cookie),
         app_origin: return_urls.app_origin(),
+        base_path: config.server.base_path.clone(),
+        api_prefix: config.server.api_prefix.clone(),
         return_urls,
         error_redirect: config.session.error_redirect.clone(),
         logout_on_get: config.session.logout_on_get,

@@ -2,15 +2,7 @@
 
 mod timer;
 
-use std::{
-    net::SocketAddr,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, extract::ConnectInfo, response::Response};
 use http::Request;
@@ -20,6 +12,7 @@ use hyper_util::{
     server::conn::auto,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
@@ -29,7 +22,7 @@ use tower::ServiceExt as _;
 use self::timer::ConnectionTimer;
 use crate::http::Quick;
 
-/// A client has this long to send its request's headers.
+/// A client has this long to send the headers of its first request.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a connection may buffer of a request's head, and the most HTTP/2 may announce.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -62,10 +55,12 @@ impl Serves {
     }
 }
 
-/// Accepts connections until `stop`, then lets those that are open finish what they are doing, for at most `drain`.
+/// Accepts connections until `stop`, then lets those that are open finish what they are doing, for at most `drain`. One that has
+/// served a request may be idle for `keep_alive`.
 pub(crate) async fn accept(
     listener: TcpListener,
     serves: Serves,
+    keep_alive: Duration,
     quick: Quick,
     router: Router,
     stop: CancellationToken,
@@ -90,14 +85,10 @@ pub(crate) async fn accept(
                 continue;
             }
         };
-        let requests = Requests {
-            quick: Arc::clone(&quick),
-            router: router.clone(),
-            peer,
-            has_spoken: AtomicBool::new(false),
-        };
+        let requests = Requests { quick: Arc::clone(&quick), router: router.clone(), peer };
+        let timer = ConnectionTimer::new(keep_alive);
         // One of its own for each, or all of them would meet at one lock with each request.
-        open.spawn(serve(server.clone(), stream, requests, stop.child_token(), permit));
+        open.spawn(serve(server.clone(), undelayed(stream), timer, requests, stop.child_token(), permit));
     }
     drop(listener);
     open.close();
@@ -128,12 +119,18 @@ struct Requests {
     quick: Arc<Quick>,
     router: Router,
     peer: SocketAddr,
-    has_spoken: AtomicBool,
 }
 
-impl Requests {
+/// Answers the requests of a connection.
+trait Answers: Send + Sync + 'static {
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response, std::convert::Infallible>> + Send;
+}
+
+impl Answers for Requests {
     async fn answer(&self, mut request: Request<Incoming>) -> Result<Response, std::convert::Infallible> {
-        self.has_spoken.store(true, Ordering::Relaxed);
         if let Some(response) = self.quick.answer(&request, self.peer.ip()).await {
             return Ok(response);
         }
@@ -147,21 +144,22 @@ impl Requests {
 /// Serves one connection until it ends, or `stop` and then its request.
 fn serve(
     mut server: auto::Builder<TokioExecutor>,
-    stream: TcpStream,
-    requests: Requests,
+    stream: TokioIo<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
+    timer: ConnectionTimer,
+    requests: impl Answers,
     stop: CancellationToken,
     permit: OwnedSemaphorePermit,
 ) -> impl Future<Output = ()> {
-    server.http1().timer(ConnectionTimer::new());
+    server.http1().timer(timer.clone());
     let requests = Arc::new(requests);
-    let answering = Arc::clone(&requests);
+    let heard = timer.clone();
     let service = hyper::service::service_fn(move |request| {
-        let answering = Arc::clone(&answering);
-        async move { answering.answer(request).await }
+        heard.hears_a_request();
+        let requests = Arc::clone(&requests);
+        async move { requests.answer(request).await }
     });
     // On the heap: what a future captures may be in it twice.
-    let mut connection =
-        Box::pin(server.serve_connection_with_upgrades(undelayed(stream), service).into_owned());
+    let mut connection = Box::pin(server.serve_connection_with_upgrades(stream, service).into_owned());
     async move {
         let _permit = permit;
         let mut stops = pin!(stop.cancelled());
@@ -178,7 +176,7 @@ fn serve(
                 () = &mut silence, if may_be_silent => {
                     // Nothing that could be called a request has come: hyper's own timeout does not begin before it
                     // knows which HTTP is spoken.
-                    if !requests.has_spoken.load(Ordering::Relaxed) {
+                    if !timer.has_heard_a_request() {
                         break Ok(());
                     }
                     may_be_silent = false;
@@ -197,4 +195,73 @@ fn undelayed(stream: TcpStream) -> TokioIo<TcpStream> {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     TokioIo::new(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+
+    use super::*;
+
+    const KEEP_ALIVE: Duration = Duration::from_secs(75);
+    const HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: app\r\n";
+
+    struct Nothing;
+
+    impl Answers for Nothing {
+        async fn answer(&self, _: Request<Incoming>) -> Result<Response, std::convert::Infallible> {
+            Ok(Response::new(axum::body::Body::empty()))
+        }
+    }
+
+    async fn connection() -> DuplexStream {
+        let (client, stream) = tokio::io::duplex(4096);
+        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let (timer, stop) = (ConnectionTimer::new(KEEP_ALIVE), CancellationToken::new());
+        tokio::spawn(serve(server(Serves::Answers), TokioIo::new(stream), timer, Nothing, stop, permit));
+        client
+    }
+
+    async fn request(client: &mut DuplexStream) {
+        client.write_all(&[HEAD, b"\r\n"].concat()).await.unwrap();
+        let mut answer = [0; 15];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200 OK");
+        let mut rest = Vec::new();
+        while !rest.ends_with(b"\r\n\r\n") {
+            rest.push(client.read_u8().await.unwrap());
+        }
+    }
+
+    /// How long the connection stays open now.
+    async fn stays_open(client: &mut DuplexStream) -> Duration {
+        let before = tokio::time::Instant::now();
+        // Its last words may be a 408.
+        let _ended = client.read_to_end(&mut Vec::new()).await;
+        before.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_outlives_the_patience_of_proxies_once_it_has_served_a_request() {
+        let mut client = connection().await;
+        for idle in [0, 9, 60, 74] {
+            tokio::time::sleep(Duration::from_secs(idle)).await;
+            request(&mut client).await;
+        }
+        assert_eq!(stays_open(&mut client).await, KEEP_ALIVE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sec_185_a_connection_without_a_whole_request_is_closed_soon() {
+        for sent in [&b""[..], b"G", HEAD] {
+            let mut client = connection().await;
+            client.write_all(sent).await.unwrap();
+            let open = stays_open(&mut client).await;
+            assert!(open <= 2 * HEADER_READ_TIMEOUT, "{sent:?}: {open:?}");
+        }
+        let mut client = connection().await;
+        request(&mut client).await;
+        client.write_all(HEAD).await.unwrap();
+        assert_eq!(stays_open(&mut client).await, KEEP_ALIVE, "the head of a later request is bounded too");
+    }
 }
