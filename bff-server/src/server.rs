@@ -205,7 +205,12 @@ impl Bff {
             (Some(_), true) => Serves::Files,
             (None, true) => Serves::Answers,
         };
-        Handlers { quick: http::public_quick(&self.app, &self.config), router: self.public_router(), serves }
+        Handlers {
+            quick: http::public_quick(&self.app, &self.config),
+            router: self.public_router(),
+            serves,
+            keep_alive: self.config.keep_alive,
+        }
     }
 
     fn internal_handlers(&self, metrics: Option<&Router>) -> Handlers {
@@ -213,7 +218,12 @@ impl Bff {
         if let Some(metrics) = metrics {
             router = router.merge(metrics.clone());
         }
-        Handlers { quick: http::internal_quick(&self.app, &self.config), router, serves: Serves::Answers }
+        Handlers {
+            quick: http::internal_quick(&self.app, &self.config),
+            router,
+            serves: Serves::Answers,
+            keep_alive: self.config.keep_alive,
+        }
     }
 }
 
@@ -447,6 +457,8 @@ fn assemble(
         sealer: Sealer::new(&config.session.encryption_keys),
         cookies: CookiePolicy::new(&config.session.cookie),
         app_origin: return_urls.app_origin(),
+        base_path: config.server.base_path.clone(),
+        api_prefix: config.server.api_prefix.clone(),
         return_urls,
         error_redirect: config.session.error_redirect.clone(),
         logout_on_get: config.session.logout_on_get,

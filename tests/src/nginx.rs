@@ -1,4 +1,4 @@
-//! A real nginx in front of a real server, with the recipe of `gateway/nginx`.
+//! A real nginx in front of a real server, with the recipes of `gateway/nginx`.
 
 use crate::{Process, raw, wait};
 use std::path::PathBuf;
@@ -14,12 +14,23 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts it with the recipe, its addresses replaced by these, and waits until it answers.
+    /// Starts it with the recipe for APIs, its addresses replaced by these, and waits until it answers.
     pub async fn start(port: u16, server: &Url, internal: &Url, api: &str) -> Self {
+        Self::with("authtool.conf", port, server, internal, api, |recipe| recipe).await
+    }
+
+    /// The same with one of the recipes, changed as an operator would.
+    pub async fn with(
+        recipe: &str,
+        port: u16,
+        server: &Url,
+        internal: &Url,
+        api: &str,
+        edit: impl FnOnce(String) -> String,
+    ) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let at = |url: &Url| format!("127.0.0.1:{}", url.port().expect("a port"));
-        let recipe = std::fs::read_to_string(recipe()).expect("the recipe is there");
-        let mut site = recipe;
+        let mut site = std::fs::read_to_string(recipes().join(recipe)).expect("the recipe is there");
         for (what, by) in [
             ("127.0.0.1:3000", at(server)),
             ("127.0.0.1:3001", at(internal)),
@@ -30,6 +41,7 @@ impl Nginx {
             assert!(site.contains(what), "the recipe has no {what}");
             site = site.replace(what, &by);
         }
+        let site = edit(site);
         let at = folder.path().display();
         // One process alone: a worker would outlive its master when that is killed.
         let file = format!(
@@ -48,15 +60,15 @@ impl Nginx {
             if let Some(status) = nginx.process.ended() {
                 panic!("nginx ended with {status}");
             }
-            raw::get(&nginx.public, "/bff/session").try_send().await.ok()
+            raw::get(&nginx.public, "/").try_send().await.ok()
         })
         .await;
         nginx
     }
 }
 
-fn recipe() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../gateway/nginx/authtool.conf")
+fn recipes() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../gateway/nginx")
 }
 
 fn binary() -> PathBuf {

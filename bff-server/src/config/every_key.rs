@@ -328,7 +328,13 @@ fn server_rows() -> Vec<Row> {
     };
     let statics = || json!({"server": {"static": {"root": "/"}}});
     vec![
-        row("server.apiPrefix", json!(["bff", "/b//ff", "/b/../ff", "/b?ff"])),
+        row_in(
+            "server.apiPrefix",
+            json!({"server": {"publicBasePath": "/myapp"}}),
+            json!(["bff", "/b//ff", "/b/../ff", "/b?ff", "/myapp", "/myapp/bff"]),
+        ),
+        row("server.publicBasePath", json!(["myapp", "/a//b", "/a/../b", "/a?b"])),
+        row("server.keepAliveSecs", json!([0, 9_000_000_000_000_u64])),
         row("server.ip", json!(["", "localhost", "1.2.3"])),
         row("server.port", json!([65_536])),
         row("server.internal.ip", json!(["", "localhost"])),

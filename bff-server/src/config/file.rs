@@ -388,6 +388,10 @@ pub(super) struct ModeSection {
 pub(super) struct ServerSection {
     /// What the browser's endpoints have in front, such as `/bff`. Default: `/`.
     pub(super) api_prefix: Option<String>,
+    /// The path that browsers have in front of everything, such as `/myapp`, for an app that shares its host with others.
+    /// `apiPrefix`, `static` and the prefixes of `proxy` lie below it. What stands in front may take it out of the path or
+    /// leave it in. Default: `/`.
+    pub(super) public_base_path: Option<String>,
     /// The address for browsers. Default: 0.0.0.0.
     pub(super) ip: Option<String>,
     /// The port for browsers. Default: 3000.
@@ -414,6 +418,9 @@ pub(super) struct ServerSection {
     /// nobody else, `X-Forwarded-For` is believed for the log, and `traceparent` for traces; no decision
     /// depends on either. Default: none.
     pub(super) trusted_proxies: Vec<String>,
+    /// Seconds that a connection may be idle after a request, on either listener. Proxies in front must give theirs up
+    /// sooner: nginx and AWS's load balancers do after 60, Traefik after 90, Caddy after 120. Default: 130.
+    pub(super) keep_alive_secs: Option<u64>,
     /// Exports traces by OTLP. Default: not.
     pub(super) traces: Option<TracesSection>,
     /// Connections that begin here: whom they trust, and by which way they leave. Default: the system's certificates,

@@ -202,8 +202,10 @@ pub struct CookieSettings {
     pub secure: bool,
     /// `http_only`.
     pub http_only: bool,
-    /// `path`.
+    /// `path`; without it, `server.publicBasePath` where the name's prefix allows one.
     pub path: String,
+    /// The path of cookies that are for our own endpoints.
+    pub base_path: String,
     /// `domain`.
     pub domain: Option<String>,
     /// `partitioned`.
@@ -264,13 +266,15 @@ impl SameSite {
 pub struct ServerConfig {
     /// `apiPrefix` without a trailing slash; empty for `/`.
     pub api_prefix: String,
+    /// `publicBasePath` without a trailing slash; empty for `/`.
+    pub base_path: String,
     /// `ip` and `port`: for browsers.
     pub public: SocketAddr,
     /// `internal`: for gateways, probes and metrics.
     pub internal: SocketAddr,
     /// Whether `internal` was configured; the default address may be taken without consequence.
     pub internal_is_explicit: bool,
-    /// The app's default page: the root of the `redirect_uri`'s origin.
+    /// The app's default page: the `redirect_uri`'s origin and the base path.
     pub app: Url,
     /// `allowedReturnOrigins`.
     pub allowed_return_origins: Vec<AllowedOrigin>,
@@ -286,12 +290,21 @@ pub struct ServerConfig {
     pub operator_credential: Option<SharedSecrets>,
     /// `trustedProxies`.
     pub trusted_proxies: Vec<IpNet>,
+    /// `keepAliveSecs`.
+    pub keep_alive: Duration,
     /// `traces`.
     pub traces: Option<TraceSettings>,
     /// `outbound`.
     pub outbound: OutboundSettings,
     /// `logFilter`: directives that are known to be good.
     pub log_filter: Option<String>,
+}
+
+impl ServerConfig {
+    /// What browsers have in front of our endpoints: the base path and `apiPrefix`.
+    pub fn public_prefix(&self) -> String {
+        format!("{}{}", self.base_path, self.api_prefix)
+    }
 }
 
 /// Whether `/token` is on the public listener.

@@ -79,7 +79,8 @@ fn keeping(config: &Config, notes: &mut Notes) {
 /// Whether it is sent to our endpoints and the APIs.
 fn reach(config: &Config, notes: &mut Notes) {
     let path = &config.session.cookie.path;
-    let own = format!("{}/", config.server.api_prefix);
+    let base = &config.server.base_path;
+    let own = format!("{}/", config.server.public_prefix());
     if !is_below(&own, path) {
         notes.bad(
             "cookies.path",
@@ -93,7 +94,7 @@ fn reach(config: &Config, notes: &mut Notes) {
         .proxy
         .iter()
         .map(|route| route.prefix.as_str())
-        .filter(|prefix| !is_below(&format!("{prefix}/"), path))
+        .filter(|prefix| !is_below(&format!("{base}{prefix}/"), path))
         .collect();
     if !missed.is_empty() {
         notes.bad(

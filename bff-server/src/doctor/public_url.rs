@@ -19,7 +19,7 @@ use crate::{
     },
     config::{Config, Mode},
     domain::metadata::is_loopback,
-    http::CookiePolicy,
+    http::{CookiePolicy, flow_path},
 };
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,7 +52,7 @@ pub(super) async fn examine(config: &Config, url: &Url) -> Vec<Finding> {
             .build()
     });
     let probe = match client {
-        Ok(client) => Probe { client, origin, prefix: config.server.api_prefix.clone() },
+        Ok(client) => Probe { client, origin, prefix: config.server.public_prefix() },
         Err(error) => {
             notes.bad(
                 "url.reach",
@@ -169,7 +169,8 @@ async fn reach(probe: &Probe, notes: &mut Notes) -> Option<Reply> {
         notes.bad(
             check,
             format!("the server answers, but has nothing at {path}"),
-            "something in front rewrites the path: let it pass unchanged, or change server.apiPrefix",
+            "something in front rewrites the path: let it pass unchanged, or change server.apiPrefix; if it takes out a path \
+             that browsers have in front of everything, set server.publicBasePath to that",
         );
     } else if reply.is_ours() && code == ProblemCode::ForbiddenContext.as_str() {
         notes.bad(
@@ -302,7 +303,8 @@ async fn cookies(probe: &Probe, config: &Config, notes: &mut Notes) {
     };
     let attribute = |name: &str| cookie.split(';').skip(1).any(|it| it.trim().eq_ignore_ascii_case(name));
     let secure = !config.session.cookie.secure || attribute("Secure");
-    if !(secure && attribute("HttpOnly") && attribute("SameSite=Lax") && attribute("Path=/")) {
+    let path = format!("Path={}", flow_path(&config.session.cookie));
+    if !(secure && attribute("HttpOnly") && attribute("SameSite=Lax") && attribute(&path)) {
         notes.bad(
             check,
             "something in front changes the attributes of our cookies; browsers then drop them, or send them where they \

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use zeroize::ZeroizeOnDrop;
 
-use super::{dpop::ProofKey, login_options::Demands, session_id::SessionKey, time::UnixSeconds};
+use super::{
+    arrival::Purpose, dpop::ProofKey, login_options::Demands, session_id::SessionKey, time::UnixSeconds,
+};
 
 /// How long a user may take at the authorization server. Checked by the server, whatever the browser
 /// makes of `Max-Age`.
@@ -57,6 +59,12 @@ pub struct LoginFlow {
     pub proof_key: Option<ProofKey>,
     /// What the answer must show.
     pub demands: Demands,
+    /// How many logins in a row have led to this one.
+    pub turns: u8,
+    /// Another site began it.
+    pub from_another_site: bool,
+    /// What for, to be known again.
+    pub purpose: Purpose,
 }
 
 /// What a flow is about.
@@ -101,6 +109,9 @@ impl LoginFlow {
             created_at: now,
             proof_key: purpose.proof_key,
             demands: purpose.demands,
+            turns: 0,
+            from_another_site: false,
+            purpose: Purpose::default(),
         }
     }
 

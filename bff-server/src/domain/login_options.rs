@@ -150,6 +150,11 @@ impl LoginOptions {
         self
     }
 
+    /// What is asked for, by name.
+    pub fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(parameter, value)| (parameter.name(), value.as_str()))
+    }
+
     /// Whether the app only asks whether somebody is logged in at the provider.
     pub fn are_silent(&self) -> bool {
         self.get(LoginParameter::Prompt) == Some(PROMPT_NONE)

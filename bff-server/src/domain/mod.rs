@@ -1,6 +1,7 @@
 //! The rules, without input or output: no network, no store, no clock, no randomness of their own.
 //! What they need of those comes in as values.
 
+pub mod arrival;
 pub mod authorization_request;
 pub mod credential;
 pub mod dpop;

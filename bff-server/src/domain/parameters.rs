@@ -40,6 +40,11 @@ impl Parameter {
         Self { name, max_bytes }
     }
 
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        self.name
+    }
+
     /// Reads the parameter from a raw query string (`application/x-www-form-urlencoded`, RFC 6749
     /// appendix B). Parameters of other names are ignored (RFC 6749 §4.1.2).
     pub fn read(self, query: &str) -> Result<Option<String>, MalformedQuery> {

@@ -5,6 +5,11 @@ use std::fmt;
 use authtool_contract::endpoint::param;
 use url::{Host, Origin, Url};
 
+use super::{
+    login_options::LoginParameter,
+    parameters::{MalformedQuery, Parameter},
+};
+
 /// The longest return URL, in bytes. It travels in the flow cookie, which browsers cap at 4096.
 pub const MAX_BYTES: usize = 2048;
 
@@ -26,6 +31,11 @@ pub enum ReturnUrlRefusal {
     /// Another scheme, host or port than the allowed ones.
     #[error("its origin is not allowed; list it in server.allowedReturnOrigins if it is yours")]
     Origin,
+    /// Elsewhere on the app's host, which it shares with others.
+    #[error(
+        "it is not below server.publicBasePath; if it is meant, list the app's own origin in server.allowedReturnOrigins"
+    )]
+    OutsideOfBase,
     /// One of our own endpoints: a loop, or a forced logout.
     #[error("it points at authtool's own endpoints")]
     OwnEndpoint,
@@ -156,19 +166,69 @@ pub fn without_login_error(return_to: &Url) -> Url {
     url
 }
 
+/// What the query of `/login` asks for. Whoever writes a URL into it without encoding it, as a gateway's
+/// `/login?redirect_uri=$request_uri` does, means all of it: what follows its own question mark, but for parameters of ours, and
+/// what is encoded in it as it is.
+pub fn requested(
+    rules: &ReturnUrls,
+    query: &str,
+    parameter: Parameter,
+) -> Result<Option<String>, MalformedQuery> {
+    let Some(raw) = unencoded(query, parameter) else { return parameter.read(query) };
+    // Twice is an error, whatever is in it.
+    let decoded = parameter.read(query)?;
+    let (path, own) = raw.split_once('?').unwrap_or((&raw, ""));
+    let decoded = decoded.filter(|_| own.is_empty() || !own.contains('&'));
+    Ok(match decoded {
+        Some(decoded) if rules.accept(&decoded) != Err(ReturnUrlRefusal::Characters) => Some(decoded),
+        _ => Some(if own.is_empty() { path.to_owned() } else { raw }),
+    })
+}
+
+/// The parameter as it stands in the query with what follows it, if it is a path that nobody encoded: those who do encode the
+/// slash at its beginning too.
+fn unencoded(query: &str, parameter: Parameter) -> Option<String> {
+    let ours = |pair: &str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        name == param::CLIENT || LoginParameter::from_name(name).is_some()
+    };
+    let mut pairs = query.split('&');
+    let (_, value) = pairs.by_ref().find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        (name == parameter.name()).then_some((name, value))
+    })?;
+    if !value.starts_with('/') {
+        return None;
+    }
+    let mut raw = value.to_owned();
+    if value.contains('?') {
+        for pair in
+            pairs.take_while(|pair| !ours(pair) && !pair.starts_with(&format!("{}=", parameter.name())))
+        {
+            raw.push('&');
+            raw.push_str(pair);
+        }
+    }
+    Some(raw)
+}
+
 /// The allow-list, built from configuration alone.
 #[derive(Clone, Debug)]
 pub struct ReturnUrls {
     base: Url,
     more_origins: Vec<AllowedOrigin>,
+    whole_origin: bool,
     api_prefix: String,
 }
 
 impl ReturnUrls {
-    /// `base` is the app's default page; its origin is always allowed. `api_prefix` is where our own
-    /// endpoints live on it, without a trailing slash (empty if at the root).
+    /// `base` is the app's default page, with a slash at its end; what is below it is always allowed. The rest of its origin
+    /// is where one of `more_origins` admits it. `api_prefix` is where our own endpoints live below it, without a trailing
+    /// slash (empty if at its root).
     pub fn new(base: Url, more_origins: impl IntoIterator<Item = AllowedOrigin>, api_prefix: String) -> Self {
-        Self { base, more_origins: more_origins.into_iter().collect(), api_prefix }
+        let more_origins: Vec<_> = more_origins.into_iter().collect();
+        let whole_origin = base.path() == "/" || more_origins.iter().any(|it| it.admits(&base));
+        Self { base, more_origins, whole_origin, api_prefix }
     }
 
     /// The app's default page.
@@ -201,13 +261,36 @@ impl ReturnUrls {
         if !matches!(url.scheme(), "http" | "https") || !is_allowed {
             return Err(ReturnUrlRefusal::Origin);
         }
-        if url.origin() == self.base.origin() && self.is_own_endpoint(url.path()) {
-            return Err(ReturnUrlRefusal::OwnEndpoint);
+        let mut url = url;
+        if url.origin() == self.base.origin() {
+            if self.is_own_endpoint(url.path()) {
+                return Err(ReturnUrlRefusal::OwnEndpoint);
+            }
+            if !self.is_below_base(url.path()) {
+                // A server that does not know of the base path, because something in front takes it out, names its pages so.
+                if !requested.starts_with('/') || requested.starts_with("//") {
+                    return Err(ReturnUrlRefusal::OutsideOfBase);
+                }
+                url.set_path(&format!("{}{}", self.base_path(), url.path()));
+            }
+            if self.is_own_endpoint(url.path()) {
+                return Err(ReturnUrlRefusal::OwnEndpoint);
+            }
         }
         if url.as_str().len() > MAX_BYTES {
             return Err(ReturnUrlRefusal::TooLong);
         }
         Ok(url)
+    }
+
+    /// Without a slash at its end.
+    fn base_path(&self) -> &str {
+        self.base.path().trim_end_matches('/')
+    }
+
+    fn is_below_base(&self, path: &str) -> bool {
+        let below = path.strip_prefix(self.base_path());
+        self.whole_origin || below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// Decoded and without case or doubled slashes, since what stands between us and the router may
@@ -220,7 +303,13 @@ impl ReturnUrls {
             normalised.push('/');
             normalised.push_str(segment.split(';').next().unwrap_or(segment));
         }
-        match normalised.strip_prefix(&self.api_prefix.to_ascii_lowercase()) {
+        // What stands in front may take the base path out, and our endpoints answer without it too.
+        let below = normalised.strip_prefix(&self.base_path().to_ascii_lowercase());
+        self.is_ours(&normalised) || below.is_some_and(|below| self.is_ours(below))
+    }
+
+    fn is_ours(&self, path: &str) -> bool {
+        match path.strip_prefix(&self.api_prefix.to_ascii_lowercase()) {
             // Without a prefix of our own, only the endpoints themselves are ours.
             Some(rest) if self.api_prefix.is_empty() => is_endpoint(rest),
             Some(rest) => rest.is_empty() || rest.starts_with('/'),
@@ -439,5 +528,70 @@ mod tests {
         let at_root = ReturnUrls::new("https://app.example/".parse().unwrap(), [], String::new());
         assert_eq!(at_root.accept("/logout"), Err(ReturnUrlRefusal::OwnEndpoint));
         assert!(at_root.accept("/orders").is_ok());
+    }
+
+    #[test]
+    fn an_app_below_a_path_is_not_left() {
+        let base: Url = "https://app.example/myapp/".parse().unwrap();
+        let rules = ReturnUrls::new(base.clone(), [], "/bff".into());
+        for (requested, expected) in [
+            ("/myapp/", "https://app.example/myapp/"),
+            ("/myapp", "https://app.example/myapp"),
+            ("/myapp/orders?a=b#c", "https://app.example/myapp/orders?a=b#c"),
+            ("https://app.example/myapp/orders", "https://app.example/myapp/orders"),
+            ("orders", "https://app.example/myapp/orders"),
+            ("?a=b", "https://app.example/myapp/?a=b"),
+            // As a server names them that does not know of the base path.
+            ("/", "https://app.example/myapp/"),
+            ("/orders?a=b#c", "https://app.example/myapp/orders?a=b#c"),
+            ("/myappx", "https://app.example/myapp/myappx"),
+            ("/myapp/../orders", "https://app.example/myapp/orders"),
+            ("/..//evil.example", "https://app.example/myapp//evil.example"),
+        ] {
+            assert_eq!(rules.accept(requested).map(String::from), Ok(expected.to_owned()), "{requested}");
+        }
+        for (requested, why) in [
+            ("https://app.example/", ReturnUrlRefusal::OutsideOfBase),
+            ("https://app.example/myappx", ReturnUrlRefusal::OutsideOfBase),
+            ("//app.example/other/x", ReturnUrlRefusal::OutsideOfBase),
+            ("../other", ReturnUrlRefusal::OutsideOfBase),
+            ("//evil.example/myapp/", ReturnUrlRefusal::Origin),
+            ("/myapp/bff/logout", ReturnUrlRefusal::OwnEndpoint),
+            ("/MyApp/bff/logout", ReturnUrlRefusal::OwnEndpoint),
+            ("/myapp%2fbff/logout", ReturnUrlRefusal::OwnEndpoint),
+            ("/bff/logout", ReturnUrlRefusal::OwnEndpoint),
+        ] {
+            assert_eq!(rules.accept(requested), Err(why), "{requested}");
+        }
+        let shared = ReturnUrls::new(base.clone(), [AllowedOrigin::Exactly(base.origin())], "/bff".into());
+        assert_eq!(shared.accept("/other/x").map(String::from), Ok("https://app.example/other/x".into()));
+        assert_eq!(shared.accept("/bff/logout"), Err(ReturnUrlRefusal::OwnEndpoint));
+        assert_eq!(shared.default_page(), &base);
+    }
+
+    #[test]
+    fn a_url_that_a_gateway_wrote_without_encoding_it_is_read_as_a_whole() {
+        let read = |query: &str| requested(&rules(), query, Parameter::new("redirect_uri", MAX_BYTES));
+        for (query, expected) in [
+            ("redirect_uri=%2Forders%3Fa%3D1%26b%3D2&b=3", Some("/orders?a=1&b=2")),
+            ("redirect_uri=/orders", Some("/orders")),
+            ("redirect_uri=/orders%3Fa=1", Some("/orders?a=1")),
+            // `$request_uri` of nginx.
+            ("redirect_uri=/orders?a=1&b=2", Some("/orders?a=1&b=2")),
+            ("client=x&redirect_uri=/orders?a=1&b&c=%20+&&", Some("/orders?a=1&b&c=%20+&&")),
+            ("redirect_uri=/search?q=a%20b", Some("/search?q=a%20b")),
+            ("redirect_uri=/search?q=a+b", Some("/search?q=a+b")),
+            ("redirect_uri=/caf%C3%A9", Some("/caf%C3%A9")),
+            // What is ours stays ours.
+            ("redirect_uri=/orders?a=1&prompt=login&b=2", Some("/orders?a=1")),
+            ("redirect_uri=/orders?a=1&client=x", Some("/orders?a=1")),
+            ("redirect_uri=/orders&b=2", Some("/orders")),
+            ("redirect_uri=https://app.example/x?a=1&b=2", Some("https://app.example/x?a=1")),
+            ("b=2", None),
+        ] {
+            assert_eq!(read(query).unwrap().as_deref(), expected, "{query}");
+        }
+        assert!(read("redirect_uri=/a?b=1&redirect_uri=/b").is_err());
+        assert!(read("redirect_uri=/a?b=1&%72edirect_uri=/b").is_err());
     }
 }

@@ -282,7 +282,7 @@ fn virtual_host(config: &Config, gateway: &Gateway) -> Value {
 }
 
 fn routes(config: &Config, gateway: &Gateway) -> Vec<Value> {
-    let prefix = &config.server.api_prefix;
+    let prefix = &config.server.public_prefix();
     let mut routes = Vec::new();
     if config.session.mode == Mode::Bff {
         // The gateway asks the internal listener; nobody else has anything to ask.
@@ -309,7 +309,7 @@ fn routes(config: &Config, gateway: &Gateway) -> Vec<Value> {
     let longest = format!("{}s", gateway.max_stream_secs);
     routes.extend(gateway.apis.iter().enumerate().map(|(i, api)| {
         let mut route = json!({
-            "match": {"path_separated_prefix": api.prefix},
+            "match": {"path_separated_prefix": public_path(config, api)},
             // Streams may last; what is silent for five minutes, or as old as this, ends. The exchange says by
             // `grpc-timeout` when the session ends, of whatever kind the request is.
             "route": {
@@ -318,6 +318,10 @@ fn routes(config: &Config, gateway: &Gateway) -> Vec<Value> {
                 "max_stream_duration": {"max_stream_duration": longest, "grpc_timeout_header_max": longest},
             },
         });
+        if !config.server.base_path.is_empty() {
+            // As `server.proxy` does: APIs do not know of the base path.
+            route["route"]["prefix_rewrite"] = json!(below_base(config, api));
+        }
         if let (false, Some(object)) = (api.speaks_http2, route.as_object_mut()) {
             // Only gRPC knows what it means, and Envoy has read it by then.
             object.insert("request_headers_to_remove".into(), json!(["grpc-timeout"]));
@@ -338,6 +342,16 @@ fn routes(config: &Config, gateway: &Gateway) -> Vec<Value> {
         }));
     }
     routes
+}
+
+/// The API's prefix as browsers have it, whether it was given with the base path or without.
+fn public_path(config: &Config, api: &Api) -> String {
+    format!("{}{}", config.server.base_path, below_base(config, api))
+}
+
+fn below_base<'a>(config: &Config, api: &'a Api) -> &'a str {
+    let below = api.prefix.strip_prefix(&config.server.base_path).filter(|it| it.starts_with('/'));
+    below.unwrap_or(&api.prefix)
 }
 
 /// A request that was not received is sent again, to another; one that may have been is not.
@@ -511,7 +525,7 @@ fn lua(config: &Config, gateway: &Gateway) -> String {
         elsewhere = if gateway.exchange == Exchange::Lua { "" } else { "  exchanged_elsewhere = true,\n" },
         endpoint = lua_string(&format!("{}{}", config.server.api_prefix, authtool_contract::endpoint::TOKEN)),
         cookie = lua_string(&session_cookie_name(&config.session.cookie)),
-        prefixes = list(gateway.apis.iter().map(|api| api.prefix.clone()).collect()),
+        prefixes = list(gateway.apis.iter().map(|api| public_path(config, api)).collect()),
         credential = if gateway.exchange == Exchange::Lua && config.server.gateway_credential.is_some() {
             format!("  gateway_credential = os.getenv(\"{CREDENTIAL_VARIABLE}\"),\n")
         } else {
@@ -572,7 +586,7 @@ fn jwt_authn(config: &Config, issuers: &[Jwt], apis: &[Api]) -> Value {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
             "providers": providers,
             "rules": apis.iter().map(|api| json!({
-                "match": {"path_separated_prefix": api.prefix},
+                "match": {"path_separated_prefix": public_path(config, api)},
                 "requires": requires,
             })).collect::<Vec<_>>(),
         },

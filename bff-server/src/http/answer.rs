@@ -16,11 +16,14 @@ pub(crate) fn problem(code: ProblemCode, id: &CorrelationId) -> Response {
 
 /// The same, with a sentence about this request.
 pub(crate) fn problem_in_detail(code: ProblemCode, detail: Option<&str>, id: &CorrelationId) -> Response {
-    document(&Problem {
+    let mut response = document(&Problem {
         detail: detail.map(str::to_owned),
         correlation_id: Some(id.as_str().to_owned()),
         ..Problem::new(code)
-    })
+    });
+    // For whoever has a page to show instead.
+    response.extensions_mut().insert(code);
+    response
 }
 
 fn document(problem: &Problem) -> Response {

@@ -16,10 +16,11 @@ use super::{
     guard::Provenance,
     journal::{Step, fix},
     page::PageCode,
-    same_site_return, sealed_cookie,
+    returned, same_site_return, sealed_cookie,
 };
 use crate::{
     domain::{
+        arrival::Arrival,
         login_flow::{self, FlowMismatch, LoginFlow},
         parameters::{AuthorizationError, AuthorizationResponse, Interaction},
         redirect_uri,
@@ -81,9 +82,10 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, id: CorrelationId, req
         journal.go_on(&cookie, app.clock.now(), step);
     });
 
+    let arrival = Arrival::new(flow.purpose, flow.turns, flow.from_another_site, app.clock.now());
     let silent = flow.demands.silent.then(|| app.return_url(Ok(Some(flow.return_to.clone()))));
     let mut answer = match app.logins.finish(flow, response, presented.clone()).await {
-        Ok(finished) => match onward(&app, request.uri().path(), &finished.return_to) {
+        Ok(finished) => match onward(&app, request.uri().path(), &finished.return_to, &arrival) {
             Some(mut answer) => {
                 telemetry::login("success");
                 app.tell(|journal| {
@@ -91,6 +93,7 @@ pub(crate) async fn callback(State(app): State<Arc<App>>, id: CorrelationId, req
                     journal.go_on(&cookie, app.clock.now(), Step::good(what, &id));
                 });
                 with_cookie(&mut answer, app.cookies.set_session(&finished.cookie_value, finished.ends_in));
+                returned::remember(&app, &arrival, &mut answer);
                 answer
             }
             None => app.page(PageCode::Internal, &id),
@@ -135,9 +138,9 @@ fn came_back_where_it_should(flow: &LoginFlow, path: &str) -> bool {
     })
 }
 
-fn onward(app: &App, path: &str, return_to: &Url) -> Option<Response> {
+fn onward(app: &App, path: &str, return_to: &Url, arrival: &Arrival) -> Option<Response> {
     if app.same_site_return {
-        return same_site_return::detour(app, path, return_to);
+        return same_site_return::detour(app, path, return_to, arrival.from_another_site);
     }
     see_other(return_to.as_str())
 }

@@ -83,6 +83,7 @@ pub(crate) struct CookiePolicy {
     flow_attributes: String,
     logout_name: String,
     return_name: String,
+    returned_name: String,
 }
 
 impl CookiePolicy {
@@ -113,9 +114,14 @@ impl CookiePolicy {
             session_attributes: session,
             session_max_age: settings.max_age,
             flow_prefix: format!("{flow_prefix}authtool_login_"),
-            flow_attributes: format!("; Path=/{secure}; HttpOnly; SameSite={}", SameSite::Lax.as_str()),
+            flow_attributes: format!(
+                "; Path={}{secure}; HttpOnly; SameSite={}",
+                flow_path(settings),
+                SameSite::Lax.as_str()
+            ),
             logout_name: format!("{flow_prefix}authtool_logout"),
             return_name: format!("{flow_prefix}authtool_return"),
+            returned_name: format!("{flow_prefix}authtool_returned"),
         }
     }
 
@@ -128,6 +134,7 @@ impl CookiePolicy {
             secure: true,
             http_only: true,
             path: "/".to_owned(),
+            base_path: "/".to_owned(),
             domain: None,
             partitioned: false,
             max_age: None,
@@ -146,6 +153,10 @@ impl CookiePolicy {
         &self.return_name
     }
 
+    pub(crate) fn returned_name(&self) -> &str {
+        &self.returned_name
+    }
+
     /// The cookie of one login flow.
     pub(crate) fn flow_name(&self, flow: &str) -> String {
         format!("{}{flow}", self.flow_prefix)
@@ -156,6 +167,7 @@ impl CookiePolicy {
         name == self.session_name.as_bytes()
             || name == self.logout_name.as_bytes()
             || name == self.return_name.as_bytes()
+            || name == self.returned_name.as_bytes()
             || name.starts_with(self.flow_prefix.as_bytes())
     }
 
@@ -197,6 +209,11 @@ impl CookiePolicy {
     pub(crate) fn clear_flow(&self, name: &str) -> Option<HeaderValue> {
         sensitive(format!("{name}={}; Max-Age=0", self.flow_attributes))
     }
+}
+
+/// The path of the cookies of flows: `__Host-` forces it to be `/`.
+pub(crate) fn flow_path(settings: &CookieSettings) -> &str {
+    if settings.secure { "/" } else { &settings.base_path }
 }
 
 /// The session cookie's full name.
@@ -296,6 +313,7 @@ mod tests {
             secure: false,
             http_only: true,
             path: "/".into(),
+            base_path: "/".into(),
             domain: Some("example.com".into()),
             partitioned: false,
             max_age: Some(Duration::from_mins(10)),

@@ -179,6 +179,16 @@ impl<'a> Provenance<'a> {
         self.site.map_or(self.origin != Origin::Foreign, |site| site == b"same-origin")
     }
 
+    /// The same, for certain: a browser that does not say is not believed.
+    pub(crate) fn is_surely_from_the_app(&self) -> bool {
+        self.site == Some(b"same-origin")
+    }
+
+    /// Whether another site leads here. Of a browser that does not say, nobody knows: every current one does.
+    pub(crate) fn is_from_another_site(&self) -> bool {
+        self.site == Some(b"cross-site")
+    }
+
     /// `GET /logout`.
     pub(crate) fn logout_by_get(&self) -> LogoutVerdict {
         if !self.is_navigation() {

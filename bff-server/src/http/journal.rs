@@ -193,6 +193,12 @@ pub(crate) fn fix(code: PageCode) -> &'static str {
         PageCode::InvalidRequest => {
             "see which parameter the log names; a link that was cut or typed by hand is the usual one"
         }
+        PageCode::CookieNotKept => {
+            "see in the browser's tools why it does not keep or send the session's cookie: its name, path and domain, and https"
+        }
+        PageCode::LoginLoop => {
+            "see who answers 401: a gateway that does not forward the cookie, or an API that refuses the token"
+        }
         PageCode::LoginExpired => "a login has ten minutes; begin again",
         PageCode::LoginNotStartedHere => {
             "open the app by the host that redirect_uri has (localhost and 127.0.0.1 are two), in a browser that keeps \

@@ -7,6 +7,7 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
+use http::{HeaderMap, HeaderName};
 
 use super::{
     App,
@@ -15,13 +16,14 @@ use super::{
     guard::Provenance,
     journal::{Step, fix},
     page::PageCode,
-    sealed_cookie,
+    returned, sealed_cookie,
 };
 use crate::{
     domain::{
+        arrival::{self, Asked, Turn},
         login_flow::{self, LoginFlow},
         login_options::LoginOptions,
-        parameters::Parameter,
+        parameters::{MalformedQuery, Parameter},
         return_url,
     },
     seal::Purpose,
@@ -31,6 +33,9 @@ use crate::{
 
 const CLIENT: Parameter = Parameter::new(param::CLIENT, 256);
 const REDIRECT_URI: Parameter = Parameter::new(param::REDIRECT_URI, return_url::MAX_BYTES);
+
+/// What nginx is told to say, in our guide, of a request that it hands over.
+const ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
 
 /// All login cookies together stay below this, whatever the number of tabs.
 const MAX_FLOW_COOKIE_BYTES: usize = 6 * 1024;
@@ -56,8 +61,23 @@ pub(crate) async fn login(State(app): State<Arc<App>>, id: CorrelationId, reques
         }
     };
     // A return URL that cannot be taken does not keep anybody from logging in.
-    let return_to = return_url::without_login_error(&app.return_url(REDIRECT_URI.read(query)));
+    let return_to = return_url::without_login_error(&app.return_url(requested(&app, query, headers)));
     let silent = options.are_silent();
+    let asked = Asked {
+        purpose: arrival::purpose(&return_to, client.as_deref(), &options),
+        has_cookie: app.session_key(headers).is_some(),
+        from_the_app: provenance.is_surely_from_the_app(),
+    };
+    let turns = match Turn::of(returned::remembered(&app, headers), asked, app.clock.now()) {
+        Turn::LogIn(turns) => turns,
+        Turn::LeadOn(_) if return_to.origin() != app.return_urls.default_page().origin() => 0,
+        Turn::LeadOn(arrival) => {
+            let mut response = returned::lead_on(&app, &return_to, arrival.from_another_site);
+            returned::remember(&app, &arrival, &mut response);
+            return response;
+        }
+        Turn::GiveUp => return give_up(&app, &id, headers, asked.has_cookie),
+    };
     let begun = app
         .logins
         .begin(LoginRequest {
@@ -68,7 +88,7 @@ pub(crate) async fn login(State(app): State<Arc<App>>, id: CorrelationId, reques
             from_the_app: provenance.is_from_the_app(),
         })
         .await;
-    let begun = match begun {
+    let mut begun = match begun {
         Ok(begun) => begun,
         Err(error) => {
             let code = page_for(&error);
@@ -84,6 +104,9 @@ pub(crate) async fn login(State(app): State<Arc<App>>, id: CorrelationId, reques
             return app.page(code, &id);
         }
     };
+    begun.flow.turns = turns;
+    begun.flow.from_another_site = provenance.is_from_another_site();
+    begun.flow.purpose = asked.purpose;
     let name = app.cookies.flow_name(&login_flow::flow_name(&begun.flow.state()));
     app.tell(|journal| {
         let provider = begun.location.origin().ascii_serialization();
@@ -102,6 +125,46 @@ pub(crate) async fn login(State(app): State<Arc<App>>, id: CorrelationId, reques
     response
 }
 
+/// Where to return to. A gateway that hands a refused request over says so in a header: it cannot encode a URL into another's
+/// query. Other sites cannot have a browser send the header, and what is in it is checked like any other return URL.
+fn requested(app: &App, query: &str, headers: &HeaderMap) -> Result<Option<String>, MalformedQuery> {
+    if let Some(requested) = return_url::requested(&app.return_urls, query, REDIRECT_URI)? {
+        return Ok(Some(requested));
+    }
+    let mut originals = headers.get_all(ORIGINAL_URI).iter().filter(|it| !it.is_empty());
+    match (originals.next(), originals.next()) {
+        (Some(original), None) => Ok(original.to_str().ok().map(str::to_owned)),
+        _ => Ok(None),
+    }
+}
+
+/// Every login leads to the next one. The page is ours, since one of the app's may be what asks for the logins.
+fn give_up(app: &App, id: &CorrelationId, headers: &HeaderMap, has_cookie: bool) -> Response {
+    let (code, why) = if has_cookie {
+        (
+            PageCode::LoginLoop,
+            "the session's cookie is there: what stands in front, or the API behind it, asks for a login all the same",
+        )
+    } else {
+        (PageCode::CookieNotKept, "the session's cookie does not come back from the browser")
+    };
+    telemetry::login(code.as_str());
+    tracing::warn!(
+        event = "login_failed",
+        reason = code.as_str(),
+        why,
+        "logins follow one another and lead nowhere"
+    );
+    app.tell(|journal| {
+        let what = format!("{} logins in a row led to another one: {why}", arrival::MAX_TURNS);
+        journal.begin("", app.clock.now(), Step::bad(what, fix(code), id));
+    });
+    let mut response = app.built_in_page(code, id);
+    // A person who tries again begins anew.
+    returned::forget(app, headers, &mut response);
+    response
+}
+
 fn page_for(error: &BeginError) -> PageCode {
     match error {
         BeginError::UnknownClient => PageCode::UnknownClient,
@@ -112,7 +175,7 @@ fn page_for(error: &BeginError) -> PageCode {
 }
 
 /// The browser's other flows that must go to make room: dead ones, and then the oldest.
-fn superfluous_flows<'a>(app: &App, headers: &'a http::HeaderMap, new_bytes: usize) -> Vec<&'a str> {
+fn superfluous_flows<'a>(app: &App, headers: &'a HeaderMap, new_bytes: usize) -> Vec<&'a str> {
     let now = app.clock.now();
     let mut superfluous = Vec::new();
     let mut alive = Vec::new();

@@ -13,7 +13,7 @@ use super::{
     correlation::CorrelationId,
     guard::{LogoutVerdict, Provenance},
     page::PageCode,
-    sealed_cookie,
+    returned, sealed_cookie,
 };
 use crate::{
     domain::{parameters::Parameter, return_url},
@@ -84,6 +84,8 @@ async fn log_out(app: &App, verdict: LogoutVerdict, id: &CorrelationId, request:
             )
         }
     };
+    // Who logs in again after a logout means it.
+    returned::forget(app, headers, &mut response);
     if cookies::find(headers, app.cookies.session_name()) != Presented::Absent {
         with_cookie(&mut response, app.cookies.clear_session());
         response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""));

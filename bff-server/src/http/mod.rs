@@ -4,6 +4,7 @@
 mod answer;
 pub(crate) mod api_proof;
 mod back_channel;
+mod base_path;
 mod callback;
 mod caller;
 mod client_keys;
@@ -15,10 +16,13 @@ mod headers;
 mod health;
 pub(crate) mod journal;
 mod login;
+mod login_needed;
 mod logout;
 mod page;
+mod page_request;
 mod proxy;
 mod quick;
+mod returned;
 mod same_site_return;
 pub(crate) mod sealed_cookie;
 mod session;
@@ -26,6 +30,7 @@ mod static_files;
 mod stream_end;
 mod token;
 pub(crate) mod upstream;
+mod upstream_address;
 
 use std::sync::Arc;
 
@@ -43,7 +48,7 @@ use ipnet::IpNet;
 use url::Url;
 
 pub(crate) use self::client_keys::key_set;
-pub(crate) use self::cookies::{CookiePolicy, session_cookie_name};
+pub(crate) use self::cookies::{CookiePolicy, flow_path, session_cookie_name};
 pub(crate) use self::correlation::CorrelationIds;
 #[cfg(all(feature = "fuzzing", feature = "grpc"))]
 pub(crate) use self::gateway::headers_of_check_request;
@@ -92,6 +97,8 @@ pub(crate) struct App {
     pub(crate) cookies: CookiePolicy,
     pub(crate) return_urls: ReturnUrls,
     pub(crate) app_origin: String,
+    pub(crate) base_path: String,
+    pub(crate) api_prefix: String,
     pub(crate) error_redirect: Option<Url>,
     pub(crate) logout_on_get: bool,
     pub(crate) same_site_return: bool,
@@ -250,11 +257,11 @@ pub(crate) fn public_router(app: &Arc<App>, config: &ServerConfig) -> Router {
         }
     }
     router = match &config.static_files {
-        Some(files) => router.merge(static_files::router(files)),
+        Some(files) => router.merge(static_files::router(files, &config.base_path)),
         None => router
             .fallback_service(Router::new().fallback(not_found).layer(middleware::from_fn(headers::protect))),
     };
-    around(router, app, Listener::Public)
+    base_path::around(&config.base_path, around(router, app, Listener::Public))
 }
 
 /// The internal listener: for gateways, orchestrators and metrics.
@@ -317,12 +324,16 @@ async fn not_found(id: CorrelationId) -> Response {
 
 /// Past the public listener's router.
 pub(crate) fn public_quick(app: &Arc<App>, config: &ServerConfig) -> Quick {
-    Quick::new(app, &config.api_prefix, Listener::Public)
+    let mut prefixes = vec![config.public_prefix()];
+    if !config.base_path.is_empty() {
+        prefixes.push(config.api_prefix.clone());
+    }
+    Quick::new(app, &prefixes, Listener::Public)
 }
 
 /// Past the internal listener's router.
 pub(crate) fn internal_quick(app: &Arc<App>, config: &ServerConfig) -> Quick {
-    Quick::new(app, &config.api_prefix, Listener::Internal)
+    Quick::new(app, &[config.api_prefix.clone()], Listener::Internal)
 }
 
 /// Refuses what no honest client sends.

@@ -9,6 +9,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderValue, StatusCode, header};
 use url::Url;
 
+use authtool_contract::ProblemCode;
+
 use super::{answer, correlation::CorrelationId};
 
 /// What went wrong, for a person.
@@ -16,12 +18,14 @@ use super::{answer, correlation::CorrelationId};
 pub(crate) enum PageCode {
     AccessDenied,
     ConsentRequired,
+    CookieNotKept,
     ForbiddenContext,
     InteractionRequired,
     Internal,
     InvalidRequest,
     LoginExpired,
     LoginFailed,
+    LoginLoop,
     LoginNotStartedHere,
     OtherUser,
     ProviderRefused,
@@ -39,15 +43,17 @@ struct Text {
 }
 
 impl PageCode {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::AccessDenied,
         Self::ConsentRequired,
+        Self::CookieNotKept,
         Self::ForbiddenContext,
         Self::InteractionRequired,
         Self::Internal,
         Self::InvalidRequest,
         Self::LoginExpired,
         Self::LoginFailed,
+        Self::LoginLoop,
         Self::LoginNotStartedHere,
         Self::OtherUser,
         Self::ProviderRefused,
@@ -76,6 +82,13 @@ impl PageCode {
                 "The login provider needs your consent first",
                 "Log in again, and say there what this app may see. If you are not asked, your organisation has to agree \
                  for you.",
+            ),
+            Self::CookieNotKept => text(
+                "cookie_not_kept",
+                StatusCode::BAD_REQUEST,
+                "Your browser does not keep the login",
+                "Logging in worked, but your browser did not send the login's cookie back. See whether it blocks cookies \
+                 for this site. If it does not, pass on the reference below.",
             ),
             Self::ForbiddenContext => text(
                 "forbidden_context",
@@ -113,6 +126,13 @@ impl PageCode {
                 "The login could not be completed",
                 "The login provider's answer could not be accepted. Please try again. If it keeps happening, pass \
                  on the reference below.",
+            ),
+            Self::LoginLoop => text(
+                "login_loop",
+                StatusCode::FORBIDDEN,
+                "You are logged in, but are asked to log in again and again",
+                "This needs the attention of whoever runs this app: it does not recognise logins that have succeeded. \
+                 Please pass on the reference below.",
             ),
             Self::LoginNotStartedHere => text(
                 "login_not_started_here",
@@ -196,6 +216,7 @@ h1{margin:0 0 .75rem;font-size:1.35rem;line-height:1.3;letter-spacing:-.01em;tex
 p{margin:0 0 1.25rem;color:var(--soft)}\
 a{display:inline-block;padding:.6rem 1.1rem;border-radius:.6rem;background:var(--accent);color:var(--card);font-weight:600;\
 text-decoration:none}\
+a.quiet{display:inline;padding:0;background:none;color:inherit;font-weight:inherit;text-decoration:underline}\
 a:focus-visible{outline:3px solid var(--accent);outline-offset:3px}\
 dl{display:grid;grid-template-columns:auto 1fr;gap:.25rem 1rem;margin:1.75rem 0 0;padding-top:1.25rem;\
 border-top:1px solid var(--line);font-size:.85rem;color:var(--soft)}\
@@ -232,7 +253,15 @@ pub(crate) fn error(code: PageCode, error_redirect: Option<&Url>, app: &Url, id:
 
 /// The built-in page.
 pub(crate) fn built_in(code: PageCode, app: &Url, id: &CorrelationId) -> Response {
-    let Text { code, status, title, advice } = code.text();
+    let text = code.text();
+    let response = message(&text, app, id);
+    if text.status == StatusCode::SERVICE_UNAVAILABLE {
+        return answer::retry_after(response, None);
+    }
+    response
+}
+
+fn message(Text { code, status, title, advice }: &Text, app: &Url, id: &CorrelationId) -> Response {
     let (app, id) = (escape(app.as_str()), escape(id.as_str()));
     let html = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -241,11 +270,61 @@ pub(crate) fn built_in(code: PageCode, app: &Url, id: &CorrelationId) -> Respons
          <body><main><h1>{title}</h1><p>{advice}</p><a href=\"{app}\">Back to the app</a>\
          <dl><dt>Code</dt><dd>{code}</dd><dt>Reference</dt><dd>{id}</dd></dl></main></body></html>"
     );
-    let response = document(html, status);
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        return answer::retry_after(response, None);
-    }
-    response
+    document(html, *status)
+}
+
+/// In place of a problem document that a person would see.
+pub(crate) fn for_problem(code: ProblemCode, app: &Url, id: &CorrelationId) -> Response {
+    let (title, advice) = match code {
+        ProblemCode::UpstreamUnavailable
+        | ProblemCode::StoreUnavailable
+        | ProblemCode::ProviderUnavailable => (
+            "This page cannot be shown right now",
+            "You need not log in again. Please try again in a moment.",
+        ),
+        ProblemCode::ForbiddenContext => {
+            let text = PageCode::ForbiddenContext.text();
+            (text.title, text.advice)
+        }
+        _ => {
+            let text = PageCode::Internal.text();
+            (text.title, text.advice)
+        }
+    };
+    let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    message(&Text { code: code.as_str(), status, title, advice }, app, id)
+}
+
+/// A page for which somebody must be logged in. `again` is the page itself, where its cookie may only have been left out.
+pub(crate) fn login_needed(login: &str, again: Option<&str>, id: &CorrelationId) -> Response {
+    let code = ProblemCode::NoSession.as_str();
+    let (login, id) = (escape(login), escape(id.as_str()));
+    let again = again.map(escape).map(|again| {
+        format!("<p>If you are logged in already, <a class=\"quiet\" href=\"{again}\">open the page again</a>.</p>")
+    });
+    let html = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>Please log in</title>{ICON}<style>{STYLE}</style></head>\
+         <body><main><h1>Please log in</h1><p>This page is for people who are logged in.</p>{again}\
+         <a href=\"{login}\">Log in</a>\
+         <dl><dt>Code</dt><dd>{code}</dd><dt>Reference</dt><dd>{id}</dd></dl></main></body></html>",
+        again = again.unwrap_or_default(),
+    );
+    document(html, StatusCode::UNAUTHORIZED)
+}
+
+/// Leads to `to` when somebody wants it.
+pub(crate) fn onward_by_click(to: &Url) -> Response {
+    let (path, to) = (escape(to.path()), escape(to.as_str()));
+    let html = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>You are logged in</title>{ICON}<style>{STYLE}</style></head>\
+         <body><main><h1>You are logged in</h1><p>A link of another site led you here. It goes to {path}.</p>\
+         <a href=\"{to}\">Continue</a></main></body></html>"
+    );
+    document(html, StatusCode::OK)
 }
 
 /// Leads to `to` at once, and without a script: the navigation begins in this document.

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use authtool_contract::{ProblemCode, TokenType};
 use axum::{Router, body::Body, extract::Request, response::Response};
 use axum_reverse_proxy::{ProxyError, ProxyPolicy, ReverseProxy};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::Authority};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -24,9 +24,10 @@ use super::{
     api_proof,
     cookies::CookiePolicy,
     correlation::CorrelationId,
-    headers, session_and_token_of,
+    headers, login_needed, page_request, session_and_token_of,
     stream_end::WatchedSession,
     upstream::Changes,
+    upstream_address::Addresses,
 };
 use crate::{
     adapters::outbound::OutboundSettings, config::ProxyRoute, service::sessions::UsableToken,
@@ -74,13 +75,15 @@ pub(crate) fn router(app: &Arc<App>, route: &ProxyRoute, client: &UpstreamClient
     let origin = route.upstream.origin().ascii_serialization();
     let proxy = ReverseProxy::new_with_client("", origin, client.clone()).with_policy(policy);
     let app = Arc::clone(app);
-    let upstream = route.upstream.clone();
+    let route = Arc::new(route.clone());
+    let at = Arc::clone(&route);
     let forward = move |id: CorrelationId, request: Request| {
-        let (app, proxy, upstream) = (Arc::clone(&app), proxy.clone(), upstream.clone());
+        let (app, proxy, route) = (Arc::clone(&app), proxy.clone(), Arc::clone(&at));
         async move {
-            let (mut request, session) = match authorize(&app, &upstream, request, &id).await {
+            let asked = Asked::of(&request);
+            let (mut request, session) = match authorize(&app, &route.upstream, request, &id).await {
                 Ok(authorized) => authorized,
-                Err(refusal) => return headers::hardened(refusal),
+                Err(refusal) => return headers::hardened(asked.page_or(&app, refusal, &id)),
             };
             let span = traces::call("upstream");
             traces::propagate(&span, request.headers_mut());
@@ -89,7 +92,20 @@ pub(crate) fn router(app: &Arc<App>, route: &ProxyRoute, client: &UpstreamClient
                 .contains_key(header::UPGRADE)
                 .then(|| WatchedSession::bound_tunnel(request.extensions_mut()));
             let Ok(response) = proxy.proxy_request(request).instrument(span).await;
-            let response = guarded_answer(&app.cookies, response, &id);
+            let response = match guarded_answer(&app.cookies, response, &id) {
+                Ok(mut response) => {
+                    let addresses = Addresses {
+                        public: &app.app_origin,
+                        base_path: &app.base_path,
+                        prefix: &route.prefix,
+                        upstream: &route.upstream,
+                        host: asked.host.as_deref(),
+                    };
+                    addresses.correct(response.headers_mut(), &app.cookies);
+                    response
+                }
+                Err(failure) => headers::hardened(asked.page_or(&app, failure, &id)),
+            };
             match tunnel {
                 Some(tunnel) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                     tunnel.watch(session);
@@ -105,6 +121,36 @@ pub(crate) fn router(app: &Arc<App>, route: &ProxyRoute, client: &UpstreamClient
         .route(&route.prefix, axum::routing::any(forward.clone()))
         .route(&slash, axum::routing::any(forward.clone()))
         .route(&below, axum::routing::any(forward))
+}
+
+/// What is still to be known of a request when it has gone on.
+struct Asked {
+    navigation: Option<(Method, HeaderMap)>,
+    path: Option<String>,
+    host: Option<String>,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Self {
+        let (method, headers) = (request.method(), request.headers());
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        Self {
+            navigation: page_request::is_navigation(method, headers)
+                .then(|| (method.clone(), headers.clone())),
+            path: request.uri().path_and_query().map(|it| it.as_str().to_owned()),
+            host: host.or(request.uri().authority().map(Authority::as_str)).map(str::to_owned),
+        }
+    }
+
+    /// A page for people, where a person has asked.
+    fn page_or(&self, app: &App, refusal: Response, id: &CorrelationId) -> Response {
+        match &self.navigation {
+            Some((method, headers)) => {
+                login_needed::or_page(app, (method, headers, self.path.as_deref()), refusal, id)
+            }
+            None => refusal,
+        }
+    }
 }
 
 /// Lets the request through with the session's token, or says why not. With it comes the session that it depends on.
@@ -158,14 +204,18 @@ fn has_dot_segments(path: &str) -> bool {
 }
 
 /// An upstream may set its own cookies, but not ours, and not clear them either.
-fn guarded_answer(policy: &CookiePolicy, mut response: Response, id: &CorrelationId) -> Response {
+fn guarded_answer(
+    policy: &CookiePolicy,
+    mut response: Response,
+    id: &CorrelationId,
+) -> Result<Response, Response> {
     if let Some(error) = response.extensions().get::<ProxyError>() {
         tracing::warn!(
             error = error.message(),
             event = "upstream_unavailable",
             "an API could not be reached"
         );
-        return headers::hardened(problem(ProblemCode::UpstreamUnavailable, id));
+        return Err(problem(ProblemCode::UpstreamUnavailable, id));
     }
     let headers = response.headers_mut();
     headers.remove(CLEAR_SITE_DATA);
@@ -182,7 +232,7 @@ fn guarded_answer(policy: &CookiePolicy, mut response: Response, id: &Correlatio
             headers.append(header::SET_COOKIE, value);
         }
     }
-    response
+    Ok(response)
 }
 
 /// By which name a cookie that is set so may come back. One without a name comes back as its value alone

@@ -35,16 +35,17 @@ enum Answers {
 }
 
 impl Quick {
-    pub(super) fn new(app: &Arc<App>, api_prefix: &str, listener: Listener) -> Self {
+    pub(super) fn new(app: &Arc<App>, prefixes: &[String], listener: Listener) -> Self {
+        let below = |endpoint| prefixes.iter().map(move |prefix| format!("{prefix}{endpoint}"));
         let (answers, paths) = match listener {
             Listener::Internal => {
-                let mut paths = vec![endpoint::TOKEN.to_owned()];
-                if !api_prefix.is_empty() {
-                    paths.insert(0, format!("{api_prefix}{}", endpoint::TOKEN));
+                let mut paths: Vec<_> = below(endpoint::TOKEN).collect();
+                if !paths.iter().any(|path| path == endpoint::TOKEN) {
+                    paths.push(endpoint::TOKEN.to_owned());
                 }
                 (Answers::Token, paths)
             }
-            Listener::Public => (Answers::Session, vec![format!("{api_prefix}{}", endpoint::SESSION)]),
+            Listener::Public => (Answers::Session, below(endpoint::SESSION).collect()),
         };
         Self { app: Arc::clone(app), answers, paths }
     }

@@ -20,8 +20,8 @@ use super::{
     cookies::{self, Presented},
     correlation::CorrelationId,
     guard::Provenance,
-    page::{self, PageCode},
-    sealed_cookie,
+    page::PageCode,
+    returned, sealed_cookie,
 };
 use crate::seal::Purpose;
 
@@ -29,10 +29,10 @@ use crate::seal::Purpose;
 const LIFETIME: Duration = Duration::from_mins(1);
 
 /// From the callback at `path`: to the page, which will lead to `return_to`.
-pub(super) fn detour(app: &App, path: &str, return_to: &Url) -> Option<Response> {
+pub(super) fn detour(app: &App, path: &str, return_to: &Url, from_another_site: bool) -> Option<Response> {
     let name = app.cookies.return_name();
-    let sealed =
-        sealed_cookie::seal(&app.sealer, Purpose::Return, name, &return_to.as_str(), &*app.entropy).ok()?;
+    let what = (return_to.as_str(), from_another_site);
+    let sealed = sealed_cookie::seal(&app.sealer, Purpose::Return, name, &what, &*app.entropy).ok()?;
     // Relative, because something in front of us may have rewritten the path.
     let depth = path.rsplit_once("/oauth/").map_or(0, |(_, below)| below.matches('/').count());
     let mut response = see_other(&format!("{}continue", "../".repeat(depth)))?;
@@ -45,18 +45,22 @@ pub(crate) async fn page(State(app): State<Arc<App>>, id: CorrelationId, request
     if !Provenance::of(&request.headers, &app.app_origin).is_navigation() {
         return app.built_in_page(PageCode::ForbiddenContext, &id);
     }
-    let mut response = page::onward(&return_to(&app, &request.headers));
+    let (to, from_another_site) = return_to(&app, &request.headers);
+    let mut response = returned::lead_on(&app, &to, from_another_site);
     if cookies::find(&request.headers, app.cookies.return_name()) != Presented::Absent {
         with_cookie(&mut response, app.cookies.clear_flow(app.cookies.return_name()));
     }
     response
 }
 
-fn return_to(app: &App, headers: &HeaderMap) -> Url {
+fn return_to(app: &App, headers: &HeaderMap) -> (Url, bool) {
     let name = app.cookies.return_name();
     let remembered = match cookies::find(headers, name) {
-        Presented::One(value) => sealed_cookie::open::<String>(&app.sealer, Purpose::Return, name, value),
+        Presented::One(value) => {
+            sealed_cookie::open::<(String, bool)>(&app.sealer, Purpose::Return, name, value)
+        }
         Presented::Absent | Presented::Ambiguous => None,
     };
-    app.return_url(Ok(remembered))
+    let (to, from_another_site) = remembered.unzip();
+    (app.return_url(Ok(to)), from_another_site.unwrap_or_default())
 }

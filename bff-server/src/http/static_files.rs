@@ -1,21 +1,28 @@
 //! `server.static`: the built app, from the same origin.
 
+use std::sync::Arc;
+
 use axum::{Router, body::Body, extract::Request, response::Response};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tower::ServiceExt as _;
 use tower_http::services::{ServeDir, ServeFile};
 
-use super::{answer, correlation::CorrelationId};
+use super::{answer, correlation::CorrelationId, page_request};
 use crate::config::StaticFiles;
 use authtool_contract::ProblemCode;
 
+/// What decides between the app's page and a 404.
+const DECIDED_BY: HeaderValue = HeaderValue::from_static("Accept, Sec-Fetch-Dest, Sec-Fetch-Mode");
+
 /// Serves the folder. A navigation to a path without a file gets the app's page: its router takes over.
-pub(crate) fn router(files: &StaticFiles) -> Router {
+pub(crate) fn router(files: &StaticFiles, base_path: &str) -> Router {
+    let base_path: Arc<str> = base_path.into();
     let folder = ServeDir::new(&files.root).precompressed_br().precompressed_gzip();
     let app_page = files.fallback.as_ref().map(|name| ServeFile::new(files.root.join(name)));
     let policy = HeaderValue::try_from(files.content_security_policy.as_str()).ok();
     let serve = move |id: CorrelationId, request: Request| {
         let (folder, app_page, policy) = (folder.clone(), app_page.clone(), policy.clone());
+        let base_path = Arc::clone(&base_path);
         async move {
             let wants_page = is_page_request(&request);
             let mut retry = Request::new(Body::empty());
@@ -27,10 +34,15 @@ pub(crate) fn router(files: &StaticFiles) -> Router {
                 response = match app_page {
                     Some(page) if wants_page => {
                         let Ok(page) = page.oneshot(retry).await;
-                        page.map(Body::new)
+                        let mut page = page.map(Body::new);
+                        page.headers_mut().append(header::VARY, DECIDED_BY);
+                        page
                     }
                     _ => answer::problem(ProblemCode::NotFound, &id),
                 };
+            }
+            if let Some(location) = response.headers_mut().get_mut(header::LOCATION) {
+                of_our_origin(location, &base_path);
             }
             protect(&mut response, policy);
             response
@@ -39,15 +51,29 @@ pub(crate) fn router(files: &StaticFiles) -> Router {
     Router::new().fallback(serve)
 }
 
-/// A person, or a browser on their behalf, wants a page: not a missing script or image.
+/// Whether the app's page answers for a file that is not there: its router knows routes such as `/docs/v1.2` and
+/// `/users/jane.doe`. A missing script, image or JSON document stays a 404, and so does HTML that a script fetches by
+/// the name of a file.
 fn is_page_request(request: &Request) -> bool {
-    let accepts_html = request
-        .headers()
-        .get(header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .is_some_and(|accept| accept.contains("text/html"));
+    let (method, headers) = (request.method(), request.headers());
+    if page_request::is_navigation(method, headers) {
+        return true;
+    }
     let names_a_file = request.uri().path().rsplit('/').next().is_some_and(|last| last.contains('.'));
-    matches!(*request.method(), Method::GET | Method::HEAD) && accepts_html && !names_a_file
+    matches!(*method, Method::GET | Method::HEAD)
+        && page_request::accepts_html(headers)
+        && !page_request::is_subresource(headers)
+        && !names_a_file
+}
+
+/// A folder's address without its slash is redirected. The address is the request's own path, which may begin with two slashes
+/// (and would then be another host's), and lacks the base path.
+fn of_our_origin(location: &mut HeaderValue, base_path: &str) {
+    let path = String::from_utf8_lossy(location.as_bytes());
+    let path = path.trim_start_matches('/');
+    if let Ok(corrected) = HeaderValue::try_from(format!("{base_path}/{path}")) {
+        *location = corrected;
+    }
 }
 
 fn protect(response: &mut Response, policy: Option<HeaderValue>) {
@@ -64,5 +90,28 @@ fn protect(response: &mut Response, policy: Option<HeaderValue>) {
         (header::CACHE_CONTROL, "no-cache"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::page_request::tests::{REQUESTS, headers};
+
+    #[test]
+    fn a_dot_in_a_route_does_not_make_it_a_file() {
+        let request = |path: &str, of: &[(&'static str, &'static str)]| {
+            let mut request = Request::builder().uri(path).body(Body::empty()).unwrap();
+            *request.headers_mut() = headers(of);
+            request
+        };
+        for path in ["/docs/v1.2", "/users/jane.doe", "/@scope/name@1.0.0", "/files/report.pdf", "/.hidden"] {
+            for (what, is_page, of) in REQUESTS {
+                assert_eq!(is_page_request(&request(path, of)), *is_page, "{path}: {what}");
+            }
+        }
+        let fetched = [("accept", "text/html"), ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")];
+        assert!(is_page_request(&request("/orders", &fetched)), "HTML of a route, fetched");
+        assert!(!is_page_request(&request("/parts/menu.html", &fetched)), "HTML of a file, fetched");
     }
 }

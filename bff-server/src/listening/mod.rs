@@ -6,10 +6,7 @@ mod timer;
 use std::{
     net::SocketAddr,
     pin::pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -21,6 +18,7 @@ use hyper_util::{
     server::conn::auto,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
@@ -30,7 +28,7 @@ use tower::ServiceExt as _;
 use self::timer::ConnectionTimer;
 use crate::http::Quick;
 
-/// A client has this long to send its request's headers.
+/// A client has this long to send the headers of its first request.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a connection may buffer of a request's head, and the most HTTP/2 may announce.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -68,6 +66,8 @@ pub(crate) struct Handlers {
     pub(crate) quick: Quick,
     pub(crate) router: Router,
     pub(crate) serves: Serves,
+    /// How long a connection that has served a request may be idle.
+    pub(crate) keep_alive: Duration,
 }
 
 /// Accepts connections until `stop`, then lets those that are open finish what they are doing, for at most `drain`.
@@ -77,7 +77,8 @@ pub(crate) async fn accept(
     stop: CancellationToken,
     drain: Duration,
 ) {
-    let mut serves = handlers.borrow_and_update().serves;
+    let settings = |handlers: &Handlers| (handlers.serves, handlers.keep_alive);
+    let (mut serves, mut keep_alive) = settings(&handlers.borrow_and_update());
     // A connection is made for what is served when it begins: another kind ends those that are open, when they are idle.
     let mut kind = stop.child_token();
     let open = TaskTracker::new();
@@ -91,7 +92,8 @@ pub(crate) async fn accept(
             biased;
             () = stop.cancelled() => break,
             Ok(()) = handlers.changed() => {
-                let now = handlers.borrow_and_update().serves;
+                let (now, idle) = settings(&handlers.borrow_and_update());
+                keep_alive = idle;
                 if now != serves {
                     serves = now;
                     kind.cancel();
@@ -111,8 +113,9 @@ pub(crate) async fn accept(
             }
         };
         let requests = Requests::new(handlers.clone(), peer);
+        let timer = ConnectionTimer::new(keep_alive);
         // One of its own for each, or all of them would meet at one lock with each request.
-        open.spawn(serve(server(serves), stream, requests, kind.child_token(), permit));
+        open.spawn(serve(server(serves), undelayed(stream), timer, requests, kind.child_token(), permit));
     }
     drop(listener);
     open.close();
@@ -141,7 +144,6 @@ fn server(serves: Serves) -> auto::Builder<TokioExecutor> {
 struct Requests {
     current: Mutex<(watch::Receiver<Arc<Handlers>>, Arc<Current>)>,
     peer: SocketAddr,
-    has_spoken: AtomicBool,
 }
 
 /// The current handlers, for one connection. Each has its own: what all of them counted their uses of, every request would have
@@ -161,7 +163,7 @@ impl Current {
 impl Requests {
     fn new(mut handlers: watch::Receiver<Arc<Handlers>>, peer: SocketAddr) -> Self {
         let current = Current::of(&mut handlers);
-        Self { current: Mutex::new((handlers, current)), peer, has_spoken: AtomicBool::new(false) }
+        Self { current: Mutex::new((handlers, current)), peer }
     }
 
     fn current(&self) -> Arc<Current> {
@@ -172,9 +174,18 @@ impl Requests {
         }
         Arc::clone(known)
     }
+}
 
+/// Answers the requests of a connection.
+trait Answers: Send + Sync + 'static {
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response, std::convert::Infallible>> + Send;
+}
+
+impl Answers for Requests {
     async fn answer(&self, mut request: Request<Incoming>) -> Result<Response, std::convert::Infallible> {
-        self.has_spoken.store(true, Ordering::Relaxed);
         let current = self.current();
         if let Some(response) = current.handlers.quick.answer(&request, self.peer.ip()).await {
             return Ok(response);
@@ -189,21 +200,22 @@ impl Requests {
 /// Serves one connection until it ends, or `stop` and then its request.
 fn serve(
     mut server: auto::Builder<TokioExecutor>,
-    stream: TcpStream,
-    requests: Requests,
+    stream: TokioIo<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
+    timer: ConnectionTimer,
+    requests: impl Answers,
     stop: CancellationToken,
     permit: OwnedSemaphorePermit,
 ) -> impl Future<Output = ()> {
-    server.http1().timer(ConnectionTimer::new());
+    server.http1().timer(timer.clone());
     let requests = Arc::new(requests);
-    let answering = Arc::clone(&requests);
+    let heard = timer.clone();
     let service = hyper::service::service_fn(move |request| {
-        let answering = Arc::clone(&answering);
-        async move { answering.answer(request).await }
+        heard.hears_a_request();
+        let requests = Arc::clone(&requests);
+        async move { requests.answer(request).await }
     });
     // On the heap: what a future captures may be in it twice.
-    let mut connection =
-        Box::pin(server.serve_connection_with_upgrades(undelayed(stream), service).into_owned());
+    let mut connection = Box::pin(server.serve_connection_with_upgrades(stream, service).into_owned());
     async move {
         let _permit = permit;
         let mut stops = pin!(stop.cancelled());
@@ -220,7 +232,7 @@ fn serve(
                 () = &mut silence, if may_be_silent => {
                     // Nothing that could be called a request has come: hyper's own timeout does not begin before it
                     // knows which HTTP is spoken.
-                    if !requests.has_spoken.load(Ordering::Relaxed) {
+                    if !timer.has_heard_a_request() {
                         break Ok(());
                     }
                     may_be_silent = false;
@@ -239,4 +251,73 @@ fn undelayed(stream: TcpStream) -> TokioIo<TcpStream> {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     TokioIo::new(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+
+    use super::*;
+
+    const KEEP_ALIVE: Duration = Duration::from_secs(75);
+    const HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: app\r\n";
+
+    struct Nothing;
+
+    impl Answers for Nothing {
+        async fn answer(&self, _: Request<Incoming>) -> Result<Response, std::convert::Infallible> {
+            Ok(Response::new(axum::body::Body::empty()))
+        }
+    }
+
+    async fn connection() -> DuplexStream {
+        let (client, stream) = tokio::io::duplex(4096);
+        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let (timer, stop) = (ConnectionTimer::new(KEEP_ALIVE), CancellationToken::new());
+        tokio::spawn(serve(server(Serves::Answers), TokioIo::new(stream), timer, Nothing, stop, permit));
+        client
+    }
+
+    async fn request(client: &mut DuplexStream) {
+        client.write_all(&[HEAD, b"\r\n"].concat()).await.unwrap();
+        let mut answer = [0; 15];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200 OK");
+        let mut rest = Vec::new();
+        while !rest.ends_with(b"\r\n\r\n") {
+            rest.push(client.read_u8().await.unwrap());
+        }
+    }
+
+    /// How long the connection stays open now.
+    async fn stays_open(client: &mut DuplexStream) -> Duration {
+        let before = tokio::time::Instant::now();
+        // Its last words may be a 408.
+        let _ended = client.read_to_end(&mut Vec::new()).await;
+        before.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_outlives_the_patience_of_proxies_once_it_has_served_a_request() {
+        let mut client = connection().await;
+        for idle in [0, 9, 60, 74] {
+            tokio::time::sleep(Duration::from_secs(idle)).await;
+            request(&mut client).await;
+        }
+        assert_eq!(stays_open(&mut client).await, KEEP_ALIVE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sec_185_a_connection_without_a_whole_request_is_closed_soon() {
+        for sent in [&b""[..], b"G", HEAD] {
+            let mut client = connection().await;
+            client.write_all(sent).await.unwrap();
+            let open = stays_open(&mut client).await;
+            assert!(open <= 2 * HEADER_READ_TIMEOUT, "{sent:?}: {open:?}");
+        }
+        let mut client = connection().await;
+        request(&mut client).await;
+        client.write_all(HEAD).await.unwrap();
+        assert_eq!(stays_open(&mut client).await, KEEP_ALIVE, "the head of a later request is bounded too");
+    }
 }

@@ -40,6 +40,8 @@ pub enum Purpose {
     LogoutFlow,
     /// Where a login returns to, in a cookie.
     Return,
+    /// That a login has returned, in a cookie.
+    Returned,
     /// The part of a session that every request needs.
     SessionLive,
     /// The part of a session that refresh and logout need.
@@ -52,6 +54,7 @@ impl Purpose {
             Self::LoginFlow => "login-flow",
             Self::LogoutFlow => "logout-flow",
             Self::Return => "return",
+            Self::Returned => "returned",
             Self::SessionLive => "session-live",
             Self::SessionKept => "session-kept",
         }

@@ -162,12 +162,23 @@ fn operations() -> Vec<Operation> {
                 query(param::ACR_VALUES, "How strongly to authenticate, the best first."),
                 query(param::MAX_AGE, "How many seconds ago the user may have authenticated; 0 asks anew."),
                 query(param::UI_LOCALES, "Languages, the best first."),
+                header_parameter(
+                    "x-original-uri",
+                    "Where to return to, as a gateway says that hands a refused request over.",
+                ),
             ],
             form: none_form(),
             answers: vec![
                 answer(303, "To the provider."),
-                page(400, "A parameter is malformed, or there is no such client."),
-                page(403, "Not a navigation."),
+                page(
+                    200,
+                    "This browser has just logged in for this: the page from which it goes on, so that the Strict cookie comes along.",
+                ),
+                page(
+                    400,
+                    "A parameter is malformed, there is no such client, or the browser does not keep the session's cookie.",
+                ),
+                page(403, "Not a navigation, or logins follow one another and lead nowhere."),
                 page(503, "The provider cannot be reached."),
             ],
         },
@@ -310,6 +321,10 @@ fn operations() -> Vec<Operation> {
             parameters: vec![
                 header_parameter("x-original-method", "The request's method, as nginx is told to name it."),
                 header_parameter("x-forwarded-method", "The same, as Traefik and Caddy name it."),
+                header_parameter(
+                    "x-forwarded-uri",
+                    "The request's path and query, for the link of a page that says to log in.",
+                ),
                 header_parameter(
                     header::GATEWAY_CREDENTIAL,
                     "The gateway's credential, where `server.gatewayCredential` asks for one.",

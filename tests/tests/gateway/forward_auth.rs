@@ -64,6 +64,29 @@ async fn a_gateway_learns_whether_a_request_may_go_on_and_with_what() {
 }
 
 #[tokio::test]
+async fn a_person_behind_a_gateway_gets_a_page_with_a_login() {
+    let stage = Stage::new().await;
+    let ask = |path: &str| {
+        raw::get(&stage.server.internal, FORWARD_AUTH)
+            .header("x-forwarded-method", "GET")
+            .header("x-forwarded-uri", path)
+    };
+    for (path, login) in [
+        ("/reports?a=1", "/bff/login?redirect_uri=%2Freports%3Fa%3D1\""),
+        ("//evil.example/", "/bff/login\""),
+        ("https://evil.example/", "/bff/login\""),
+    ] {
+        let answer =
+            ask(path).header("sec-fetch-mode", "navigate").header("sec-fetch-dest", "document").send().await;
+        assert_eq!(answer.status, 401, "{path}: {answer:?}");
+        assert!(answer.text().contains(&format!("<a href=\"{login}>Log in</a>")), "{path}: {answer:?}");
+        assert!(answer.header("cache-control").contains("no-store"), "{path}: {answer:?}");
+        let fetched = ask(path).header("sec-fetch-mode", "cors").send().await;
+        assert_eq!((fetched.status.as_u16(), fetched.problem_code().as_str()), (401, "no_session"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn sec_155_and_158_and_162_nginx_exchanges_cookies_for_tokens_by_the_recipe() {
     let site = Site::new().await;
     let nginx =

@@ -20,3 +20,4 @@ mod provenance;
 mod replicas;
 mod streams;
 mod tokens;
+mod whole_site;

@@ -333,3 +333,77 @@ async fn sec_170_a_tunnel_ends_when_its_session_has_had_its_time() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+#[tokio::test]
+async fn an_upstream_s_own_address_does_not_reach_the_browser() {
+    let (stage, upstream, browser) = with_api().await;
+    let app = stage.app().origin().ascii_serialization();
+    let own: &'static str = upstream.origin.clone().leak();
+    upstream.answers_with("location", format!("{own}/api/next?a=b").leak());
+    upstream
+        .answers_with("content-location", format!("//{}/api/x", own.trim_start_matches("http://")).leak());
+    upstream.answers_with("refresh", format!("5; url={own}/api/later").leak());
+    upstream.answers_with("link", "<https://elsewhere.example/>; rel=next");
+    let answer = browser.fetch(stage.app(), stage.app().join("/api/orders").unwrap()).go().await;
+    assert_eq!(answer.header("location"), format!("{app}/api/next?a=b"), "{answer:?}");
+    assert_eq!(answer.header("content-location"), format!("{app}/api/x"));
+    assert_eq!(answer.header("refresh"), format!("5; url={app}/api/later"));
+    assert_eq!(answer.header("link"), "<https://elsewhere.example/>; rel=next");
+}
+
+#[tokio::test]
+async fn a_person_without_a_session_sees_a_page_with_a_login_and_a_script_a_problem() {
+    let upstream = Upstream::start().await;
+    let stage = in_front_of(&upstream.origin).await;
+    let browser = Browser::new();
+    let report = stage.app().join("/api/reports/7?year=2026&q=a%20b").unwrap();
+    let fetched = browser.fetch(stage.app(), &report).go().await;
+    assert_eq!((fetched.status.as_u16(), fetched.problem_code().as_str()), (401, "no_session"));
+    for (what, page, may_be_logged_in) in [
+        ("a bookmark", browser.open(&report).go().await, false),
+        ("a mail", browser.follow("http://mail.example/", &report).go().await, true),
+    ] {
+        let html = page.answer.text();
+        assert_eq!(page.status(), 401, "{what}: {page:#?}");
+        assert!(page.answer.header("content-type").starts_with("text/html"), "{what}: {page:#?}");
+        assert!(page.answer.header("cache-control").contains("no-store"), "{what}: {page:#?}");
+        assert!(!html.contains("<script"), "{what}: {html}");
+        let login = "/bff/login?redirect_uri=%2Fapi%2Freports%2F7%3Fyear%3D2026%26q%3Da%2520b";
+        assert!(html.contains(&format!("<a href=\"{login}\">Log in</a>")), "{what}: {html}");
+        // The Strict cookie does not come along from another site.
+        assert_eq!(html.contains("open the page again"), may_be_logged_in, "{what}: {html}");
+    }
+    assert!(upstream.arrived().is_empty(), "SEC-158");
+    let login = stage.bff("/login?redirect_uri=%2Fapi%2Freports%2F7%3Fyear%3D2026%26q%3Da%2520b");
+    let page = browser.follow(&report, login).go().await;
+    assert_eq!(page.url, report, "{page:#?}");
+}
+
+#[tokio::test]
+async fn a_person_sees_a_page_when_an_api_cannot_be_reached() {
+    let upstream = Upstream::start().await;
+    let stage = in_front_of(&upstream.origin).await;
+    let browser = stage.logged_in().await;
+    drop(upstream);
+    let page = browser.follow(stage.app(), stage.app().join("/api/x").unwrap()).go().await;
+    assert_eq!(page.status(), 502, "{page:#?}");
+    assert!(page.answer.text().contains("cannot be shown right now"), "{page:#?}");
+    let answer = browser.fetch(stage.app(), stage.app().join("/api/x").unwrap()).go().await;
+    assert_eq!((answer.status.as_u16(), answer.problem_code().as_str()), (502, "upstream_unavailable"));
+}
+
+#[tokio::test]
+async fn dots_in_a_route_of_the_app_lead_to_the_app() {
+    let stage = Stage::new().await;
+    let browser = Browser::new();
+    for path in ["/docs/v1.2", "/users/jane.doe", "/orders"] {
+        let page = browser.open(stage.app().join(path).unwrap()).go().await;
+        assert_eq!(
+            (page.status().as_u16(), page.answer.text().contains("the app's page")),
+            (200, true),
+            "{path}"
+        );
+        let fetched = browser.fetch(stage.app(), stage.app().join(path).unwrap()).go().await;
+        assert_eq!(fetched.status, 404, "{path}: {fetched:?}");
+    }
+}

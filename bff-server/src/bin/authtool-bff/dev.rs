@@ -89,7 +89,7 @@ pub(crate) fn config(options: Options) -> Fallible<Config> {
             &format!(
                 "  log in at     {}{}/login",
                 config.server.app.origin().ascii_serialization(),
-                config.server.api_prefix
+                config.server.public_prefix()
             ),
         );
         say(
@@ -103,7 +103,7 @@ pub(crate) fn config(options: Options) -> Fallible<Config> {
             let back = format!(
                 "{}{}{}",
                 config.server.app.origin().ascii_serialization(),
-                config.server.api_prefix,
+                config.server.public_prefix(),
                 endpoint::LOGOUT_CALLBACK
             );
             say(

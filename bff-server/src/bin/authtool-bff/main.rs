@@ -168,7 +168,7 @@ fn check(path: &Path, online: bool) -> Outcome {
     }
     let server = &config.server;
     say(&mut out, &format!("{} is a good configuration", path.display()));
-    say(&mut out, &format!("  browsers   {} under {}/", server.public, server.api_prefix));
+    say(&mut out, &format!("  browsers   {} under {}/", server.public, server.public_prefix()));
     say(&mut out, &format!("  gateways   {}", server.internal));
     for issuer in &config.provider.issuers {
         say(&mut out, &format!("  provider   {}", issuer.issuer));

@@ -8,11 +8,17 @@ use crate::config::{CookieSettings, Hardening, SameSite, file::ModeSection};
 /// Browsers cap cookies at 400 days (draft-ietf-httpbis-rfc6265bis §5.5).
 const MAX_COOKIE_SECS: u64 = 400 * 24 * 3600;
 
-pub(super) fn settings(mode: ModeSection, notes: &mut Notes) -> CookieSettings {
+/// `base_path` is `server.publicBasePath`, as it is written.
+pub(super) fn settings(mode: ModeSection, base_path: Option<&str>, notes: &mut Notes) -> CookieSettings {
     let hardening = hardening(mode.session_id_hardening.as_deref(), notes);
     let same_site = same_site(mode.same_site.as_deref(), notes);
     let secure = mode.secure.unwrap_or(true);
-    let path = mode.path.unwrap_or_else(|| "/".to_owned());
+    let host_only = matches!(hardening, Hardening::Host | Hardening::HostHttp);
+    let base_path = match base_path.map(|it| it.trim_end_matches('/')) {
+        None | Some("") => "/".to_owned(),
+        Some(path) => path.to_owned(),
+    };
+    let path = mode.path.unwrap_or_else(|| if host_only { "/".to_owned() } else { base_path.clone() });
     if hardening != Hardening::None && !secure {
         impossible(
             notes,
@@ -21,7 +27,6 @@ pub(super) fn settings(mode: ModeSection, notes: &mut Notes) -> CookieSettings {
             "remove it, or set sessionIdHardening to \"none\" for plain http on your own machine",
         );
     }
-    let host_only = matches!(hardening, Hardening::Host | Hardening::HostHttp);
     let attribute = |text: &str| {
         !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';' && byte != b',')
     };
@@ -87,6 +92,7 @@ pub(super) fn settings(mode: ModeSection, notes: &mut Notes) -> CookieSettings {
         secure,
         http_only,
         path,
+        base_path,
         domain: mode.domain,
         partitioned,
         max_age: mode.expiration_secs.map(|seconds| Duration::from_secs(seconds.min(MAX_COOKIE_SECS))),

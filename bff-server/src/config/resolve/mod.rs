@@ -78,7 +78,7 @@ pub(super) fn config(
     let mut store = StoreConfig::Memory;
     let session = file.session.and_then(|mut section| {
         store = connections::session_store(section.authorization_flow_cache.take(), &connections, &mut notes);
-        session::session(section, &mut notes)
+        session::session(section, file.server.public_base_path.as_deref(), &mut notes)
     });
     if session.as_ref().is_some_and(|it| it.mode == Mode::TokenExchange) {
         for key in bound {
@@ -119,13 +119,18 @@ pub(super) fn config(
 /// What is possible, but likely not what was meant.
 fn look_twice(provider: &ProviderConfig, session: &SessionConfig, server: &ServerConfig, notes: &mut Notes) {
     for client in &provider.clients {
-        let expected = format!("{}{}", server.api_prefix, authtool_contract::endpoint::OAUTH_CALLBACK);
+        let expected = format!("{}{}", server.public_prefix(), authtool_contract::endpoint::OAUTH_CALLBACK);
         let path = client.redirect_uri.path().trim_end_matches('/');
         let own = path.strip_prefix(&expected).filter(|own| own.is_empty() || own.starts_with('/'));
         if own.is_none_or(|own| own.matches('/').count() > 1) {
+            let base = path.rsplit_once(&expected).map(|(base, _)| base).filter(|base| !base.is_empty());
+            let hint = match base.filter(|_| server.base_path.is_empty()) {
+                Some(base) => format!("; if the whole app is below {base}, set server.publicBasePath to it"),
+                None => String::new(),
+            };
             notes.warnings.push(format!(
                 "redirect_uri has the path {}, but the callback is served at {expected}; unless something in front \
-                 of the server rewrites paths, logins will end at a page that is not there",
+                 of the server rewrites paths, logins will end at a page that is not there{hint}",
                 client.redirect_uri.path()
             ));
         }

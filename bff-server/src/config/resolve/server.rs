@@ -19,12 +19,17 @@ use crate::{
 };
 
 const DEFAULT_PORT: u16 = 3000;
+/// Longer than the proxies that are common keep an idle connection: whoever closes first must not be the server.
+const DEFAULT_KEEP_ALIVE_SECS: u64 = 130;
 const DEFAULT_CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
      connect-src 'self'; img-src 'self' data:; font-src 'self'; manifest-src 'self'; base-uri 'none'; \
      frame-ancestors 'none'";
 
 pub(super) fn server(section: ServerSection, app: Option<Url>, notes: &mut Notes) -> ServerConfig {
     let api_prefix = path_prefix("server.apiPrefix", section.api_prefix.as_deref().unwrap_or("/"), notes);
+    let base_path =
+        path_prefix("server.publicBasePath", section.public_base_path.as_deref().unwrap_or("/"), notes);
+    outside_of_base(&base_path, &api_prefix, "server.apiPrefix", notes);
     let public_port = section.port.unwrap_or(DEFAULT_PORT);
     let public_ip = ip("server.ip", section.ip.as_deref().unwrap_or("0.0.0.0"), notes);
     let internal_is_explicit = section.internal.is_some();
@@ -84,7 +89,7 @@ pub(super) fn server(section: ServerSection, app: Option<Url>, notes: &mut Notes
         }
         Some(StaticFiles { root, fallback, content_security_policy })
     });
-    let proxy = proxy_routes(section.proxy, &api_prefix, notes);
+    let proxy = proxy_routes(section.proxy, &api_prefix, &base_path, notes);
     let public_token = match section.public_token.as_deref() {
         None | Some("guarded") => PublicToken::Guarded,
         Some("closed") => PublicToken::Closed,
@@ -99,12 +104,15 @@ pub(super) fn server(section: ServerSection, app: Option<Url>, notes: &mut Notes
         .enumerate()
         .filter_map(|(i, text)| network(&format!("server.trustedProxies[{i}]"), text, notes))
         .collect();
+    let mut app = app.unwrap_or_else(unreachable_url);
+    app.set_path(&format!("{base_path}/"));
     ServerConfig {
         api_prefix,
+        base_path,
         public: (public_ip, public_port).into(),
         internal: (internal_ip, internal_port).into(),
         internal_is_explicit,
-        app: app.unwrap_or_else(unreachable_url),
+        app,
         allowed_return_origins,
         static_files,
         proxy,
@@ -116,6 +124,7 @@ pub(super) fn server(section: ServerSection, app: Option<Url>, notes: &mut Notes
             notes,
         ),
         trusted_proxies,
+        keep_alive: lifetime("server.keepAliveSecs", section.keep_alive_secs, DEFAULT_KEEP_ALIVE_SECS, notes),
         traces: section.traces.and_then(|section| traces(section, notes)),
         outbound: outbound::outbound(section.outbound, notes),
         log_filter: log_filter(section.log_filter, notes),
@@ -168,7 +177,24 @@ fn traces(section: TracesSection, notes: &mut Notes) -> Option<TraceSettings> {
     })
 }
 
-fn proxy_routes(sections: Vec<ProxySection>, api_prefix: &str, notes: &mut Notes) -> Vec<ProxyRoute> {
+/// A prefix that repeats the base path would make two readings of each path.
+fn outside_of_base(base_path: &str, prefix: &str, key: &str, notes: &mut Notes) {
+    let rest = prefix.strip_prefix(base_path).filter(|_| !base_path.is_empty());
+    if let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+        notes.problem(
+            key,
+            format!("it begins with server.publicBasePath ({base_path}), below which it lies anyway"),
+            format!("write {}", if rest.is_empty() { "/bff, for example" } else { rest }),
+        );
+    }
+}
+
+fn proxy_routes(
+    sections: Vec<ProxySection>,
+    api_prefix: &str,
+    base_path: &str,
+    notes: &mut Notes,
+) -> Vec<ProxyRoute> {
     let mut routes: Vec<ProxyRoute> = Vec::new();
     for (i, section) in sections.into_iter().enumerate() {
         let at = |name: &str| format!("server.proxy[{i}].{name}");
@@ -177,6 +203,7 @@ fn proxy_routes(sections: Vec<ProxySection>, api_prefix: &str, notes: &mut Notes
             continue;
         };
         let prefix = path_prefix(&at("prefix"), &prefix, notes);
+        outside_of_base(base_path, &prefix, &at("prefix"), notes);
         let covers = |path: &str| path == prefix || path.starts_with(&format!("{prefix}/"));
         let own_endpoint = ENDPOINTS.iter().any(|endpoint| covers(&format!("{api_prefix}{endpoint}")));
         let below_own = !api_prefix.is_empty() && prefix.starts_with(&format!("{api_prefix}/"));

@@ -18,8 +18,12 @@ const DEFAULT_JITTER_SECS: u64 = 7;
 const MAX_KEYS: usize = 8;
 const DEFAULT_MAX_SESSIONS_PER_USER: u32 = 1000;
 
-/// `None` where there are no keys, which has been noted.
-pub(super) fn session(section: SessionSection, notes: &mut Notes) -> Option<SessionConfig> {
+/// `None` where there are no keys, which has been noted. `base_path` is `server.publicBasePath`, as it is written.
+pub(super) fn session(
+    section: SessionSection,
+    base_path: Option<&str>,
+    notes: &mut Notes,
+) -> Option<SessionConfig> {
     let mode = match section.mode.kind.as_deref() {
         Some("bff") => Mode::Bff,
         None | Some("tokenMediation" | "tokenExchange") => Mode::TokenExchange,
@@ -32,7 +36,7 @@ pub(super) fn session(section: SessionSection, notes: &mut Notes) -> Option<Sess
             Mode::Bff
         }
     };
-    let cookie = cookie::settings(section.mode, notes);
+    let cookie = cookie::settings(section.mode, base_path, notes);
     let signing_keys = keys("session.signingKey", section.signing_key, notes);
     let encryption_keys = keys("session.encryptionKey", section.encryption_key, notes);
     if signing_keys

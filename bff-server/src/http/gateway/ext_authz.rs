@@ -43,11 +43,13 @@ async fn answer(app: &App, id: &CorrelationId, request: &Parts, prefix: &str, se
     if let Some(detail) = caller::gateway_refusal(app.gateway_credential.as_ref(), &request.headers) {
         return problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), id);
     }
+    let path = request.uri.path_and_query().and_then(|it| it.as_str().strip_prefix(prefix));
     let question = Question {
         method: request.method.clone(),
         headers: &request.headers,
         session,
         proof: ProofFor::Path(request.uri.path().strip_prefix(prefix).unwrap_or_default()),
+        path,
         of_the_gateway: &OF_ENVOY,
     };
     let changes = match decide(app, &question, id).await {

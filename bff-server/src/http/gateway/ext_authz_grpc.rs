@@ -79,8 +79,14 @@ async fn answer(app: &App, request: &HttpRequest, session: Session, id: &Correla
         let detail = "the method, a header or the path is not one";
         return denied(problem_in_detail(ProblemCode::InvalidRequest, Some(detail), id), id).await;
     };
-    let question =
-        Question { method, headers: &sent, session, proof: ProofFor::Path(path), of_the_gateway: &OF_ENVOY };
+    let question = Question {
+        method,
+        headers: &sent,
+        session,
+        proof: ProofFor::Path(path),
+        path: Some(path),
+        of_the_gateway: &OF_ENVOY,
+    };
     match decide(app, &question, id).await {
         Ok(changes) => CheckResponse {
             status: Some(Status { code: OK }),

@@ -4,7 +4,7 @@
 //! | answer | what the gateway does |
 //! |---|---|
 //! | 200 | sets `Authorization`, `Cookie` and `DPoP` of the request to those of the answer; `Cookie` no longer has ours |
-//! | 401, 403 | gives the answer to the client |
+//! | 401, 403 | gives the answer to the client: a page, if a person opened one (Traefik and Caddy; nginx has none of its body) |
 //! | 503 | gives it too: nothing is known of the session, and nothing may go on |
 
 use std::sync::Arc;
@@ -19,6 +19,9 @@ use crate::http::caller;
 /// How gateways name the method of the request that they ask about: nginx as its configuration says, Traefik and Caddy
 /// by themselves.
 const METHOD_HEADERS: [&str; 2] = ["x-original-method", "x-forwarded-method"];
+
+/// And its path with the query.
+const PATH_HEADERS: [&str; 2] = ["x-original-uri", "x-forwarded-uri"];
 
 /// See the [module](self).
 pub(in crate::http) async fn forward_auth(
@@ -39,6 +42,7 @@ pub(in crate::http) async fn forward_auth(
         headers,
         session: Session::Required,
         proof: ProofFor::Described,
+        path: original_path(headers),
         of_the_gateway: &[],
     };
     match decide(&app, &question, &id).await {
@@ -57,6 +61,13 @@ pub(in crate::http) async fn forward_auth(
         }
         Err(refusal) => refusal,
     }
+}
+
+/// Where a person wanted to go. If a client has written it, it leads that client back to another page of the app.
+fn original_path(headers: &HeaderMap) -> Option<&str> {
+    let mut values = PATH_HEADERS.iter().flat_map(|name| headers.get_all(*name));
+    let path = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;
+    (path.starts_with('/') && !path.starts_with("//")).then_some(path)
 }
 
 fn original_method(headers: &HeaderMap) -> Option<Method> {

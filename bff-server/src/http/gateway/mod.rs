@@ -27,10 +27,11 @@ use url::Url;
 use super::{
     App,
     answer::{problem, problem_in_detail, session_problem},
-    api_proof,
+    api_proof, base_path,
     cookies::{self, Presented},
     correlation::CorrelationId,
     guard::Provenance,
+    login_needed,
     upstream::Changes,
 };
 use crate::service::sessions::{SessionError, UsableToken};
@@ -41,6 +42,8 @@ struct Question<'a> {
     headers: &'a HeaderMap,
     session: Session,
     proof: ProofFor<'a>,
+    /// Path and query, if the gateway says so.
+    path: Option<&'a str>,
     /// Headers that are the gateway's own when we see them.
     of_the_gateway: &'a [&'a str],
 }
@@ -60,8 +63,19 @@ enum ProofFor<'a> {
     Path(&'a str),
 }
 
-/// What goes on and how, or the answer for the client.
+/// What goes on and how, or the answer for the client: a page, if a person has asked for one.
 async fn decide(app: &App, question: &Question<'_>, id: &CorrelationId) -> Result<Changes, Response> {
+    let asked = (&question.method, question.headers, question.path);
+    decide_for_scripts(app, question, id)
+        .await
+        .map_err(|refusal| login_needed::or_page(app, asked, refusal, id))
+}
+
+async fn decide_for_scripts(
+    app: &App,
+    question: &Question<'_>,
+    id: &CorrelationId,
+) -> Result<Changes, Response> {
     let headers = question.headers;
     let stripped = || Changes::stripping(headers, &app.cookies, question.of_the_gateway);
     let anonymous = question.session == Session::Optional;
@@ -117,14 +131,21 @@ impl App {
     /// A request's URL as the API knows it: at the upstream that `server.proxy` names for the path, or else at the
     /// app's own origin, which is the host that reaches the API.
     fn url_at_the_api(&self, path: &str) -> Option<Url> {
-        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let asked = path.split(['?', '#']).next().unwrap_or_default();
+        // Our prefixes lie below the base path.
+        let inner = base_path::below(&self.base_path, asked);
+        let path = inner.as_deref().unwrap_or(asked);
         let below = |prefix: &str| {
             path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         let api = self.apis.iter().filter(|api| below(&api.prefix)).max_by_key(|api| api.prefix.len());
         let mut url = match api {
             Some(api) => api.upstream.clone(),
-            None => Url::parse(&self.app_origin).ok()?,
+            None => {
+                let mut url = Url::parse(&self.app_origin).ok()?;
+                url.set_path(asked);
+                return Some(url);
+            }
         };
         url.set_path(path);
         Some(url)
