@@ -70,7 +70,7 @@ sections! {
         /// Accepts reported logouts (Back-Channel Logout) whose tokens have no `exp`, as providers of the
         /// specification's drafts send them; they are good for ten minutes. Default: false.
         pub(super) allow_logout_tokens_without_exp: Option<bool>,
-        /// Accepts ID tokens of logins without the `nonce` that was sent, from a provider that returns none (LinkedIn).
+        /// Accepts ID tokens of logins without the `nonce` that was sent, from a provider that returns none.
         /// PKCE with S256 then has to protect logins alone: see that the provider checks it. A nonce that is there must
         /// match all the same. Default: false.
         pub(super) allow_id_tokens_without_nonce: Option<bool>,

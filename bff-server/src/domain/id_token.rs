@@ -134,7 +134,7 @@ impl<'a> Audience<'a> {
 pub enum NonceUse {
     /// As the specification has it.
     Required,
-    /// It may leave it out: LinkedIn never sends one. What the nonce protects from, a code or token of another login put
+    /// It may leave it out; some providers never send one. What the nonce protects from, a code or token of another login put
     /// into this one, PKCE with S256 prevents too (RFC 9700 §2.1.1): the code of another login does not fit this one's
     /// verifier, and ID tokens come from nowhere but the token endpoint. A nonce that is there must still match.
     MayBeAbsent,

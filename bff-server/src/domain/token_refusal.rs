@@ -134,7 +134,7 @@ impl Doubts {
     /// So many refusals,
     const ENOUGH: u32 = 3;
     /// and so long from the first to the last: Hydra says `invalid_request` once in a while, to a good refresh token.
-    const LONG_ENOUGH: Duration = Duration::from_secs(60);
+    const LONG_ENOUGH: Duration = Duration::from_mins(1);
 
     /// One more refusal, at `now`. Of each refresh token, at most two are noted.
     pub fn one_more(before: Option<Self>, now: UnixSeconds) -> Conclusion {

@@ -35,6 +35,22 @@ async fn a_cookie_becomes_a_token_and_a_logout_ends_it() {
     .await;
 }
 
+/// Amazon's and Salesforce's tokens do not keep to RFC 6750's grammar. They are as safe in a header.
+#[tokio::test(flavor = "multi_thread")]
+async fn sec_075_a_token_of_visible_characters_reaches_the_api_as_it_is() {
+    const ODD: &str = "Atza|a!b:c#$%&'()*+-./;<=>?@[]^_`{}~";
+    by_every_exchange(async |behind| {
+        behind.stage.op.tells_the_truth();
+        let odd = Lie::about(Endpoint::CodeExchange).member("access_token", json!(ODD));
+        behind.stage.op.lies(odd.id_token(|token| token.without("at_hash")));
+        let browser = behind.logged_in().await;
+        let answer = behind.call(&browser, "/api/orders").await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(behind.token_at_the_api(), format!("Bearer {ODD}"));
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sec_155_what_a_client_says_about_itself_never_arrives() {
     by_every_exchange(async |behind| {
