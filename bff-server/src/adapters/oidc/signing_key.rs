@@ -392,6 +392,37 @@ mod tests {
         );
     }
 
+    /// An attacker gains nothing: it is our own key, and the pair has to fit together as ever.
+    #[test]
+    fn a_private_jwk_may_be_written_in_as_many_ways_as_a_public_one() {
+        let (public, scalar) = loop {
+            let pair = ec(Curve::P256);
+            let public = pair.public_key().as_ref()[1..].to_vec();
+            let scalar: aws_lc_rs::encoding::EcPrivateKeyBin<'_> =
+                aws_lc_rs::encoding::AsBigEndian::as_be_bytes(&pair.private_key()).unwrap();
+            // One in 128 has a short coordinate.
+            if public[0] == 0 || public[32] == 0 {
+                break (public, scalar.as_ref().to_vec());
+            }
+        };
+        let (x, y) = public.split_at(32);
+        let trimmed = |it: &[u8]| -> Vec<u8> { it.iter().copied().skip_while(|byte| *byte == 0).collect() };
+        let as_written: [(&str, &dyn Fn(&[u8]) -> String); 4] = [
+            ("as the RFC has it", &|it| URL_SAFE_NO_PAD.encode(it)),
+            ("without leading zeros", &|it| URL_SAFE_NO_PAD.encode(trimmed(it))),
+            ("as signed numbers", &|it| URL_SAFE_NO_PAD.encode([&[0], it].concat())),
+            ("in the standard alphabet, with padding", &|it| STANDARD.encode(it)),
+        ];
+        for (what, write) in as_written {
+            let jwk = json!({"kty": "EC", "crv": "P-256", "x": write(x), "y": write(y), "d": write(&scalar)});
+            let key = SigningKey::parse(&jwk.to_string(), None, None);
+            let key = key.unwrap_or_else(|error| panic!("{what}: {error}"));
+            verifies(&key, &ECDSA_P256_SHA256_FIXED, &[&[4], public.as_slice()].concat());
+            // What is published is as the RFC has it.
+            assert_eq!(key.public_jwk()["x"], URL_SAFE_NO_PAD.encode(x), "{what}");
+        }
+    }
+
     #[test]
     fn sec_063_a_published_key_has_public_members_only_and_its_thumbprint_as_name() {
         // RFC 8037 appendix A.1 to A.3.

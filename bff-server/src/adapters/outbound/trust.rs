@@ -49,9 +49,7 @@ impl Trust {
     /// The system's, and these. Reads the system's store.
     pub fn with(more: &[CertificateDer<'static>]) -> Self {
         let found = rustls_native_certs::load_native_certs();
-        // A system's store may hold what we cannot read; configured ones have been read.
-        let readable = |it: &CertificateDer<'static>| RootCertStore::empty().add(it.clone()).is_ok();
-        let mut all: Vec<_> = found.certs.into_iter().filter(readable).collect();
+        let mut all = found.certs;
         all.extend_from_slice(more);
         if all.is_empty() || !found.errors.is_empty() {
             SAID.call_once(|| {
@@ -96,7 +94,9 @@ impl Trust {
     /// As PEM, for a library that wants it so.
     pub(crate) fn to_pem(&self) -> Vec<u8> {
         let mut pem = String::new();
-        for certificate in &self.0 {
+        // The system's store may hold what cannot be read, and the reader of this takes all or nothing.
+        let readable = |it: &&CertificateDer<'static>| RootCertStore::empty().add((*it).clone()).is_ok();
+        for certificate in self.0.iter().filter(readable) {
             pem.push_str("-----BEGIN CERTIFICATE-----\n");
             let text = STANDARD.encode(certificate);
             let mut rest = text.as_str();
