@@ -68,7 +68,7 @@ impl SecretSource {
                     std::fs::read(path)
                         .map_err(|error| SecretError::FileUnreadable(shown.clone(), error.kind()))?,
                 );
-                let content = without_mark(content, &shown, remarks);
+                let content = without_mark(content, key.is_some(), &shown, remarks);
                 match key {
                     Some(key) => entry(&content, key, shown)?,
                     None => content,
@@ -116,13 +116,18 @@ fn from_environment(name: &str, remarks: &mut Vec<String>) -> Result<Zeroizing<V
     })
 }
 
-/// A file's content without the byte order mark of text. The bytes of a key may be any, so a mark only counts where what
-/// follows is text: UTF-8, or in UTF-16, where more or less everything is, ASCII.
-fn without_mark(content: Zeroizing<Vec<u8>>, shown: &str, remarks: &mut Vec<String>) -> Zeroizing<Vec<u8>> {
+/// A file's content without the byte order mark of text. The bytes of a key may be any, so where the file need not be text,
+/// a mark only counts if what follows is: UTF-8, or in UTF-16, where more or less everything is, ASCII.
+fn without_mark(
+    content: Zeroizing<Vec<u8>>,
+    is_text: bool,
+    shown: &str,
+    remarks: &mut Vec<String>,
+) -> Zeroizing<Vec<u8>> {
     let Some(encoding::Decoded { text, mark: Some(mark) }) = encoding::decode(&content) else {
         return content;
     };
-    if mark != "UTF-8" && !text.is_ascii() {
+    if mark != "UTF-8" && !is_text && !text.is_ascii() {
         return content;
     }
     remarks.push(format!("the file {shown} begins with the byte order mark of {mark}, which was ignored"));
@@ -377,7 +382,7 @@ mod tests {
             (b"\xef\xbb\xbfs3cret\r\n".to_vec(), None, &b"s3cret"[..], true),
             (utf16("s3cret\r\n"), None, b"s3cret", true),
             (b"\xef\xbb\xbfCLIENT_SECRET=\"s3cret\"\r\n".to_vec(), Some("CLIENT_SECRET"), b"s3cret", true),
-            (utf16("CLIENT_SECRET='s3cret'\r\n"), Some("CLIENT_SECRET"), b"s3cret", true),
+            (utf16("CLIENT_SECRET='\u{e9}'\r\n"), Some("CLIENT_SECRET"), "\u{e9}".as_bytes(), true),
             (b"\xef\xbb\xbf{\"id\": \"s3cret\"}".to_vec(), Some("id"), b"s3cret", true),
             (b"export CLIENT_SECRET=\"s3cret\" # here".to_vec(), Some("CLIENT_SECRET"), b"s3cret", false),
             (br#"{"id": 123456789012345678}"#.to_vec(), Some("id"), b"123456789012345678", false),

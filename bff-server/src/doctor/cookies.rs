@@ -152,8 +152,8 @@ fn is_below(path: &str, cookie_path: &str) -> bool {
     path.strip_prefix(cookie_path.trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Whether two origins are of one site, as far as can be said without a list of public suffixes: the same scheme,
-/// and the same last two labels.
+/// Whether two origins are of one site, by the public suffix list (schemeful same-site): the same scheme,
+/// and the same registrable domain.
 fn are_same_site(one: &Url, other: &Url) -> bool {
     let site = |url: &Url| match url.host() {
         Some(Host::Domain(name)) => psl::domain_str(name).unwrap_or(name).to_owned(),
@@ -242,9 +242,12 @@ mod tests {
 
     #[test]
     fn an_app_on_another_site_is_told_that_its_fetches_have_no_cookie() {
-        for (origin, expected) in
-            [("https://other.example.com", Verdict::Good), ("https://example.org", Verdict::Notice)]
-        {
+        for (origin, expected) in [
+            ("https://other.example.com", Verdict::Good),
+            ("https://*.example.com", Verdict::Good),
+            ("https://*.example.org", Verdict::Notice),
+            ("https://example.org", Verdict::Notice),
+        ] {
             let server = json!({"allowedReturnOrigins": [origin]});
             let (verdict, what) = verdict("cookies.same-site", "https://app.example.com", json!({}), server);
             assert_eq!(verdict, expected, "{what}");

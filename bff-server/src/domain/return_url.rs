@@ -51,7 +51,7 @@ pub enum AllowedOrigin {
     Exactly(Origin),
     /// `https://*.example.com`: every https origin that has one label, whichever, in front of this domain. A site's own
     /// subdomains are its owner's to give away; so no domain below which strangers register theirs can stand here.
-    OneLabelAbove {
+    OneLabelBelow {
         /// What follows the label and its dot, in lower case.
         domain: String,
         /// 443, or what is written.
@@ -116,14 +116,14 @@ impl AllowedOrigin {
         if psl::suffix_str(&domain).is_none_or(|suffix| suffix == domain) {
             return Err(OriginRefusal::PublicSuffix { domain });
         }
-        Ok(Self::OneLabelAbove { domain, port: url.port_or_known_default().unwrap_or(443) })
+        Ok(Self::OneLabelBelow { domain, port: url.port_or_known_default().unwrap_or(443) })
     }
 
     /// Whether a URL is of this origin, or of one of these.
     pub fn admits(&self, url: &Url) -> bool {
         match self {
             Self::Exactly(origin) => url.origin() == *origin,
-            Self::OneLabelAbove { domain, port } => {
+            Self::OneLabelBelow { domain, port } => {
                 let Some(Host::Domain(host)) = url.host() else { return false };
                 let label = host.strip_suffix(domain.as_str()).and_then(|it| it.strip_suffix('.'));
                 url.scheme() == "https"
@@ -138,8 +138,8 @@ impl fmt::Display for AllowedOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exactly(origin) => f.write_str(&origin.ascii_serialization()),
-            Self::OneLabelAbove { domain, port: 443 } => write!(f, "https://{WILDCARD}{domain}"),
-            Self::OneLabelAbove { domain, port } => write!(f, "https://{WILDCARD}{domain}:{port}"),
+            Self::OneLabelBelow { domain, port: 443 } => write!(f, "https://{WILDCARD}{domain}"),
+            Self::OneLabelBelow { domain, port } => write!(f, "https://{WILDCARD}{domain}:{port}"),
         }
     }
 }

@@ -128,7 +128,7 @@ impl<'a> Page<'a> {
                 (_, None) => panic!("{name} is neither a secret nor a section"),
             };
         }
-        if schema["type"] == "object" {
+        if schema["type"] == "object" || schema["type"][0] == "object" {
             return ("values by name".to_owned(), None);
         }
         let types = match &schema["type"] {

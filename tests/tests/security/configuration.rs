@@ -157,12 +157,14 @@ async fn the_example_that_the_original_documents_logs_in() {
     let text = include_str!("../../configs/original/documented-example.json")
         .replace("https://keycloak.example.com", op.issuer())
         .replace("https://catalog.example.com", &config.app())
-        .replace("\"host\": \"authorization-cache\"", "\"host\": \"127.0.0.1\"")
+        .replace(
+            "\"host\": \"authorization-cache\"",
+            &format!("\"host\": \"127.0.0.1\", \"port\": {}", redis.port),
+        )
         .replace("key.pem", &key_file("key.pem", rsa_key()))
         .replace("cookie-secret.key", &key_file("cookie-secret.key", random_key()))
         .replace("redis-token-enc.key", &key_file("redis-token-enc.key", random_key()));
     let ports = [
-        ("AUTHTOOL__CONNECTIONS__authorization-cache__CONFIG__PORT", redis.port),
         ("AUTHTOOL__SERVER__PORT", config.public_port()),
         ("AUTHTOOL__SERVER__INTERNAL__PORT", config.internal_port()),
     ];
@@ -180,7 +182,7 @@ async fn the_example_that_the_original_documents_logs_in() {
     assert_eq!(stage.token(&browser).await.status, 200);
 }
 
-/// UTF-16 with its mark, as PowerShell writes it.
+/// UTF-16 with its mark, as `PowerShell` writes it.
 fn utf16(text: &str) -> Vec<u8> {
     format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
