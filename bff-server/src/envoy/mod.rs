@@ -320,7 +320,9 @@ fn routes(config: &Config, gateway: &Gateway) -> Vec<Value> {
         });
         if !config.server.base_path.is_empty() {
             // As `server.proxy` does: APIs do not know of the base path.
-            route["route"]["prefix_rewrite"] = json!(below_base(config, api));
+            if let Some(Value::Object(action)) = route.get_mut("route") {
+                action.insert("prefix_rewrite".into(), json!(below_base(config, api)));
+            }
         }
         if let (false, Some(object)) = (api.speaks_http2, route.as_object_mut()) {
             // Only gRPC knows what it means, and Envoy has read it by then.

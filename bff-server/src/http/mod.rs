@@ -333,7 +333,7 @@ pub(crate) fn public_quick(app: &Arc<App>, config: &ServerConfig) -> Quick {
 
 /// Past the internal listener's router.
 pub(crate) fn internal_quick(app: &Arc<App>, config: &ServerConfig) -> Quick {
-    Quick::new(app, &[config.api_prefix.clone()], Listener::Internal)
+    Quick::new(app, std::slice::from_ref(&config.api_prefix), Listener::Internal)
 }
 
 /// Refuses what no honest client sends.

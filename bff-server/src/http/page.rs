@@ -67,6 +67,7 @@ impl PageCode {
         self.text().code
     }
 
+    #[allow(clippy::too_many_lines, reason = "it is a list")]
     fn text(self) -> Text {
         let text = |code, status, title, advice| Text { code, status, title, advice };
         match self {

@@ -57,8 +57,10 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
 pub(crate) mod tests {
     use super::*;
 
+    type Headers = &'static [(&'static str, &'static str)];
+
     /// What browsers send, by what they do: whether it is a navigation, and the headers.
-    pub(crate) const REQUESTS: &[(&str, bool, &[(&str, &str)])] = &[
+    pub(crate) const REQUESTS: &[(&str, bool, Headers)] = &[
         (
             "a navigation",
             true,

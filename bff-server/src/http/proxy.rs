@@ -204,6 +204,7 @@ fn has_dot_segments(path: &str) -> bool {
 }
 
 /// An upstream may set its own cookies, but not ours, and not clear them either.
+#[allow(clippy::result_large_err)]
 fn guarded_answer(
     policy: &CookiePolicy,
     mut response: Response,

@@ -26,22 +26,11 @@ impl Addresses<'_> {
     /// Rewrites whatever in an answer leads somewhere.
     pub(super) fn correct(&self, headers: &mut HeaderMap, cookies: &CookiePolicy) {
         for name in [header::LOCATION, header::CONTENT_LOCATION] {
-            self.replace(headers, &name, |it| self.corrected(it));
+            replace(headers, &name, |it| self.corrected(it));
         }
-        self.replace(headers, &REFRESH, |it| self.corrected_refresh(it));
+        replace(headers, &REFRESH, |it| self.corrected_refresh(it));
         if !self.base_path.is_empty() {
-            self.replace(headers, &header::SET_COOKIE, |it| self.corrected_cookie(it, cookies));
-        }
-    }
-
-    fn replace(&self, headers: &mut HeaderMap, name: &HeaderName, correct: impl Fn(&str) -> Option<String>) {
-        let header::Entry::Occupied(mut values) = headers.entry(name) else { return };
-        for value in values.iter_mut() {
-            let corrected = value.to_str().ok().and_then(&correct);
-            if let Some(Ok(mut corrected)) = corrected.map(HeaderValue::try_from) {
-                corrected.set_sensitive(value.is_sensitive());
-                *value = corrected;
-            }
+            replace(headers, &header::SET_COOKIE, |it| self.corrected_cookie(it, cookies));
         }
     }
 
@@ -132,6 +121,17 @@ impl Addresses<'_> {
         });
         let corrected = attributes.collect::<Vec<_>>().join(";");
         changed.then_some(corrected)
+    }
+}
+
+fn replace(headers: &mut HeaderMap, name: &HeaderName, correct: impl Fn(&str) -> Option<String>) {
+    let header::Entry::Occupied(mut values) = headers.entry(name) else { return };
+    for value in values.iter_mut() {
+        let corrected = value.to_str().ok().and_then(&correct);
+        if let Some(Ok(mut corrected)) = corrected.map(HeaderValue::try_from) {
+            corrected.set_sensitive(value.is_sensitive());
+            *value = corrected;
+        }
     }
 }
 

@@ -82,9 +82,10 @@ pub(crate) fn with_parameter(url: &Url, name: &str, value: Option<&str>) -> Url 
     changed
 }
 
-/// The names of the cookies that are neither the session's nor the app's: those of open logins.
+/// The cookies that are neither the session's, nor say that a login has just succeeded: those of open logins.
 pub(crate) fn flow_cookies(browser: &Browser) -> Vec<authtool_tests::browser::Cookie> {
     let mut cookies = browser.jar().all();
-    cookies.retain(|cookie| cookie.name != authtool_tests::SESSION);
+    cookies
+        .retain(|cookie| cookie.name != authtool_tests::SESSION && cookie.name != "__Host-authtool_returned");
     cookies
 }

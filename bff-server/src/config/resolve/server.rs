@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::{
         ProxyRoute, PublicToken, ServerConfig, StaticFiles, TraceSettings,
-        file::{ProxySection, ServerSection, TracesSection},
+        file::{ProxySection, ServerSection, StaticSection, TracesSection},
     },
     domain::return_url::{AllowedOrigin, OriginRefusal},
 };
@@ -51,44 +51,7 @@ pub(super) fn server(section: ServerSection, app: Option<Url>, notes: &mut Notes
             Err(refusal) => notes.problem(&key, refusal.to_string(), origin_to_write(&refusal)),
         }
     }
-    let static_files = section.static_files.and_then(|section| {
-        let Some(root) = section.root.map(PathBuf::from) else {
-            notes.missing("server.static.root", "give the folder of the built app");
-            return None;
-        };
-        if !root.is_dir() {
-            notes.problem(
-                "server.static.root",
-                format!(
-                    "{} is not a folder (the working directory is what relative paths start from)",
-                    root.display()
-                ),
-                "build the app first, or correct the path",
-            );
-        }
-        let content_security_policy =
-            section.content_security_policy.unwrap_or_else(|| DEFAULT_CSP.to_owned());
-        if http::HeaderValue::from_str(&content_security_policy).is_err() {
-            notes.problem(
-                "server.static.contentSecurityPolicy",
-                "it has characters a header cannot have",
-                "use ASCII",
-            );
-        }
-        let fallback = match section.fallback {
-            Some(name) if name.is_empty() => None,
-            Some(name) => Some(name),
-            None => Some("index.html".to_owned()),
-        };
-        if let Some(name) = fallback.as_ref().filter(|name| name.starts_with('/') || name.contains("..")) {
-            notes.problem(
-                "server.static.fallback",
-                format!("{name:?} is not the name of a file inside the folder"),
-                "write index.html, or \"\" for none",
-            );
-        }
-        Some(StaticFiles { root, fallback, content_security_policy })
-    });
+    let static_files = section.static_files.and_then(|section| static_files(section, notes));
     let proxy = proxy_routes(section.proxy, &api_prefix, &base_path, notes);
     let public_token = match section.public_token.as_deref() {
         None | Some("guarded") => PublicToken::Guarded,
@@ -154,6 +117,44 @@ fn origin_to_write(refusal: &OriginRefusal) -> String {
         OriginRefusal::Credentials => "remove what stands before the @".to_owned(),
         OriginRefusal::NotAnOrigin => "write scheme and host, such as https://app.example.com".to_owned(),
     }
+}
+
+fn static_files(section: StaticSection, notes: &mut Notes) -> Option<StaticFiles> {
+    let Some(root) = section.root.map(PathBuf::from) else {
+        notes.missing("server.static.root", "give the folder of the built app");
+        return None;
+    };
+    if !root.is_dir() {
+        notes.problem(
+            "server.static.root",
+            format!(
+                "{} is not a folder (the working directory is what relative paths start from)",
+                root.display()
+            ),
+            "build the app first, or correct the path",
+        );
+    }
+    let content_security_policy = section.content_security_policy.unwrap_or_else(|| DEFAULT_CSP.to_owned());
+    if http::HeaderValue::from_str(&content_security_policy).is_err() {
+        notes.problem(
+            "server.static.contentSecurityPolicy",
+            "it has characters a header cannot have",
+            "use ASCII",
+        );
+    }
+    let fallback = match section.fallback {
+        Some(name) if name.is_empty() => None,
+        Some(name) => Some(name),
+        None => Some("index.html".to_owned()),
+    };
+    if let Some(name) = fallback.as_ref().filter(|name| name.starts_with('/') || name.contains("..")) {
+        notes.problem(
+            "server.static.fallback",
+            format!("{name:?} is not the name of a file inside the folder"),
+            "write index.html, or \"\" for none",
+        );
+    }
+    Some(StaticFiles { root, fallback, content_security_policy })
 }
 
 fn traces(section: TracesSection, notes: &mut Notes) -> Option<TraceSettings> {
