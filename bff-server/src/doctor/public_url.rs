@@ -15,7 +15,7 @@ use super::finding::{Area, Finding, Notes};
 use crate::{
     adapters::http_failure,
     config::{Config, Mode},
-    domain::metadata::is_loopback,
+    domain::{metadata::is_loopback, response_mode::ResponseMode},
     http::CookiePolicy,
 };
 
@@ -286,7 +286,9 @@ async fn cookies(probe: &Probe, config: &Config, notes: &mut Notes) {
         );
         return;
     }
-    let ours = CookiePolicy::new(&config.session.cookie).flow_name("");
+    let clients = &config.provider;
+    let mode = clients.clients.get(clients.default_client).map(|it| it.response_mode).unwrap_or_default();
+    let ours = CookiePolicy::new(&config.session.cookie).flow_name(mode, "");
     let Some(cookie) = set_cookies(&begun.headers).find(|it| it.starts_with(&ours)) else {
         notes.bad(
             check,
@@ -296,8 +298,11 @@ async fn cookies(probe: &Probe, config: &Config, notes: &mut Notes) {
         return;
     };
     let attribute = |name: &str| cookie.split(';').skip(1).any(|it| it.trim().eq_ignore_ascii_case(name));
-    let secure = !config.session.cookie.secure || attribute("Secure");
-    if !(secure && attribute("HttpOnly") && attribute("SameSite=Lax") && attribute("Path=/")) {
+    let (secure, same_site) = match mode {
+        ResponseMode::Query => (!config.session.cookie.secure || attribute("Secure"), "SameSite=Lax"),
+        ResponseMode::FormPost => (attribute("Secure"), "SameSite=None"),
+    };
+    if !(secure && attribute("HttpOnly") && attribute(same_site) && attribute("Path=/")) {
         notes.bad(
             check,
             "something in front changes the attributes of our cookies; browsers then drop them, or send them where they \

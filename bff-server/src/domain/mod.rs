@@ -1,6 +1,7 @@
 //! The rules, without input or output: no network, no store, no clock, no randomness of their own.
 //! What they need of those comes in as values.
 
+pub mod apple_user;
 pub mod authorization_request;
 pub mod credential;
 pub mod dpop;
@@ -13,7 +14,9 @@ pub mod logout_token;
 pub(crate) mod mac;
 pub mod metadata;
 pub mod parameters;
+pub mod provider_words;
 pub mod redirect_uri;
+pub mod response_mode;
 pub mod return_url;
 pub mod scope;
 pub mod session;

@@ -22,6 +22,7 @@ pub(crate) enum PageCode {
     InvalidRequest,
     LoginExpired,
     LoginFailed,
+    LoginNotFresh,
     LoginNotStartedHere,
     OtherUser,
     ProviderRefused,
@@ -39,7 +40,7 @@ struct Text {
 }
 
 impl PageCode {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::AccessDenied,
         Self::ConsentRequired,
         Self::ForbiddenContext,
@@ -48,6 +49,7 @@ impl PageCode {
         Self::InvalidRequest,
         Self::LoginExpired,
         Self::LoginFailed,
+        Self::LoginNotFresh,
         Self::LoginNotStartedHere,
         Self::OtherUser,
         Self::ProviderRefused,
@@ -61,6 +63,7 @@ impl PageCode {
         self.text().code
     }
 
+    #[allow(clippy::too_many_lines, reason = "one entry for each page")]
     fn text(self) -> Text {
         let text = |code, status, title, advice| Text { code, status, title, advice };
         match self {
@@ -113,6 +116,13 @@ impl PageCode {
                 "The login could not be completed",
                 "The login provider's answer could not be accepted. Please try again. If it keeps happening, pass \
                  on the reference below.",
+            ),
+            Self::LoginNotFresh => text(
+                "login_not_fresh",
+                StatusCode::FORBIDDEN,
+                "The login provider did not ask you to log in again",
+                "What you wanted to do needs a fresh login, and the provider relied on an earlier one. Log out, log in and try \
+                 again. If it keeps happening, pass on the reference below.",
             ),
             Self::LoginNotStartedHere => text(
                 "login_not_started_here",

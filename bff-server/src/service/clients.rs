@@ -7,7 +7,8 @@ use url::Url;
 
 use crate::domain::{
     end_session::EndSessionParameters, expected_issuer::ExpectedIssuer, id_token::Audience,
-    login_options::LoginPolicy, logout_token::LogoutTokenExpiry, session::Kept, user_info::UserInfoPolicy,
+    login_options::LoginPolicy, logout_token::LogoutTokenExpiry, response_mode::ResponseMode, session::Kept,
+    user_info::UserInfoPolicy,
 };
 
 /// One of the configured clients.
@@ -41,6 +42,12 @@ pub struct Client {
     pub user_info: UserInfoPolicy,
     /// `endSessionParameters`.
     pub end_session: EndSessionParameters,
+    /// `responseMode`.
+    pub response_mode: ResponseMode,
+    /// Whether its server is Apple, which posts the user's name beside the code, unsigned.
+    pub takes_unsigned_name: bool,
+    /// `frontChannelLogout`.
+    pub front_channel_logout: bool,
 }
 
 impl Client {
@@ -69,6 +76,22 @@ impl Clients {
             Some(name) => self.clients.iter().find(|client| client.name == name),
             None => self.clients.get(self.default),
         }
+    }
+
+    /// The client of this name, if its provider may report logouts on the front channel. Without a name, the only client
+    /// there is.
+    pub fn of_front_channel(&self, name: Option<&str>) -> Option<&Client> {
+        let named = match (name, self.clients.as_slice()) {
+            (Some(name), clients) => clients.iter().find(|client| client.name == name),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        };
+        named.filter(|client| client.front_channel_logout)
+    }
+
+    /// Whether any provider may report logouts on the front channel.
+    pub fn any_front_channel(&self) -> bool {
+        self.clients.iter().any(|client| client.front_channel_logout)
     }
 
     /// The client that began a login.
@@ -126,6 +149,9 @@ mod tests {
             logout_token_expiry: LogoutTokenExpiry::Required,
             user_info: UserInfoPolicy { usage: UserInfoUse::Never, subject_claim: "sub".into() },
             end_session: EndSessionParameters::default(),
+            response_mode: ResponseMode::Query,
+            takes_unsigned_name: false,
+            front_channel_logout: false,
         }
     }
 

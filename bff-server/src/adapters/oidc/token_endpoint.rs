@@ -12,6 +12,7 @@ use crate::{
     domain::{
         dpop::{ProofKey, ProvenRequest},
         metadata::ProviderMetadata,
+        provider_words,
         token_response::{TokenResponse, UnusableReason, UnusableTokenResponse},
     },
     ports::{ClientName, Grant, GrantError, ProviderError, RevocableToken},
@@ -129,12 +130,17 @@ fn refusal(answer: &Answer) -> GrantError {
     if client_error && error == Some("invalid_grant") {
         return GrantError::Invalid;
     }
-    let reason =
-        format!("its token endpoint answered {} ({})", answer.status, error.unwrap_or("no known error code"));
+    let reason = format!("its token endpoint answered {} ({})", answer.status, in_its_words(answer));
     GrantError::Unavailable(ProviderError {
         refused: client_error && error.is_some_and(|error| !TEMPORARY_ERRORS.contains(&error)),
         ..ProviderError::retry_after(reason, answer.retry_after())
     })
+}
+
+/// What an answer says about an error, for the log.
+pub(super) fn in_its_words(answer: &Answer) -> String {
+    let said = answer.is_json().then(|| provider_words::of_body(&answer.body)).flatten();
+    said.unwrap_or_else(|| "no error code".to_owned())
 }
 
 /// The error code of an answer in the form that RFC 6749 §5.2 gives it, if it is one that we know.

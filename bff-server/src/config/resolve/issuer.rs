@@ -183,10 +183,11 @@ fn places(key: &str, base: &Url, entry: &ClientEntry, notes: &mut Notes) -> Vec<
     let issuer = entry.issuer.as_deref().unwrap_or_default().trim_end_matches('/');
     let mut places: Vec<_> = Url::parse(&format!("{issuer}{segment}")).into_iter().collect();
     if segment == OAUTH_SEGMENT && base.path() != "/" {
-        // RFC 8414 §3.1 wants it before the issuer's path. The original, and some servers, put it behind.
+        // RFC 8414 §3.1 wants it before the issuer's path, and a strict server may mind being asked for another. The
+        // original, and some servers, put it behind.
         let mut inserted = base.clone();
         inserted.set_path(&format!("{segment}{}", base.path().trim_end_matches('/')));
-        places.push(inserted);
+        places.insert(0, inserted);
     }
     places
 }

@@ -19,6 +19,7 @@ use crate::{
         login_options::LoginPolicy,
         logout_token::LogoutTokenExpiry,
         metadata::ProviderMetadata,
+        response_mode::ResponseMode,
         session::{Lifetimes, Login},
         session_id::{CookieKey, SessionCookie},
         session_index::{IndexName, Member, SessionIndexes},
@@ -48,6 +49,9 @@ fn clients() -> Arc<Clients> {
         logout_token_expiry: LogoutTokenExpiry::Required,
         user_info: UserInfoPolicy { usage: UserInfoUse::Never, subject_claim: "sub".into() },
         end_session: EndSessionParameters::default(),
+        response_mode: ResponseMode::Query,
+        takes_unsigned_name: false,
+        front_channel_logout: false,
     };
     Arc::new(Clients::new(vec![client], 0))
 }
