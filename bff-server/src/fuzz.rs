@@ -102,6 +102,10 @@ fn lifetimes() -> Lifetimes {
 /// The query of the callback.
 pub fn authorization_response(data: &[u8]) {
     let Ok(query) = std::str::from_utf8(data) else { return };
+    if let Ok(posted) = AuthorizationResponse::parse_form(query) {
+        let name = posted.display_name.unwrap_or_default();
+        assert!(name.chars().count() <= 128 && !name.chars().any(char::is_control), "{name:?}");
+    }
     let Ok(response) = AuthorizationResponse::parse(query) else { return };
     assert!((1..=128).contains(&response.state.len()), "{} bytes of state", response.state.len());
     assert!(!response.state.chars().any(char::is_control), "control characters in state");

@@ -12,7 +12,7 @@ use crate::{
         SystemClock, SystemEntropy,
         embedded::{EmbeddedStore, OpenError},
         measured::MeasuredStore,
-        oidc::{OidcProvider, OidcProviders, ProviderSettings, RegisteredClient},
+        oidc::{ClientCredentials, OidcProvider, OidcProviders, ProviderSettings, RegisteredClient},
         redis,
     },
     config::{ClientConfig, Config, IssuerConfig, StoreConfig},
@@ -20,6 +20,7 @@ use crate::{
         expected_issuer::ExpectedIssuer,
         id_token::NonceUse,
         logout_token::LogoutTokenExpiry,
+        response_mode::ResponseMode,
         return_url::ReturnUrls,
         scope,
         session_id::{CookieKey, SessionCookie},
@@ -33,6 +34,7 @@ use crate::{
     service::{
         back_channel::BackChannelLogouts,
         clients::{Client, Clients},
+        front_channel::FrontChannelLogouts,
         login::Logins,
         logout::Logouts,
         sessions::{Sessions, SessionsParts},
@@ -453,6 +455,7 @@ fn assemble(
         logins: Arc::new(logins),
         logouts: Logouts::new(Arc::clone(&sessions)),
         back_channel: BackChannelLogouts::new(Arc::clone(&sessions)),
+        front_channel: FrontChannelLogouts::new(Arc::clone(&sessions)),
         sessions,
         sealer: Sealer::new(&config.session.encryption_keys),
         cookies: CookiePolicy::new(&config.session.cookie),
@@ -466,6 +469,7 @@ fn assemble(
         apis: config.server.proxy.clone(),
         correlation_ids: CorrelationIds::new(&*entropy),
         same_site_return: config.session.same_site_return,
+        takes_forms: config.provider.clients.iter().any(|it| it.response_mode == ResponseMode::FormPost),
         gateway_credential: config.server.gateway_credential.clone(),
         operator_credential: config.server.operator_credential.clone(),
         trusted_proxies: config.server.trusted_proxies.clone(),
@@ -512,5 +516,11 @@ fn client(client: &ClientConfig, issuers: &[IssuerConfig]) -> Client {
             NonceUse::Required
         },
         end_session: client.end_session.clone(),
+        response_mode: client.response_mode,
+        takes_unsigned_name: matches!(
+            client.authentication.credentials,
+            ClientCredentials::SignedSecret { .. }
+        ),
+        front_channel_logout: client.front_channel_logout,
     }
 }

@@ -25,6 +25,10 @@ pub const LOGOUT_CALLBACK: &str = "/oidc/logout/callback";
 /// (OpenID Connect Back-Channel Logout 1.0 §2.5). A `POST` from server to server.
 pub const BACK_CHANNEL_LOGOUT: &str = "/oidc/logout/backchannel";
 
+/// What the OpenID Provider loads in a frame when a user logs out there (OpenID Connect Front-Channel Logout 1.0 §2), where
+/// `client.frontChannelLogout` is set. Of several clients each has a segment of its own behind it: its `name`.
+pub const FRONT_CHANNEL_LOGOUT: &str = "/oidc/logout/frontchannel";
+
 /// The session's access token: for a gateway, and in `tokenExchange` mode for the app.
 pub const TOKEN: &str = "/token";
 
@@ -33,7 +37,7 @@ pub const TOKEN: &str = "/token";
 pub const CLIENT_KEYS: &str = "/oauth/jwks";
 
 /// Everything below `apiPrefix`.
-pub const BROWSER_ENDPOINTS: [&str; 9] = [
+pub const BROWSER_ENDPOINTS: [&str; 10] = [
     SESSION,
     LOGIN,
     OAUTH_CALLBACK,
@@ -41,6 +45,7 @@ pub const BROWSER_ENDPOINTS: [&str; 9] = [
     LOGOUT,
     LOGOUT_CALLBACK,
     BACK_CHANNEL_LOGOUT,
+    FRONT_CHANNEL_LOGOUT,
     TOKEN,
     CLIENT_KEYS,
 ];
@@ -112,4 +117,10 @@ pub mod param {
 
     /// On `/oidc/logout/backchannel`: the signed report.
     pub const LOGOUT_TOKEN: &str = "logout_token";
+
+    /// On `/oidc/logout/frontchannel`: the session at the provider that has ended.
+    pub const SID: &str = "sid";
+
+    /// On `/oidc/logout/frontchannel`: the provider. It may be absent.
+    pub const ISS: &str = "iss";
 }

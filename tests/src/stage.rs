@@ -1,6 +1,6 @@
 //! A server in front of a hostile provider.
 
-use crate::browser::{Browser, Page};
+use crate::browser::{Browser, Form, Page};
 use crate::hostile::{HostileOp, Lie, Oddity};
 use crate::{Answer, Server, ServerConfig};
 use http::Method;
@@ -69,7 +69,18 @@ impl Stage {
 
     /// Logs in from the app's page, all the way back to it.
     pub async fn log_in(&self, browser: &Browser) -> Page {
-        browser.follow(self.app(), self.bff("/login")).go().await
+        let page = browser.follow(self.app(), self.bff("/login")).go().await;
+        match answer_to_post(&page) {
+            Some(form) => browser.submit(&page, &form).go().await,
+            None => page,
+        }
+    }
+
+    /// Begins a login whose answer is to be posted, and stops at the provider's page that would post it.
+    pub async fn page_that_posts(&self, browser: &Browser) -> (Page, Form) {
+        let page = browser.follow(self.app(), self.bff("/login")).go().await;
+        let form = answer_to_post(&page).unwrap_or_else(|| panic!("nothing is to be posted: {page:#?}"));
+        (page, form)
     }
 
     /// A browser that is logged in.
@@ -147,6 +158,11 @@ impl Stage {
             .await
             .answer
     }
+}
+
+/// The form with which a page of the provider's answers by `form_post`.
+fn answer_to_post(page: &Page) -> Option<Form> {
+    page.forms().into_iter().find(|form| form.action.path().contains("/oauth/callback"))
 }
 
 /// The session cookie's name in the default configuration.

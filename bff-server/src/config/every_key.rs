@@ -143,7 +143,7 @@ fn issuer_rows() -> Vec<Row> {
 /// The keys of a client, inline or in the list.
 fn client_rows() -> Vec<Row> {
     const TRUTH: &str = "both values are good";
-    let named: [(&str, &str, Value); 23] = [
+    let named: [(&str, &str, Value); 26] = [
         ("client.clientId", "client.clients[].clientId", missing_secrets()),
         (
             "client.redirect_uri",
@@ -160,6 +160,17 @@ fn client_rows() -> Vec<Row> {
             ),
         ),
         ("client.credentials.kid", "client.clients[].credentials.kid", json!([""])),
+        (
+            "client.credentials.teamId",
+            "client.clients[].credentials.teamId",
+            json!(["", "team id", "TEAM123456"]),
+        ),
+        (
+            "client.responseMode",
+            "client.clients[].responseMode",
+            json!(["", "fragment", "FORM_POST", "query.jwt"]),
+        ),
+        ("client.frontChannelLogout", "client.clients[].frontChannelLogout", json!([true])),
         ("client.scope", "client.clients[].scope", json!(["openid \"email\"", "openid\\email", "öffnen"])),
         ("client.extra.*", "client.clients[].extra.*", json!([{"a": 1}, ["a"], [[]]])),
         ("client.idTokenValidationIssuer", "client.clients[].idTokenValidationIssuer", json!([""])),

@@ -55,7 +55,7 @@ sections! {
         /// `endpoints`, `allowInsecureHttp`, `allowLogoutTokensWithoutExp`, `allowIdTokensWithoutNonce` and
         /// `maxIdTokenBytes` belong beside their issuer.
         pub(super) issuer: Option<String>,
-        /// What follows the issuer in the URL of its metadata; `/.well-known/oauth-authorization-server` is also
+        /// What follows the issuer in the URL of its metadata; `/.well-known/oauth-authorization-server` is first
         /// looked for between host and path, where RFC 8414 puts it, and a segment that repeats the issuer's path also
         /// right behind the host. Default: `/.well-known/openid-configuration`.
         pub(super) issuer_metadata_segment: Option<String>,
@@ -144,6 +144,13 @@ sections! {
         /// Signs authorization requests (RFC 9101) with the private key, by this algorithm. Default: they are not
         /// signed.
         pub(super) request_object_signing_algorithm: Option<String>,
+        /// How the provider's answer comes back: `query`, or `form_post`, where a page of the provider's posts it. Apple asks
+        /// for `form_post` where `name` or `email` is in the scope. Default: `query`.
+        pub(super) response_mode: Option<String>,
+        /// Lets the provider report logouts through the browser (Front-Channel Logout), at
+        /// `{apiPrefix}/oidc/logout/frontchannel`, and of several clients at `…/frontchannel/{name}`. Whoever knows the `sid`
+        /// of a session at the provider can end the sessions here that belong to it. Default: false.
+        pub(super) front_channel_logout: bool,
         /// Binds tokens to a key of the session (RFC 9449); whoever calls APIs needs a proof for each request.
         /// Only with the mode `bff`. See `docs/dpop.md` first. Default: false.
         pub(super) dpop: bool,
@@ -180,7 +187,7 @@ pub(super) struct EndpointsSection {
     pub(super) pushed_authorization_request: Option<String>,
 }
 
-/// A shared secret or a private key.
+/// A shared secret or a private key; at Apple, a private key that signs the secret.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(deny_unknown_fields)]
@@ -192,6 +199,9 @@ pub(super) struct CredentialsSection {
     pub(super) private_key: Option<SecretSource>,
     /// The key's id at the provider. Default: the JWK's own, or none.
     pub(super) kid: Option<String>,
+    /// Apple only: the developer team's id. With it, `privateKey` (the `.p8` file) and `kid` sign the client secret that
+    /// Apple wants, a short-lived JWT, anew for each request. Default: none.
+    pub(super) team_id: Option<String>,
 }
 
 /// A place where data can be kept.

@@ -47,6 +47,7 @@ use crate::{
         expected_issuer::ExpectedIssuer,
         login_options::LoginPolicy,
         metadata::Transport,
+        response_mode::ResponseMode,
         return_url::AllowedOrigin,
         scope,
         session::Lifetimes,
@@ -134,6 +135,10 @@ pub struct ClientConfig {
     pub requests: RequestStyle,
     /// `idTokenSigningAlgorithms`. `None`: the asymmetric ones that the provider announces.
     pub id_token_algorithms: Option<Vec<Algorithm>>,
+    /// `responseMode`.
+    pub response_mode: ResponseMode,
+    /// `frontChannelLogout`.
+    pub front_channel_logout: bool,
     /// `idTokenValidationIssuer` or the issuer, with `allowedTenants`.
     pub id_token_issuer: ExpectedIssuer,
     /// `idTokenFurtherAudiences`.
@@ -451,6 +456,20 @@ impl Config {
     /// ```
     pub fn from_json(text: &str) -> Result<Self, ConfigProblems> {
         Self::from_value(Format::Json.parse(text)?, [])
+    }
+
+    /// Where a client's provider reports logouts through the browser, as the browser reaches it.
+    pub(crate) fn front_channel_logout_url(&self, client: &ClientConfig) -> String {
+        let path = authtool_contract::endpoint::FRONT_CHANNEL_LOGOUT;
+        // What stands before the callback stands before this as well, whatever a gateway makes of it.
+        let callback = client.redirect_uri.as_str();
+        let base = callback
+            .split_once(authtool_contract::endpoint::OAUTH_CALLBACK)
+            .map_or_else(|| callback.trim_end_matches('/'), |(base, _)| base);
+        match self.provider.clients.as_slice() {
+            [_] => format!("{base}{path}"),
+            _ => format!("{base}{path}/{}", client.name),
+        }
     }
 
     /// The JSON Schema of the file, for editors and for the reference.

@@ -21,6 +21,7 @@ use crate::{
         login_flow::{FlowPurpose, FlowSecrets, LoginFlow},
         login_options::LoginOptions,
         metadata::ProviderMetadata,
+        response_mode::ResponseMode,
     },
     ports::{AuthorizationServer as _, Clock as _, Entropy, Grant, GrantError, ProviderError},
 };
@@ -33,6 +34,8 @@ pub(super) async fn examine(
 ) -> Vec<Finding> {
     let mut notes = Notes::new(Area::Client, Some(&client.name));
     method(provider, metadata, client, &mut notes);
+    response_mode(metadata, client, &mut notes);
+    front_channel(config, metadata, client, &mut notes);
     let known = credentials(provider, client, &mut notes).await;
     redirect_uri(config, provider, metadata, client, known, &mut notes).await;
     logout(provider, metadata, client, &mut notes).await;
@@ -63,6 +66,44 @@ fn method(provider: &OidcProvider, metadata: &ProviderMetadata, client: &ClientC
             "register it as a confidential client, and configure its secret or private key: this server can keep one",
         ),
         _ => notes.good("client.authentication", format!("it authenticates by {name}")),
+    }
+}
+
+/// Whether answers can come the way they are asked for.
+fn response_mode(metadata: &ProviderMetadata, client: &ClientConfig, notes: &mut Notes) {
+    let mode = client.response_mode;
+    if mode == ResponseMode::default() {
+        return;
+    }
+    let check = "client.response-mode";
+    match &metadata.response_modes {
+        Some(modes) if !modes.iter().any(|it| it == mode.name()) => notes.notice(
+            check,
+            format!("it asks for answers by {}, which the provider's metadata does not list", mode.name()),
+            "see the provider's documentation, or leave responseMode out",
+        ),
+        _ => notes.good(check, format!("it asks for answers by {}", mode.name())),
+    }
+}
+
+/// Which URL to register, and whether the provider will say which session is meant.
+fn front_channel(config: &Config, metadata: &ProviderMetadata, client: &ClientConfig, notes: &mut Notes) {
+    if !client.front_channel_logout {
+        return;
+    }
+    let check = "client.front-channel-logout";
+    let url = config.front_channel_logout_url(client);
+    match metadata.front_channel_names_session {
+        Some(false) => notes.notice(
+            check,
+            "the provider's metadata says that its front-channel logouts do not name the session (`sid`): they will be \
+             refused, since nothing else says whose it is",
+            "use back-channel logout, or set frontChannelLogout to false",
+        ),
+        _ => notes.good(
+            check,
+            format!("the provider may report logouts at {url}; register that as its front-channel logout URL, with `sid`"),
+        ),
     }
 }
 
@@ -274,7 +315,7 @@ fn request(
     let mut further: Vec<(String, String)> =
         client.extra.iter().filter(|(name, _)| name != "prompt").cloned().collect();
     further.push(("prompt".to_owned(), "none".to_owned()));
-    Ok(authorization_request(&flow, &client.scope, further))
+    Ok(authorization_request(&flow, &client.scope, client.response_mode, further))
 }
 
 /// Without a cookie and an ID token there is no session that it could end.

@@ -80,6 +80,9 @@ pub(super) fn judge(page: &Page, redirect_uri: &Url) -> Answer {
             known => known,
         };
     }
+    if let Some(posted) = posted_to(&page.text, redirect_uri) {
+        return judge_response(&posted);
+    }
     // A login page talks about many things. Only what no login page says counts.
     let lower = lower(&page.text);
     if ["aadsts50011", "aadsts900971", "redirect_uri_mismatch"].iter().any(|it| lower.contains(it)) {
@@ -143,6 +146,56 @@ fn judge_response(location: &Url) -> Answer {
             Answer::Refused { code, description }
         }
     }
+}
+
+/// The answer in a page that posts it to `redirect_uri` (`form_post`), as if it were in the query.
+fn posted_to(text: &str, redirect_uri: &Url) -> Option<Url> {
+    let text: String = text.chars().take(SEARCHED_BYTES).collect();
+    let mut answer = None::<Url>;
+    for tag in text.split('<').skip(1) {
+        let Some((tag, _)) = tag.split_once('>') else { continue };
+        let lower = tag.to_ascii_lowercase();
+        if lower.starts_with("form") {
+            let action = attribute(tag, "action").and_then(|it| Url::parse(&it).ok());
+            answer = answer.or(action.filter(|it| leads_to(it, redirect_uri)));
+        } else if let (true, Some(answer)) = (lower.starts_with("input"), &mut answer)
+            && let (Some(name), Some(value)) = (attribute(tag, "name"), attribute(tag, "value"))
+        {
+            answer.query_pairs_mut().append_pair(&name, &value);
+        }
+    }
+    answer
+}
+
+/// The value of a quoted attribute.
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    tag.match_indices(['"', '\'']).find_map(|(at, quote)| {
+        let (before, rest) = (tag.get(..at)?, tag.get(at + 1..)?);
+        let before = before.trim_end().strip_suffix('=')?.trim_end();
+        let is_named = before.to_ascii_lowercase().strip_suffix(name)?.ends_with(char::is_whitespace);
+        let (value, _) = rest.split_once(quote)?;
+        is_named.then(|| unescaped(value))
+    })
+}
+
+/// As far as templates escape URLs and codes.
+fn unescaped(text: &str) -> String {
+    [
+        ("&#x2f;", "/"),
+        ("&#x2F;", "/"),
+        ("&#47;", "/"),
+        ("&#x3a;", ":"),
+        ("&#x3A;", ":"),
+        ("&#58;", ":"),
+        ("&#x3d;", "="),
+        ("&#39;", "'"),
+        ("&quot;", "\""),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&amp;", "&"),
+    ]
+    .iter()
+    .fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
 }
 
 fn by_words(text: &str) -> Answer {
@@ -229,6 +282,34 @@ mod tests {
             judged(302, Some("https://app.example.evil/bff/oauth/callback?code=x"), ""),
             Answer::Unclear
         );
+    }
+
+    #[test]
+    fn an_answer_that_is_posted_counts_as_one_in_the_query() {
+        for (page, expected) in [
+            (
+                r#"<html><body onload="document.forms[0].submit()"><form method="post"
+                    action="https://app.example/bff/oauth/callback"><input type="hidden" name="error" value="login_required"/>
+                    <input type="hidden" name="state" value="x"/></form>"#,
+                Answer::Accepted,
+            ),
+            (
+                "<FORM ACTION='https&#x3a;&#x2f;&#x2f;app.example&#x2f;bff/oauth/callback' method=post>\
+                 <INPUT NAME='error' VALUE='invalid_scope'><input name='error_description' value='a &amp; b'></FORM>",
+                Answer::Refused { code: "invalid_scope".into(), description: " (a & b)".into() },
+            ),
+            (
+                r#"<form action="https://op.example/login"><input name="error" value="x"></form>"#,
+                Answer::Unclear,
+            ),
+            (
+                r#"<form data-action="https://app.example/bff/oauth/callback"><input name="code" value="c">"#,
+                Answer::Unclear,
+            ),
+            ("<form action=\"https://app.example/bff/oauth/callback", Answer::Unclear),
+        ] {
+            assert_eq!(judged(200, None, page), expected, "{page}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::{
         outbound::{OutboundSettings, client_builder},
     },
     config::{Config, Mode},
-    domain::metadata::is_loopback,
+    domain::{metadata::is_loopback, response_mode::ResponseMode},
     http::{CookiePolicy, flow_path},
 };
 
@@ -292,7 +292,9 @@ async fn cookies(probe: &Probe, config: &Config, notes: &mut Notes) {
         );
         return;
     }
-    let ours = CookiePolicy::new(&config.session.cookie).flow_name("");
+    let clients = &config.provider;
+    let mode = clients.clients.get(clients.default_client).map(|it| it.response_mode).unwrap_or_default();
+    let ours = CookiePolicy::new(&config.session.cookie).flow_name(mode, "");
     let Some(cookie) = set_cookies(&begun.headers).find(|it| it.starts_with(&ours)) else {
         notes.bad(
             check,
@@ -302,9 +304,14 @@ async fn cookies(probe: &Probe, config: &Config, notes: &mut Notes) {
         return;
     };
     let attribute = |name: &str| cookie.split(';').skip(1).any(|it| it.trim().eq_ignore_ascii_case(name));
-    let secure = !config.session.cookie.secure || attribute("Secure");
-    let path = format!("Path={}", flow_path(&config.session.cookie));
-    if !(secure && attribute("HttpOnly") && attribute("SameSite=Lax") && attribute(&path)) {
+    let (secure, same_site, path) = match mode {
+        ResponseMode::Query => {
+            let secure = !config.session.cookie.secure || attribute("Secure");
+            (secure, "SameSite=Lax", flow_path(&config.session.cookie))
+        }
+        ResponseMode::FormPost => (attribute("Secure"), "SameSite=None", "/"),
+    };
+    if !(secure && attribute("HttpOnly") && attribute(same_site) && attribute(&format!("Path={path}"))) {
         notes.bad(
             check,
             "something in front changes the attributes of our cookies; browsers then drop them, or send them where they \

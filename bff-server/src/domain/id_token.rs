@@ -20,6 +20,9 @@ use super::{
 /// How much the provider's clock and ours may differ.
 pub const LEEWAY: Duration = Duration::from_mins(1);
 
+/// How much older than `max_age` a login may be by the provider's own clock: what it rounds, and what it took.
+const AUTH_TIME_LEEWAY: Duration = Duration::from_secs(5);
+
 /// How long ago a token may have been issued when it comes straight from the token endpoint.
 pub const MAX_AGE: Duration = Duration::from_mins(10);
 
@@ -185,7 +188,12 @@ impl SignedClaims {
             return Err(IdTokenRefusal::Nonce);
         }
         if let Some(max_age) = expected.max_age {
-            let limit = now.minus(Duration::from_secs(max_age)).minus(LEEWAY);
+            let max_age = Duration::from_secs(max_age);
+            let NumericDate::At(issued_at) = self.date("iat") else { return Err(IdTokenRefusal::IssuedAt) };
+            // By our clock with what two clocks may differ, and by the provider's own with next to nothing: where
+            // `max_age` is 0, a minute would be enough for one that does not ask.
+            let limit =
+                now.minus(max_age).minus(LEEWAY).max(issued_at.minus(max_age).minus(AUTH_TIME_LEEWAY));
             if identity.auth_time.is_none_or(|at| at < limit) {
                 return Err(IdTokenRefusal::AuthTime);
             }
@@ -623,8 +631,30 @@ mod tests {
             with(json!({"auth_time": auth_time})).validate(&expected, &AccessToken::parse("at").unwrap(), NOW)
         };
         assert!(check(json!(NOW.get() - 30)).is_ok());
+        assert!(check(json!(NOW.get() - 64)).is_ok());
+        assert_eq!(check(json!(NOW.get() - 70)), Err(IdTokenRefusal::AuthTime));
         assert_eq!(check(json!(NOW.get() - 3600)), Err(IdTokenRefusal::AuthTime));
         assert_eq!(check(json!("REMOVED")), Err(IdTokenRefusal::AuthTime));
+    }
+
+    #[test]
+    fn sec_016_a_provider_that_does_not_ask_again_is_noticed_whatever_its_clock_says() {
+        // `max_age=0`, three seconds after the login began.
+        let expected = Expected { max_age: Some(3), ..expected() };
+        for (what, clock, age, accepted) in [
+            ("asked again", 0, 1, true),
+            ("asked again, and took it from the second before", 0, 4, true),
+            ("by a clock that is slow", -50, 1, true),
+            ("by a clock that is fast", 50, 1, true),
+            ("by a clock that is slow, and did not ask", -50, 20, false),
+            ("did not ask, half a minute after a login", 0, 30, false),
+            ("did not ask, by a clock that is fast", 50, 30, false),
+        ] {
+            let issued_at = NOW.get().saturating_add_signed(clock);
+            let token = with(json!({"iat": issued_at, "auth_time": issued_at - age}));
+            let outcome = token.validate(&expected, &AccessToken::parse("at").unwrap(), NOW);
+            assert_eq!(outcome.is_ok(), accepted, "{what}: {outcome:?}");
+        }
     }
 
     #[test]

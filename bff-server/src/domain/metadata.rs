@@ -39,6 +39,11 @@ struct Document {
     code_challenge_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: Option<bool>,
+    // Only the doctor looks at these: whatever they are, they spoil nothing.
+    #[serde(default)]
+    response_modes_supported: Value,
+    #[serde(default)]
+    frontchannel_logout_session_supported: Value,
 }
 
 /// Whether the provider's endpoints must be encrypted.
@@ -84,6 +89,11 @@ pub struct ProviderMetadata {
     pub sends_issuer_in_response: bool,
     /// The metadata does not say which PKCE methods are supported.
     pub silent_about_pkce: bool,
+    /// RFC 8414 §2: how responses can travel; `None` where the metadata does not say.
+    pub response_modes: Option<Vec<String>>,
+    /// OpenID Connect Front-Channel Logout 1.0 §3: whether requests name the session; `None` where the metadata does not
+    /// say.
+    pub front_channel_names_session: Option<bool>,
 }
 
 /// Why a metadata document is not used. The whole document is refused: half a provider is a trap.
@@ -233,6 +243,8 @@ impl ProviderMetadata {
                 .authorization_response_iss_parameter_supported
                 .unwrap_or(false),
             silent_about_pkce: document.code_challenge_methods_supported.is_none(),
+            response_modes: serde_json::from_value(document.response_modes_supported).ok(),
+            front_channel_names_session: document.frontchannel_logout_session_supported.as_bool(),
             issuer: document.issuer,
         })
     }

@@ -1,6 +1,7 @@
 //! The rules, without input or output: no network, no store, no clock, no randomness of their own.
 //! What they need of those comes in as values.
 
+pub mod apple_user;
 pub mod arrival;
 pub mod authorization_request;
 pub mod credential;
@@ -15,7 +16,9 @@ pub(crate) mod mac;
 pub mod metadata;
 pub mod parameters;
 pub mod provider_json;
+pub mod provider_words;
 pub mod redirect_uri;
+pub mod response_mode;
 pub mod return_url;
 pub mod scope;
 pub mod session;

@@ -4,6 +4,8 @@
 
 use percent_encoding::percent_decode;
 
+use super::{apple_user, provider_words};
+
 /// Why a query was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedQuery {
@@ -99,6 +101,10 @@ pub struct AuthorizationResponse {
     pub issuer: Option<String>,
     /// A code, or why there is none.
     pub outcome: AuthorizationOutcome,
+    /// What the user would like to be called, unsigned ([`apple_user`]).
+    pub display_name: Option<String>,
+    /// Why there is no code, in the provider's words: for operators, not for users ([`provider_words`]).
+    pub said: Option<String>,
 }
 
 /// The two kinds of authorization response.
@@ -116,6 +122,16 @@ const ISS: Parameter = Parameter::new("iss", 512);
 const ERROR: Parameter = Parameter::new("error", 256);
 
 impl AuthorizationResponse {
+    /// Reads a form that was posted to the callback.
+    pub fn parse_form(form: &str) -> Result<Self, MalformedQuery> {
+        Ok(Self { display_name: apple_user::display_name(form), ..Self::parse(form)? })
+    }
+
+    /// Whether it says why there is no code.
+    pub fn is_error(&self) -> bool {
+        matches!(self.outcome, AuthorizationOutcome::Error(_))
+    }
+
     /// Reads the query of the callback.
     pub fn parse(query: &str) -> Result<Self, MalformedQuery> {
         let state = STATE.require(query)?;
@@ -129,7 +145,10 @@ impl AuthorizationResponse {
             ),
             (None, None) => return Err(MalformedQuery::Missing("code")),
         };
-        Ok(Self { state, issuer, outcome })
+        let said = matches!(outcome, AuthorizationOutcome::Error(_))
+            .then(|| provider_words::of_response(query))
+            .flatten();
+        Ok(Self { state, issuer, outcome, display_name: None, said })
     }
 }
 

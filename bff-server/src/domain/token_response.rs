@@ -76,6 +76,11 @@ pub enum UnusableReason {
     /// A refresh token that cannot be sent back.
     #[error("the token endpoint's `refresh_token` cannot be used: {0}")]
     RefreshToken(MalformedCredential),
+    /// RFC 7515 appendix A.5, OpenID Connect Core 1.0 §3.1.3.7: an unsecured JWT, which anybody can write.
+    #[error(
+        "the token endpoint's `id_token` has no signature (`alg` is `none`); unsigned ID tokens are refused"
+    )]
+    UnsignedIdToken,
     /// An ID token that is not a compact JWS.
     #[error("the token endpoint's `id_token` is not a signed JWT: {0}")]
     IdToken(MalformedCredential),
@@ -122,6 +127,9 @@ impl TokenResponse {
             }
             error => UnusableReason::AccessToken(error),
         })?;
+        if body.get("id_token").and_then(Value::as_str).is_some_and(is_unsigned) {
+            return Err(UnusableReason::UnsignedIdToken);
+        }
         let id_token = optional(&mut body, "id_token", IdToken::parse).map_err(|error| match error {
             MalformedCredential::TooLong { length, limit } => UnusableReason::LongIdToken { length, limit },
             error => UnusableReason::IdToken(error),
@@ -145,6 +153,11 @@ impl TokenResponse {
             extra: body,
         })
     }
+}
+
+/// Header and claims, and nothing after the last dot.
+fn is_unsigned(token: &str) -> bool {
+    token.split('.').map(str::is_empty).eq([false, false, true])
 }
 
 /// Absent and `""` both mean "none was issued"; so does `null`, as [everywhere](provider_json).
@@ -191,6 +204,23 @@ mod tests {
 
     fn refusal(body: &Value) -> UnusableReason {
         parse(body).unwrap_err().reason
+    }
+
+    #[test]
+    fn sec_035_an_unsigned_id_token_is_called_what_it_is() {
+        for unsigned in ["eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.", "a.b."] {
+            assert_eq!(
+                refusal(&with("id_token", json!(unsigned))),
+                UnusableReason::UnsignedIdToken,
+                "{unsigned}"
+            );
+        }
+        for other in ["a.b", "a..", "..", ".b.", "a.b.c.", "a.b.c=", "x"] {
+            assert!(
+                matches!(refusal(&with("id_token", json!(other))), UnusableReason::IdToken(_)),
+                "{other}"
+            );
+        }
     }
 
     #[test]

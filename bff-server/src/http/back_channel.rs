@@ -1,20 +1,20 @@
 //! `POST {apiPrefix}/oidc/logout/backchannel`, and `POST /-/sessions/end` on the internal listener.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use authtool_contract::{ProblemCode, endpoint::param};
 use axum::{
-    body::to_bytes,
     extract::{Request, State},
     response::Response,
 };
-use http::{HeaderMap, StatusCode, header};
+use http::StatusCode;
 
 use super::{
-    App, MAX_BODY_BYTES,
+    App,
     answer::{json, problem, problem_in_detail, session_problem},
     caller,
     correlation::CorrelationId,
+    form::{self, NoForm},
     guard::Provenance,
 };
 use crate::{
@@ -25,9 +25,6 @@ use crate::{
     service::back_channel::ReportError,
     telemetry,
 };
-
-/// A form has this long to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const LOGOUT_TOKEN: Parameter = Parameter::new(param::LOGOUT_TOKEN, MAX_TOKEN_BYTES);
 const SUBJECT: Parameter = Parameter::new(param::SUBJECT, 255);
@@ -111,23 +108,11 @@ async fn form(app: &App, id: &CorrelationId, request: Request) -> Result<String,
         let detail = "this endpoint is called by servers, not by browsers";
         return Err(problem_in_detail(ProblemCode::ForbiddenContext, Some(detail), id));
     }
-    if !is_form(request.headers()) {
-        return Err(malformed("the content type must be application/x-www-form-urlencoded", id));
-    }
-    let limit = usize::try_from(MAX_BODY_BYTES).unwrap_or(usize::MAX);
-    let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), limit))
-        .await
-        .map_err(|_| malformed("the form did not arrive in time", id))?
-        .map_err(|_| problem(ProblemCode::ContentTooLarge, id))?;
-    String::from_utf8(body.into()).map_err(|_| malformed("the form is not UTF-8", id))
-}
-
-fn is_form(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+    let (parts, body) = request.into_parts();
+    form::read(&parts.headers, body).await.map_err(|error| match error {
+        NoForm::TooLarge => problem(ProblemCode::ContentTooLarge, id),
+        other => malformed(&other.to_string(), id),
+    })
 }
 
 fn failure(error: &ReportError, id: &CorrelationId) -> Response {

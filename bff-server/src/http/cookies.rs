@@ -10,7 +10,10 @@ use http::{HeaderMap, HeaderValue, header};
 
 #[cfg(any(test, feature = "fuzzing"))]
 use crate::config::Hardening;
-use crate::config::{CookieSettings, SameSite};
+use crate::{
+    config::{CookieSettings, SameSite},
+    domain::response_mode::ResponseMode,
+};
 
 /// What a request holds under a cookie's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +77,15 @@ fn trim(bytes: &[u8]) -> &[u8] {
     bytes.get(start..end).unwrap_or_default()
 }
 
+/// What the cookies of logins begin with whose answer is posted. The dot is in no flow's name, so none of the others begins
+/// like this.
+///
+/// Another site's POST carries cookies only with `SameSite=None`, and browsers take that only with `Secure`; so they are
+/// always secure, and always have the strongest prefix, even where the session cookie is not (browsers take both on
+/// `http://localhost`, but WebKit's do not). Nothing is lost by `None`: all of the cookie is sealed, and it is good for
+/// nothing without the login's `state`, which only the provider is told.
+const FORM_FLOW_PREFIX: &str = "__Host-authtool_login_post.";
+
 /// Names and attributes of our cookies, fixed by configuration.
 pub(crate) struct CookiePolicy {
     session_name: String,
@@ -81,6 +93,7 @@ pub(crate) struct CookiePolicy {
     session_max_age: Option<Duration>,
     flow_prefix: String,
     flow_attributes: String,
+    form_flow_attributes: String,
     logout_name: String,
     return_name: String,
     returned_name: String,
@@ -119,6 +132,7 @@ impl CookiePolicy {
                 flow_path(settings),
                 SameSite::Lax.as_str()
             ),
+            form_flow_attributes: format!("; Path=/; Secure; HttpOnly; SameSite={}", SameSite::None.as_str()),
             logout_name: format!("{flow_prefix}authtool_logout"),
             return_name: format!("{flow_prefix}authtool_return"),
             returned_name: format!("{flow_prefix}authtool_returned"),
@@ -157,9 +171,20 @@ impl CookiePolicy {
         &self.returned_name
     }
 
-    /// The cookie of one login flow.
-    pub(crate) fn flow_name(&self, flow: &str) -> String {
-        format!("{}{flow}", self.flow_prefix)
+    /// The cookie of one login flow, which says how the answer is to come.
+    pub(crate) fn flow_name(&self, mode: ResponseMode, flow: &str) -> String {
+        match mode {
+            ResponseMode::Query => format!("{}{flow}", self.flow_prefix),
+            ResponseMode::FormPost => format!("{FORM_FLOW_PREFIX}{flow}"),
+        }
+    }
+
+    fn is_flow(&self, name: &[u8]) -> bool {
+        name.starts_with(self.flow_prefix.as_bytes()) || name.starts_with(FORM_FLOW_PREFIX.as_bytes())
+    }
+
+    fn attributes_of_flow(&self, name: &str) -> &str {
+        if name.starts_with(FORM_FLOW_PREFIX) { &self.form_flow_attributes } else { &self.flow_attributes }
     }
 
     /// Whether a cookie is one of ours, and so nobody else's business.
@@ -168,13 +193,13 @@ impl CookiePolicy {
             || name == self.logout_name.as_bytes()
             || name == self.return_name.as_bytes()
             || name == self.returned_name.as_bytes()
-            || name.starts_with(self.flow_prefix.as_bytes())
+            || self.is_flow(name)
     }
 
     /// The login flows a request holds: full cookie name and value.
     pub(crate) fn flows<'a>(&self, headers: &'a HeaderMap) -> Vec<(&'a str, &'a [u8])> {
         pairs(headers)
-            .filter(|(name, _)| name.starts_with(self.flow_prefix.as_bytes()))
+            .filter(|(name, _)| self.is_flow(name))
             .filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)))
             .collect()
     }
@@ -202,12 +227,13 @@ impl CookiePolicy {
 
     /// Sets a flow cookie, of a login or a logout.
     pub(crate) fn set_flow(&self, name: &str, value: &str, lifetime: Duration) -> Option<HeaderValue> {
-        sensitive(format!("{name}={value}{}; Max-Age={}", self.flow_attributes, lifetime.as_secs()))
+        let attributes = self.attributes_of_flow(name);
+        sensitive(format!("{name}={value}{attributes}; Max-Age={}", lifetime.as_secs()))
     }
 
     /// Deletes a flow cookie.
     pub(crate) fn clear_flow(&self, name: &str) -> Option<HeaderValue> {
-        sensitive(format!("{name}={}; Max-Age=0", self.flow_attributes))
+        sensitive(format!("{name}={}; Max-Age=0", self.attributes_of_flow(name)))
     }
 }
 
@@ -298,11 +324,43 @@ mod tests {
             clear.to_str().unwrap(),
             "__Host-session_id=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0"
         );
-        let flow = policy.set_flow(&policy.flow_name("x"), "v", Duration::from_mins(10)).unwrap();
+        for (mode, name, same_site) in [
+            (ResponseMode::Query, "__Host-authtool_login_x", "Lax"),
+            (ResponseMode::FormPost, "__Host-authtool_login_post.x", "None"),
+        ] {
+            assert_eq!(policy.flow_name(mode, "x"), name);
+            let attributes = format!("Path=/; Secure; HttpOnly; SameSite={same_site}");
+            let set = policy.set_flow(name, "v", Duration::from_mins(10)).unwrap();
+            assert_eq!(set.to_str().unwrap(), format!("{name}=v; {attributes}; Max-Age=600"));
+            let clear = policy.clear_flow(name).unwrap();
+            assert_eq!(clear.to_str().unwrap(), format!("{name}=; {attributes}; Max-Age=0"));
+        }
+    }
+
+    #[test]
+    fn sec_031_the_cookie_of_a_posted_answer_is_secure_and_ours_alone_even_where_the_sessions_is_not() {
+        let policy = CookiePolicy::new(&CookieSettings {
+            hardening: Hardening::None,
+            same_site: SameSite::Lax,
+            secure: false,
+            http_only: true,
+            path: "/".into(),
+            base_path: "/".into(),
+            domain: None,
+            partitioned: false,
+            max_age: None,
+        });
+        let query = policy.flow_name(ResponseMode::Query, "post.x");
+        let form = policy.flow_name(ResponseMode::FormPost, "x");
         assert_eq!(
-            flow.to_str().unwrap(),
-            "__Host-authtool_login_x=v; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600"
+            (query.as_str(), form.as_str()),
+            ("authtool_login_post.x", "__Host-authtool_login_post.x")
         );
+        let set = policy.set_flow(&form, "v", Duration::from_mins(10)).unwrap();
+        assert!(set.to_str().unwrap().contains("; Path=/; Secure; HttpOnly; SameSite=None"), "{set:?}");
+        assert!(policy.is_ours(form.as_bytes()) && policy.is_ours(query.as_bytes()));
+        let line = format!("{query}=1; {form}=2; theme=dark");
+        assert_eq!(policy.flows(&headers(&[line.as_bytes()])).len(), 2);
     }
 
     #[test]

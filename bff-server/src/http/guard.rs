@@ -5,7 +5,8 @@
 //! | `/session` | `fetch` | same-origin |
 //! | `/token`, mode `tokenExchange` | `fetch`, by all of Fetch Metadata or with the client's own header | same-origin |
 //! | `/token`, mode `bff` | nothing that a browser sends | |
-//! | `/login`, the two callbacks | a document navigation | any |
+//! | `/login`, the two callbacks, by `POST` too | a document navigation | any |
+//! | front-channel logout | anything: what counts is the `sid` | any |
 //! | `GET /logout` | a document navigation | same-origin, or typed; others change nothing |
 //! | `POST /logout` | a form or a `fetch` | same-origin |
 //! | proxied APIs, safe methods | anything same-origin, or a navigation | |

@@ -199,6 +199,9 @@ pub(crate) fn fix(code: PageCode) -> &'static str {
         PageCode::LoginLoop => {
             "see who answers 401: a gateway that does not forward the cookie, or an API that refuses the token"
         }
+        PageCode::LoginNotFresh => {
+            "the provider ignores max_age, or cannot ask this user again; ask with prompt=login beside it, or see its documentation"
+        }
         PageCode::LoginExpired => "a login has ten minutes; begin again",
         PageCode::LoginNotStartedHere => {
             "open the app by the host that redirect_uri has (localhost and 127.0.0.1 are two), in a browser that keeps \

@@ -107,7 +107,7 @@ pub(crate) async fn login(State(app): State<Arc<App>>, id: CorrelationId, reques
     begun.flow.turns = turns;
     begun.flow.from_another_site = provenance.is_from_another_site();
     begun.flow.purpose = asked.purpose;
-    let name = app.cookies.flow_name(&login_flow::flow_name(&begun.flow.state()));
+    let name = app.cookies.flow_name(begun.response_mode, &login_flow::flow_name(&begun.flow.state()));
     app.tell(|journal| {
         let provider = begun.location.origin().ascii_serialization();
         let (client, return_to) = (&begun.flow.client_id, &begun.flow.return_to);

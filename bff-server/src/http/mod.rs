@@ -10,6 +10,8 @@ mod caller;
 mod client_keys;
 pub(crate) mod cookies;
 mod correlation;
+mod form;
+mod front_channel;
 mod gateway;
 pub(crate) mod guard;
 mod headers;
@@ -73,6 +75,7 @@ use crate::{
     seal::{Sealer, SharedSecrets},
     service::{
         back_channel::BackChannelLogouts,
+        front_channel::FrontChannelLogouts,
         login::Logins,
         logout::Logouts,
         sessions::{Sessions, UsableToken, VisibleSession},
@@ -81,7 +84,7 @@ use crate::{
 
 /// The longest request target we answer.
 const MAX_URI_BYTES: usize = 8 * 1024;
-/// The longest body that our own endpoints take; none of them needs one.
+/// The longest body that our own endpoints take.
 const MAX_BODY_BYTES: u64 = 32 * 1024;
 /// All header names and values of a request together.
 const MAX_HEADER_BYTES: usize = 32 * 1024;
@@ -93,6 +96,7 @@ pub(crate) struct App {
     pub(crate) logins: Arc<Logins>,
     pub(crate) logouts: Logouts,
     pub(crate) back_channel: BackChannelLogouts,
+    pub(crate) front_channel: FrontChannelLogouts,
     pub(crate) sealer: Sealer,
     pub(crate) cookies: CookiePolicy,
     pub(crate) return_urls: ReturnUrls,
@@ -102,6 +106,8 @@ pub(crate) struct App {
     pub(crate) error_redirect: Option<Url>,
     pub(crate) logout_on_get: bool,
     pub(crate) same_site_return: bool,
+    /// Whether some client's answers are posted.
+    pub(crate) takes_forms: bool,
     pub(crate) gateway_credential: Option<SharedSecrets>,
     pub(crate) operator_credential: Option<SharedSecrets>,
     pub(crate) trusted_proxies: Vec<IpNet>,
@@ -206,17 +212,28 @@ impl App {
 /// The public listener: the browser's endpoints, the app's files, and proxied APIs.
 pub(crate) fn public_router(app: &Arc<App>, config: &ServerConfig) -> Router {
     let get = |handler: MethodRouter<Arc<App>>| refuse_others(handler, "GET");
+    let callback = || {
+        let by_query = on(MethodFilter::GET, callback::callback);
+        if app.takes_forms {
+            refuse_others(by_query.on(MethodFilter::POST, callback::form_post), "GET, POST")
+        } else {
+            get(by_query)
+        }
+    };
+    let front_channel = |handler: MethodRouter<Arc<App>>| {
+        if app.front_channel.is_offered() { get(handler) } else { any(not_found) }
+    };
     let mut own = Router::new();
     for (path, methods) in [
         (endpoint::SESSION, get(on(MethodFilter::GET, session::session))),
         (endpoint::LOGIN, get(on(MethodFilter::GET, login::login))),
-        (endpoint::OAUTH_CALLBACK, get(on(MethodFilter::GET, callback::callback))),
-        (callback::OF_ONE_SERVER, get(on(MethodFilter::GET, callback::callback))),
+        (endpoint::OAUTH_CALLBACK, callback()),
+        (callback::OF_ONE_SERVER, callback()),
         (endpoint::LOGOUT_CALLBACK, get(on(MethodFilter::GET, logout::callback))),
         (endpoint::CLIENT_KEYS, get(on(MethodFilter::GET, client_keys::client_keys))),
         (
             endpoint::OAUTH_CONTINUE,
-            if app.same_site_return {
+            if app.same_site_return || app.takes_forms {
                 get(on(MethodFilter::GET, same_site_return::page))
             } else {
                 any(not_found)
@@ -230,6 +247,11 @@ pub(crate) fn public_router(app: &Arc<App>, config: &ServerConfig) -> Router {
             },
         ),
         (endpoint::BACK_CHANNEL_LOGOUT, refuse_others(on(MethodFilter::POST, back_channel::logout), "POST")),
+        (
+            endpoint::FRONT_CHANNEL_LOGOUT,
+            front_channel(on(MethodFilter::GET, front_channel::of_the_only_client)),
+        ),
+        (front_channel::OF_ONE_CLIENT, front_channel(on(MethodFilter::GET, front_channel::of_one_client))),
         (
             endpoint::LOGOUT,
             refuse_others(

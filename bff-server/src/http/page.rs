@@ -26,6 +26,7 @@ pub(crate) enum PageCode {
     LoginExpired,
     LoginFailed,
     LoginLoop,
+    LoginNotFresh,
     LoginNotStartedHere,
     OtherUser,
     ProviderRefused,
@@ -43,7 +44,7 @@ struct Text {
 }
 
 impl PageCode {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::AccessDenied,
         Self::ConsentRequired,
         Self::CookieNotKept,
@@ -54,6 +55,7 @@ impl PageCode {
         Self::LoginExpired,
         Self::LoginFailed,
         Self::LoginLoop,
+        Self::LoginNotFresh,
         Self::LoginNotStartedHere,
         Self::OtherUser,
         Self::ProviderRefused,
@@ -134,6 +136,13 @@ impl PageCode {
                 "You are logged in, but are asked to log in again and again",
                 "This needs the attention of whoever runs this app: it does not recognise logins that have succeeded. \
                  Please pass on the reference below.",
+            ),
+            Self::LoginNotFresh => text(
+                "login_not_fresh",
+                StatusCode::FORBIDDEN,
+                "The login provider did not ask you to log in again",
+                "What you wanted to do needs a fresh login, and the provider relied on an earlier one. Log out, log in and try \
+                 again. If it keeps happening, pass on the reference below.",
             ),
             Self::LoginNotStartedHere => text(
                 "login_not_started_here",

@@ -1,5 +1,5 @@
-//! `GET {apiPrefix}/oauth/continue`: where `session.sameSiteReturn` is on, the way from the callback to the app leads
-//! over a page of ours.
+//! `GET {apiPrefix}/oauth/continue`: where `session.sameSiteReturn` is on, and after an answer that was posted, the way
+//! from the callback to the app leads over a page of ours.
 //!
 //! The navigation that comes back from the provider is cross-site, redirects included, so browsers leave the
 //! `SameSite=Strict` session cookie out of it: a server that renders pages would not see the session. A

@@ -11,6 +11,7 @@ use crate::domain::{
     id_token::{Audience, NonceUse},
     login_options::LoginPolicy,
     logout_token::LogoutTokenExpiry,
+    response_mode::ResponseMode,
     session::Kept,
     user_info::UserInfoPolicy,
 };
@@ -48,6 +49,12 @@ pub struct Client {
     pub user_info: UserInfoPolicy,
     /// `endSessionParameters`.
     pub end_session: EndSessionParameters,
+    /// `responseMode`.
+    pub response_mode: ResponseMode,
+    /// Whether its server is Apple, which posts the user's name beside the code, unsigned.
+    pub takes_unsigned_name: bool,
+    /// `frontChannelLogout`.
+    pub front_channel_logout: bool,
 }
 
 impl Client {
@@ -76,6 +83,22 @@ impl Clients {
             Some(name) => self.clients.iter().find(|client| client.name == name),
             None => self.clients.get(self.default),
         }
+    }
+
+    /// The client of this name, if its provider may report logouts on the front channel. Without a name, the only client
+    /// there is.
+    pub fn of_front_channel(&self, name: Option<&str>) -> Option<&Client> {
+        let named = match (name, self.clients.as_slice()) {
+            (Some(name), clients) => clients.iter().find(|client| client.name == name),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        };
+        named.filter(|client| client.front_channel_logout)
+    }
+
+    /// Whether any provider may report logouts on the front channel.
+    pub fn any_front_channel(&self) -> bool {
+        self.clients.iter().any(|client| client.front_channel_logout)
     }
 
     /// The client that began a login.
@@ -134,6 +157,9 @@ mod tests {
             nonce_use: NonceUse::Required,
             user_info: UserInfoPolicy { usage: UserInfoUse::Never, subject_claim: "sub".into() },
             end_session: EndSessionParameters::default(),
+            response_mode: ResponseMode::Query,
+            takes_unsigned_name: false,
+            front_channel_logout: false,
         }
     }
 

@@ -15,10 +15,11 @@ use crate::{
         authorization_request::authorization_request,
         credential::AuthorizationCode,
         dpop::{HeldToken, ProofKey},
-        id_token::{Expected, Identity},
+        id_token::{Expected, IdTokenRefusal, Identity},
         login_flow::{self, FlowMismatch, FlowPurpose, FlowSecrets, LoginFlow},
         login_options::LoginOptions,
         parameters::{AuthorizationError, AuthorizationOutcome, AuthorizationResponse},
+        response_mode::ResponseMode,
         return_url::ReturnUrls,
         scope,
         session::{Login, Session},
@@ -72,11 +73,16 @@ pub enum FinishError {
     #[error("this login has been finished before")]
     Spent,
     /// The provider, or the user there, said no.
-    #[error("the authorization server refused the login ({0:?})")]
+    #[error("the authorization server refused the login")]
     Refused(AuthorizationError),
     /// The authentication is not one of those that were asked for (RFC 9470 §4).
     #[error("the ID token's `acr` is none of the `acr_values` that were asked for")]
     TooWeak,
+    /// The user was to authenticate anew, and the provider did not ask (OpenID Connect Core 1.0 §3.1.2.1, `max_age`).
+    #[error(
+        "the ID token's `auth_time` is missing or older than `max_age` allows: the provider did not ask the user again"
+    )]
+    NotAskedAgain,
     /// Somebody else has logged in where the user of a session was to do so more strongly.
     #[error("the user who logged in is not the one whose session asked for a stronger login")]
     OtherUser,
@@ -137,6 +143,8 @@ pub struct Begun {
     pub location: Url,
     /// To be sealed into the flow's cookie.
     pub flow: LoginFlow,
+    /// How the answer will come, and so which cookie it needs.
+    pub response_mode: ResponseMode,
 }
 
 /// A login that has succeeded.
@@ -198,9 +206,9 @@ impl Logins {
             },
             self.clock.now(),
         );
-        let parameters = authorization_request(&flow, &client.scope, further);
+        let parameters = authorization_request(&flow, &client.scope, client.response_mode, further);
         let location = self.server.authorization_url(&client.name, &parameters).await?;
-        Ok(Begun { location, flow })
+        Ok(Begun { location, flow, response_mode: client.response_mode })
     }
 
     fn new_proof_key(&self) -> Result<ProofKey, EntropyFailure> {
@@ -250,7 +258,9 @@ impl Logins {
         }
         let issuer_fits = match &response.issuer {
             Some(issuer) => *issuer == flow.issuer || client.id_token_issuer.is_tenants(issuer),
-            None => !metadata.sends_issuer_in_response,
+            // An error without it ends the login that it belongs to by its `state`, which nobody but the server that was
+            // asked has been told. It brings nothing, so nobody can pass anything off by it.
+            None => !metadata.sends_issuer_in_response || response.is_error(),
         };
         if !issuer_fits {
             return Err(FinishError::Issuer);
@@ -265,7 +275,7 @@ impl Logins {
             .accept(&flow.return_to)
             .unwrap_or_else(|_| self.return_urls.default_page().clone());
         let tokens = self.exchange(flow, client, &code).await?;
-        let session = self.validate(flow, client, &code, tokens).await?;
+        let session = self.validate(flow, client, &code, tokens, response.display_name).await?;
         // A tenant answers by a name of its own, which its ID token must then carry too (RFC 9207 §2.4).
         if response.issuer.is_some_and(|it| it != flow.issuer && it != session.kept.issuer) {
             self.sessions.revoke_soon(&session);
@@ -342,6 +352,7 @@ impl Logins {
         client: &Client,
         code: &AuthorizationCode,
         mut tokens: TokenResponse,
+        display_name: Option<String>,
     ) -> Result<Session, FinishError> {
         let now = self.clock.now();
         let outcome = if scope::contains_openid(&client.scope) {
@@ -355,7 +366,10 @@ impl Logins {
             user.map_err(FinishError::from)
         };
         match outcome {
-            Ok((identity, claims)) => {
+            Ok((identity, mut claims)) => {
+                if let Some(name) = display_name.filter(|_| client.takes_unsigned_name) {
+                    self.sessions.add_unsigned_name(&mut claims, name.into());
+                }
                 let login = Login {
                     identity,
                     issuer: &client.issuer,
@@ -397,9 +411,11 @@ impl Logins {
             code,
             max_age: flow.demands.max_age_now(flow.created_at, now),
         };
-        let identity = signed
-            .validate(&expected, &tokens.access_token, now)
-            .map_err(|refusal| FinishError::Tokens(format!("the ID token is refused: {refusal}")))?;
+        let identity =
+            signed.validate(&expected, &tokens.access_token, now).map_err(|refusal| match refusal {
+                IdTokenRefusal::AuthTime if expected.max_age.is_some() => FinishError::NotAskedAgain,
+                refusal => FinishError::Tokens(format!("the ID token is refused: {refusal}")),
+            })?;
         if !flow.demands.are_met_by(signed.claims.get("acr").and_then(Value::as_str)) {
             return Err(FinishError::TooWeak);
         }

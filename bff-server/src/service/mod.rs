@@ -3,6 +3,7 @@
 
 pub mod back_channel;
 pub mod clients;
+pub mod front_channel;
 pub mod login;
 pub mod logout;
 mod refresh;

@@ -465,6 +465,10 @@ impl Sessions {
                 }
                 Ok(self.usable(renewed.live))
             }
+            ReplaceOutcome::Gone if self.has_ended_here_alone(key).await => {
+                tracing::info!(session = %key, "a session ended while it was refreshed; its new tokens are forgotten");
+                Err(SessionError::NoSession)
+            }
             ReplaceOutcome::Gone => {
                 tracing::info!(session = %key, "a session ended while it was refreshed; its new tokens are revoked");
                 self.revoke_soon(&renewed);

@@ -15,7 +15,7 @@ use crate::{
         time::UnixSeconds,
     },
     ports::{
-        AuthorizationServer, Clock, Entropy, EntropyFailure, ProviderError, Recalled, RevocableToken,
+        AuthorizationServer, Clock, Entropy, EntropyFailure, Marker, ProviderError, Recalled, RevocableToken,
         SessionStore, StoreError, StoredRecord, Version,
     },
     seal::{RecordCodec, UnreadableRecord},
@@ -26,6 +26,9 @@ use crate::{
 const PATIENCE_WITH_A_GOOD_TOKEN: Duration = Duration::from_secs(2);
 /// A token is handed out instead of a new one if it is good for this long: it still has a way to go.
 const GOOD_ENOUGH: Duration = Duration::from_secs(2);
+
+/// Longer than any refresh takes, with all its patience.
+const REFRESH_UNDER_WAY: Duration = Duration::from_mins(2);
 
 /// About five minutes of trying.
 const END_ATTEMPTS: u32 = 14;
@@ -370,6 +373,24 @@ impl Sessions {
         Ok(Some(session))
     }
 
+    /// Ends a session here and nowhere else: its tokens are not revoked, now or later, and neither are those of a refresh
+    /// that is under way. For ends that somebody asks for who has proved nothing (SEC-119).
+    pub(super) async fn end_here_alone(&self, key: &SessionKey) -> Result<bool, SessionError> {
+        // First: whoever finds the session gone must know why.
+        self.store.spend(&ended_here_alone(key), REFRESH_UNDER_WAY).await?;
+        let ended = self.take_out(key, EndReason::FrontChannelLogout).await?.is_some();
+        if ended {
+            tracing::info!(session = %key, event = "session_ended", reason = "front_channel_logout", "a session has ended");
+        }
+        Ok(ended)
+    }
+
+    /// Whether the tokens of a refresh that found its session gone are to be left alone. Where nobody can tell, they are
+    /// revoked: every other end of a session demands it.
+    pub(super) async fn has_ended_here_alone(&self, key: &SessionKey) -> bool {
+        self.store.is_spent(&ended_here_alone(key)).await.unwrap_or(false)
+    }
+
     /// Takes a session out of the store and its indexes. Its tokens are the caller's concern.
     pub(super) async fn take_out(
         &self,
@@ -524,6 +545,11 @@ impl Sessions {
             }
         });
     }
+}
+
+/// Marks a session whose end revokes nothing.
+fn ended_here_alone(key: &SessionKey) -> Marker {
+    Marker(format!("here:{}", key.as_str()))
 }
 
 /// What is under a session's key.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{clients::Client, sessions::Sessions};
 use crate::{
     domain::{
+        apple_user,
         dpop::HeldToken,
         id_token::Identity,
         session::Session,
@@ -79,7 +80,13 @@ impl Sessions {
         let known = serde_json::from_str(&session.live.claims_json).unwrap_or_default();
         let claims = self.claims_of(client, login, id_token, token);
         let trouble: UserInfoError = match tokio::time::timeout(PATIENCE_AT_REFRESH, claims).await {
-            Ok(Ok(claims)) => return user_claims::continued(claims, &known),
+            Ok(Ok(claims)) => {
+                let mut claims = user_claims::continued(claims, &known);
+                if client.takes_unsigned_name {
+                    self.keep_unsigned_name(&mut claims, session);
+                }
+                return claims;
+            }
             Ok(Err(error)) => error,
             Err(_) => ProviderError::new("its userinfo endpoint did not answer in time").into(),
         };
@@ -93,6 +100,23 @@ impl Sessions {
                 user_info::joined(known, of_id_token)
             }
         })
+    }
+
+    /// Adds the name that a user gave beside the code, where the app asks for one and nobody who signs says it.
+    pub(super) fn add_unsigned_name(&self, claims: &mut Claims, name: Value) {
+        let is_selected = self.user_claims.iter().any(|claim| claim == apple_user::CLAIM);
+        if is_selected && !claims.contains_key(apple_user::CLAIM) {
+            claims.insert(apple_user::CLAIM.to_owned(), name);
+            user_claims::drop_excess(claims);
+        }
+    }
+
+    /// It was given at the login, and no refresh brings it again.
+    fn keep_unsigned_name(&self, claims: &mut Claims, session: &Session) {
+        let mut known: Claims = serde_json::from_str(&session.live.claims_json).unwrap_or_default();
+        if let Some(name) = known.remove(apple_user::CLAIM) {
+            self.add_unsigned_name(claims, name);
+        }
     }
 
     async fn ask(&self, client: &Client, token: HeldToken<'_>) -> Result<Claims, UserInfoError> {

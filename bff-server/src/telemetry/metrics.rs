@@ -14,7 +14,8 @@ use metrics::{
 pub const LOGINS: &str = "authtool_logins_total";
 /// `authtool_sessions_begun_total`.
 pub const SESSIONS_BEGUN: &str = "authtool_sessions_begun_total";
-/// `authtool_sessions_ended_total{reason}`: `logout`, `invalid_grant`, `foreign_id_token`, `no_client` or `too_many_sessions`.
+/// `authtool_sessions_ended_total{reason}`: `logout`, `invalid_grant`, `foreign_id_token`, `no_client`, `too_many_sessions` or
+/// `front_channel_logout`.
 pub const SESSIONS_ENDED: &str = "authtool_sessions_ended_total";
 /// `authtool_refreshes_total{outcome}`: `success`, `session_ended`, `provider_unavailable`, `store_unavailable` or `internal`.
 pub const REFRESHES: &str = "authtool_refreshes_total";
@@ -81,6 +82,8 @@ pub(crate) enum EndReason {
     NoClient,
     /// The user has too many.
     TooMany,
+    /// The provider reported a logout through the browser.
+    FrontChannelLogout,
 }
 
 pub(crate) fn session_ended(reason: EndReason) {
@@ -90,6 +93,7 @@ pub(crate) fn session_ended(reason: EndReason) {
         EndReason::ForeignIdToken => "foreign_id_token",
         EndReason::NoClient => "no_client",
         EndReason::TooMany => "too_many_sessions",
+        EndReason::FrontChannelLogout => "front_channel_logout",
     };
     counter!(SESSIONS_ENDED, "reason" => reason).increment(1);
 }

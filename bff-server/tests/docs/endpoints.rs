@@ -202,17 +202,46 @@ fn operations() -> Vec<Operation> {
         },
         Operation {
             listener: Public,
+            path: endpoint::OAUTH_CALLBACK,
+            method: "post",
+            id: "loginCallbackByForm",
+            summary: "Finish a login whose answer is posted",
+            description: "Where a client has `responseMode: \"form_post\"`. A navigation: the provider's page posts the form.",
+            parameters: none(),
+            form: vec![
+                ("state", true, "Which login it is."),
+                ("code", false, "The code."),
+                ("error", false, "Why there is none."),
+                ("iss", false, "Who answers (RFC 9207)."),
+                ("user", false, "Apple's: the user's name, unsigned."),
+            ],
+            answers: vec![
+                answer(303, "To the page that goes on to the app, with the session cookie."),
+                page(400, "The answer is malformed, late, or belongs to no login of this browser."),
+                page(403, "The provider, or the user there, said no; or it is not a navigation."),
+                problem(ProblemCode::MethodNotAllowed, "No client asks for answers by `form_post`."),
+                problem(ProblemCode::ContentTooLarge, "The form is larger than 32 KiB."),
+                page(502, "The provider did not accept our request."),
+                page(503, "The provider or the store cannot be reached."),
+            ],
+        },
+        Operation {
+            listener: Public,
             path: endpoint::OAUTH_CONTINUE,
             method: "get",
             id: "loginContinue",
             summary: "Go on to the app",
-            description: "With `session.sameSiteReturn` only: the page from which the browser goes on, so that the Strict cookie comes along.",
+            description: "With `session.sameSiteReturn`, and after an answer that was posted: the page from which the browser goes on, so that the \
+                          Strict cookie comes along.",
             parameters: vec![query(param::REDIRECT_URI, back)],
             form: none_form(),
             answers: vec![
                 page(200, "The page."),
                 page(403, "Not a navigation."),
-                problem(ProblemCode::NotFound, "`session.sameSiteReturn` is off."),
+                problem(
+                    ProblemCode::NotFound,
+                    "`session.sameSiteReturn` is off, and no client has `responseMode: \"form_post\"`.",
+                ),
             ],
         },
         Operation {
@@ -270,6 +299,36 @@ fn operations() -> Vec<Operation> {
                 problem(ProblemCode::InvalidRequest, "The report breaks a rule; nothing has ended."),
                 problem(ProblemCode::ForbiddenContext, "A browser sent it."),
                 problem(ProblemCode::StoreUnavailable, "Sessions may still be alive: report it again."),
+            ],
+        },
+        Operation {
+            listener: Public,
+            path: endpoint::FRONT_CHANNEL_LOGOUT,
+            method: "get",
+            id: "frontChannelLogout",
+            summary: "A user logged out at the provider, says the browser",
+            description: "With `client.frontChannelLogout` (OpenID Connect Front-Channel Logout 1.0): the provider loads it in a frame. No cookie is \
+                          needed. Ends sessions here alone: nothing is revoked. With several clients each has a segment of its own behind \
+                          it: `/oidc/logout/frontchannel/{name}`.",
+            parameters: vec![
+                query(param::SID, "The session at the provider. Required."),
+                query(param::ISS, "The issuer. Where it is there, it must be the client's."),
+            ],
+            form: none_form(),
+            answers: vec![
+                page(200, "Whatever sessions belonged to it have ended; the same if there were none."),
+                problem(
+                    ProblemCode::InvalidRequest,
+                    "`sid` is missing or malformed, or `iss` is another's; nothing has ended.",
+                ),
+                problem(
+                    ProblemCode::NotFound,
+                    "No client has this path, or its `frontChannelLogout` is off.",
+                ),
+                problem(
+                    ProblemCode::StoreUnavailable,
+                    "Sessions may still be alive, or too many reports come at once.",
+                ),
             ],
         },
         Operation {
@@ -701,7 +760,7 @@ async fn the_server_has_the_endpoints_of_the_reference_with_their_methods() {
         "client": {
             // Nobody listens there: what is tested here needs no provider.
             "issuer": "http://127.0.0.1:9", "clientId": "app", "redirect_uri": "https://app.example/bff/oauth/callback",
-            "credentials": {"secret": "secret"}, "scope": "openid",
+            "credentials": {"secret": "secret"}, "scope": "openid", "responseMode": "form_post", "frontChannelLogout": true,
         },
         "session": {
             "mode": {"type": "bff"}, "sameSiteReturn": true,

@@ -35,6 +35,9 @@ const KEYS: [&str; 2] = ["0123456789abcdefghijklmnopqrstuv", "vutsrqponmlkjihgfe
 /// A private key that stands for the reader's own.
 const PRIVATE_KEY: &str = r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 
+/// One of the kind that Apple gives: P-256 (RFC 7517 appendix A.2).
+const APPLES_KEY: &str = r#"{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","d":"870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE"}"#;
+
 /// RFC 7396.
 fn merge(into: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
@@ -66,6 +69,10 @@ fn provide(value: &mut Value, key: &str) {
                 }
                 _ => json!(KEYS[own]),
             };
+        }
+        (Value::Object(map), "credentials") if map.contains_key("teamId") => {
+            map.remove("secret");
+            map.insert("privateKey".to_owned(), json!(APPLES_KEY));
         }
         (value, "privateKey") => *value = json!(PRIVATE_KEY),
         (value, "ca") => *value = json!(authority()),

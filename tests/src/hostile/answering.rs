@@ -22,6 +22,8 @@ enum Draft {
     Json(StatusCode, Value),
     /// Send the browser back, with these parameters in the query.
     Return(String, Vec<(String, String)>),
+    /// A page that posts these parameters to where the browser came from (OAuth 2.0 Form Post Response Mode).
+    Post(String, Vec<(String, String)>),
     Text(StatusCode, &'static str),
 }
 
@@ -115,7 +117,7 @@ fn metadata(issuer: &str, for_browsers: &str) -> Value {
         "end_session_endpoint": format!("{issuer}/end_session"),
         "revocation_endpoint": format!("{issuer}/revoke"),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": ["query", "form_post"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
@@ -127,7 +129,7 @@ fn metadata(issuer: &str, for_browsers: &str) -> Value {
 }
 
 fn push(state: &OpState, request: &Received) -> Draft {
-    if !authenticates(request) {
+    if !authenticates(state, request) {
         return Draft::Json(StatusCode::UNAUTHORIZED, json!({"error": "invalid_client"}));
     }
     let request_uri = format!("urn:ietf:params:oauth:request_uri:{}", canary("request"));
@@ -159,11 +161,14 @@ fn authorize(state: &OpState, request: &Received) -> Draft {
     let mut parameters = vec![("code".to_owned(), code)];
     parameters.extend(request.query_value("state").map(|value| ("state".to_owned(), value)));
     parameters.push(("iss".to_owned(), state.issuer.clone()));
+    if request.query_value("response_mode").as_deref() == Some("form_post") {
+        return Draft::Post(redirect_uri, parameters);
+    }
     Draft::Return(redirect_uri, parameters)
 }
 
 fn token(state: &OpState, request: &Received, parts: &[Part]) -> Draft {
-    if !authenticates(request) {
+    if !authenticates(state, request) {
         return Draft::Json(StatusCode::UNAUTHORIZED, json!({"error": "invalid_client"}));
     }
     let form = |name| request.form_value(name).unwrap_or_default();
@@ -261,7 +266,7 @@ fn asserts(request: &Received) -> bool {
 }
 
 /// `client_secret_basic` with its form encoding (RFC 6749 §2.3.1), or `client_secret_post`.
-fn authenticates(request: &Received) -> bool {
+fn authenticates(state: &OpState, request: &Received) -> bool {
     if asserts(request) {
         return true;
     }
@@ -274,8 +279,12 @@ fn authenticates(request: &Received) -> bool {
         Some((id, secret)) => (Some(form_decoded(id)), Some(form_decoded(secret))),
         None => (request.form_value("client_id"), request.form_value("client_secret")),
     };
-    let known = id.as_deref().is_some_and(|id| [CLIENT_ID, OTHER_CLIENT_ID].contains(&id));
-    known && secret.as_deref() == Some(CLIENT_SECRET)
+    let (id, secret) = (id.unwrap_or_default(), secret.unwrap_or_default());
+    let is_right = match &state.policy.lock().unwrap().team {
+        Some(team) => team.made(&secret, &id, &state.issuer),
+        None => secret == CLIENT_SECRET,
+    };
+    is_right && [CLIENT_ID, OTHER_CLIENT_ID].contains(&id.as_str())
 }
 
 fn form_decoded(value: &str) -> String {
@@ -291,6 +300,19 @@ fn end_session(request: &Received) -> Draft {
         }
         None => Draft::Text(StatusCode::OK, "you are logged out"),
     }
+}
+
+fn page_that_posts(to: &str, parameters: &[(String, String)]) -> String {
+    let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+    let input = |(name, value): &(String, String)| {
+        format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escape(name), escape(value))
+    };
+    format!(
+        "<!doctype html><title>one moment</title><body onload=\"document.forms[0].submit()\">\
+         <form method=\"post\" action=\"{}\">{}</form>",
+        escape(to),
+        parameters.iter().map(input).collect::<String>()
+    )
 }
 
 async fn send(
@@ -330,6 +352,15 @@ async fn send(
                 Err(_) => to,
             };
             (StatusCode::SEE_OTHER, Bytes::new(), vec![(header::LOCATION, location)])
+        }
+        Draft::Post(to, mut parameters) => {
+            for part in parts {
+                if let Part::Parameters(edit) = part {
+                    edit(&mut parameters);
+                }
+            }
+            let page = page_that_posts(&to, &parameters);
+            (StatusCode::OK, Bytes::from(page), vec![(header::CONTENT_TYPE, "text/html".to_owned())])
         }
         Draft::Text(status, text) => {
             (status, Bytes::from(text), vec![(header::CONTENT_TYPE, "text/plain".to_owned())])

@@ -20,6 +20,7 @@ mod lie;
 mod listener;
 mod logout_token;
 mod oddity;
+mod signed_secret;
 mod transport;
 
 pub use endpoint::{Endpoint, Received};
@@ -28,6 +29,7 @@ pub use keys::{SigningKey, octets};
 pub use lie::{Gate, Lie};
 pub use logout_token::LOGOUT_EVENT;
 pub use oddity::Oddity;
+pub use signed_secret::Team;
 pub use transport::Transport;
 
 use crate::raw;
@@ -82,6 +84,7 @@ struct Policy {
     access_tokens: Validity,
     rotate_refresh_tokens: bool,
     dpop_nonce: Option<String>,
+    team: Option<Team>,
     user: Map<String, Value>,
     new_users: Option<u64>,
 }
@@ -156,6 +159,7 @@ impl HostileOp {
                 access_tokens: Validity::Seconds(3600),
                 rotate_refresh_tokens: true,
                 dpop_nonce: None,
+                team: None,
                 user: ada(),
                 new_users: None,
             }),
@@ -213,6 +217,11 @@ impl HostileOp {
     /// that is for a lie (`header("dpop-nonce", …)`).
     pub fn requires_dpop_nonce(&self, nonce: &str) {
         self.state.policy.lock().unwrap().dpop_nonce = Some(nonce.to_owned());
+    }
+
+    /// From now on the client's secret is one that this team has signed, and no other.
+    pub fn takes_secrets_signed_by(&self, team: &Team) {
+        self.state.policy.lock().unwrap().team = Some(team.clone());
     }
 
     /// Who logs in from now on: `sub`, and the claims that differ from Ada's.

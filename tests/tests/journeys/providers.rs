@@ -11,7 +11,7 @@
 use authtool_bff::Config;
 use authtool_bff::domain::metadata::{ProviderMetadata, Transport};
 use authtool_tests::browser::Browser;
-use authtool_tests::hostile::{CLIENT_ID, CLIENT_SECRET, Endpoint, HostileOp, Lie};
+use authtool_tests::hostile::{CLIENT_ID, CLIENT_SECRET, Endpoint, HostileOp, Lie, Team};
 use authtool_tests::{Server, ServerConfig, Stage};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -60,10 +60,19 @@ impl Recipe {
     /// The configuration with the secrets that its reader provides.
     fn loaded(&self) -> Config {
         let mut config = self.config.clone();
-        config["client"]["credentials"]["secret"] = json!("a secret of the provider's making");
+        if self.signs_its_secret() {
+            config["client"]["credentials"] = Team::new().credentials();
+        } else {
+            config["client"]["credentials"]["secret"] = json!("a secret of the provider's making");
+        }
         config["session"]["signingKey"] = json!("0123456789abcdefghijklmnopqrstuv");
         config["session"]["encryptionKey"] = json!("vutsrqponmlkjihgfedcba9876543210");
         Config::from_json(&config.to_string()).unwrap_or_else(|problems| panic!("{}: {problems}", self.name))
+    }
+
+    /// Apple's way.
+    fn signs_its_secret(&self) -> bool {
+        !self.client("credentials")["teamId"].is_null()
     }
 
     fn client(&self, key: &str) -> &Value {
@@ -118,7 +127,11 @@ fn every_recipe_fits_the_providers_documented_metadata() {
         }
         assert!(recipe.announces("id_token_signing_alg_values_supported").contains(&"RS256"), "{name}");
         let methods = recipe.announces("token_endpoint_auth_methods_supported");
-        assert!(methods.contains(&"client_secret_basic"), "{name}: {methods:?}");
+        let method = if recipe.signs_its_secret() { "client_secret_post" } else { "client_secret_basic" };
+        assert!(methods.contains(&method), "{name}: {methods:?}");
+        if let Some(mode) = recipe.client("responseMode").as_str() {
+            assert!(recipe.announces("response_modes_supported").contains(&mode), "{name}");
+        }
         let scopes = recipe.announces("scopes_supported");
         let asked = recipe.client("scope").as_str().unwrap();
         // Those of one's own APIs are not the provider's to announce.
@@ -162,6 +175,11 @@ async fn stage(recipe: &Recipe) -> Stage {
     let mut config = ServerConfig::new(op.issuer());
     client["clientId"] = json!(CLIENT_ID);
     client["credentials"] = json!({"secret": CLIENT_SECRET});
+    if recipe.signs_its_secret() {
+        let team = Team::new();
+        client["credentials"] = team.credentials();
+        op.takes_secrets_signed_by(&team);
+    }
     for key in ["redirect_uri", "postLogoutRedirectUri"] {
         if let Some(text) = recipe.client(key).as_str() {
             client[key] = json!(text.replace("https://app.example.com", &config.app()));
@@ -187,8 +205,14 @@ async fn stage(recipe: &Recipe) -> Stage {
         }
     };
     let name = issuer.as_str().unwrap().to_owned();
+    let posts_the_name = recipe.signs_its_secret();
     op.lies(Lie::about(Endpoint::Authorization).parameters(move |parameters| {
         parameters.retain(|(name, _)| name != "iss");
+        if posts_the_name {
+            let user =
+                json!({"name": {"firstName": "Ada", "lastName": "Lovelace"}, "email": "ada@example.com"});
+            parameters.push(("user".to_owned(), user.to_string()));
+        }
         if says_who_answers {
             parameters.push(("iss".to_owned(), name.clone()));
         }
@@ -207,6 +231,7 @@ fn id_token(recipe: &Recipe, issuer: &str) -> Lie {
     if !scope.split(' ').any(|it| it == "openid") {
         return lie.without("id_token").without("expires_in").without("refresh_token");
     }
+    let lie = if recipe.signs_its_secret() { lie.id_token(|token| token.without("name")) } else { lie };
     let lie = match recipe.client("idTokenFurtherAudiences").as_array() {
         Some(further) => {
             let mut audience = further.clone();

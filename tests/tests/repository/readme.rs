@@ -8,14 +8,13 @@ const BEGIN: &str = "<!-- the table: UPDATE=1 cargo test --workspace --test repo
 const END: &str = "<!-- end of the table -->";
 
 /// Requirements without a test of their name, and why.
-const UNTESTED: [(&str, &str); 5] = [
+const UNTESTED: [(&str, &str); 4] = [
     (
         "051",
         "a choice of libraries: the claims are checked by rules of our own, tested one by one (SEC-38 to SEC-44)",
     ),
     ("073", "about a feature that there is not: nobody can ask for a token of a narrower scope"),
     ("100", "about a decision that there is not: nothing here is allowed or refused by scope"),
-    ("119", "about a feature that there is not: front-channel logout"),
     ("195", "about a feature that there is not: client authentication by mutual TLS"),
 ];
 

@@ -173,6 +173,68 @@ async fn sec_021_the_issuer_in_the_response_must_be_ours() {
 }
 
 #[tokio::test]
+async fn sec_021_an_error_without_the_issuer_ends_the_login_that_it_belongs_to_and_no_other() {
+    let stage = Stage::new().await;
+    let browser = Browser::new();
+    let without = |callback: &Url, error: &str| {
+        let changed = with_parameter(&with_parameter(callback, "iss", None), "code", None);
+        with_parameter(&changed, "error", Some(error))
+    };
+    // Canaille announces `iss`, and leaves it out of errors.
+    let silent = stage.callback_url_for(&browser, "/login?prompt=none").await;
+    let other = stage.callback_url(&browser).await;
+    let answer = stage.come_back(&browser, &without(&silent, "login_required")).await;
+    assert_eq!(answer.status, 303, "{answer:?}");
+    assert!(answer.header("location").ends_with("?login_error=login_required"), "{answer:?}");
+    accepted("the login in the other tab", &stage.come_back(&browser, &other).await);
+    refused("the one that has ended", &stage.come_back(&browser, &silent).await);
+
+    // It needs the login's own state, and an issuer that is there must be the right one.
+    let callback = stage.callback_url(&browser).await;
+    let forged = with_parameter(&without(&callback, "access_denied"), "state", Some(&"x".repeat(43)));
+    let answer = stage.come_back(&browser, &forged).await;
+    assert!(answer.set_cookies().is_empty(), "{answer:?}");
+    let foreign = with_parameter(&without(&callback, "access_denied"), "iss", Some("https://evil.example"));
+    let answer = stage.come_back(&browser, &foreign).await;
+    assert!(answer.text().contains("login_failed"), "{answer:?}");
+    // A code without it is refused as before.
+    let callback = with_parameter(&stage.callback_url(&browser).await, "iss", None);
+    refused("a code", &stage.come_back(&browser, &callback).await);
+}
+
+#[tokio::test]
+async fn sec_026_what_the_provider_says_about_an_error_is_in_the_log_cleaned_and_on_no_page() {
+    let stage = Stage::new().await;
+    let refusal = |callback: &Url, code: &str, description: &str| {
+        let changed = with_parameter(&with_parameter(callback, "code", None), "error", Some(code));
+        with_parameter(&changed, "error_description", Some(description))
+    };
+    let browser = Browser::new();
+    let callback = stage.callback_url(&browser).await;
+    let words = "AADSTS50105: the user is not assigned\r\ninjected-line \u{1b}[31m eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl";
+    let answer = stage.come_back(&browser, &refusal(&callback, "unheard_of", words)).await;
+    refused("an error", &answer);
+    assert!(!answer.everything().contains("AADSTS50105"), "{answer:?}");
+    let log = stage.server.log().text();
+    assert!(
+        log.contains("unheard_of") && log.contains("AADSTS50105: the user is not assigned injected-line"),
+        "{log}"
+    );
+    assert!(!log.contains("eyJhbGciOiJSUzI1NiJ9.e30") && !log.contains('\u{1b}'), "{log}");
+
+    // Of somebody who has no login here nothing is written down.
+    let forged = with_parameter(&refusal(&callback, "x", "nobody-says-this"), "state", Some(&"x".repeat(43)));
+    stage.come_back(&browser, &forged).await;
+    let error = Lie::about(Endpoint::CodeExchange).oauth_error(401, "invalid_client");
+    let (_, answer) = login_with(&stage, error).await;
+    refused("the token endpoint's", &answer);
+    assert!(!answer.everything().contains("canary-error-description"), "{answer:?}");
+    let log = stage.server.log().text();
+    assert!(!log.contains("nobody-says-this"), "{log}");
+    assert!(log.contains("invalid_client") && log.contains("canary-error-description"), "{log}");
+}
+
+#[tokio::test]
 async fn sec_021_a_provider_that_does_not_announce_the_issuer_may_leave_it_out() {
     let op = authtool_tests::hostile::HostileOp::start().await;
     op.lies(Lie::about(Endpoint::Discovery).without("authorization_response_iss_parameter_supported"));

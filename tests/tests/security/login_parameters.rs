@@ -111,6 +111,23 @@ async fn sec_016_a_max_age_that_the_app_asks_for_is_checked_on_return() {
 }
 
 #[tokio::test]
+async fn sec_016_a_provider_that_does_not_ask_again_within_a_minute_is_noticed_and_named() {
+    let stage = Stage::new().await;
+    for (ago, good) in [(0, true), (3, true), (20, false), (59, false)] {
+        stage.op.tells_the_truth();
+        stage.op.lies(Lie::about(Endpoint::CodeExchange).claim("auth_time", json!(now() - ago)));
+        let answer = answer_to(&stage, &Browser::new(), "/login?max_age=0").await;
+        if good {
+            accepted("a fresh login", &answer);
+        } else {
+            refused(&format!("{ago} seconds ago"), &answer);
+            assert_eq!(answer.status, 403, "{answer:?}");
+            assert!(answer.text().contains("login_not_fresh"), "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn sec_016_a_login_that_had_to_reach_a_class_and_did_not_brings_no_session() {
     let stage = Stage::with(|config| {
         config.set("/client/requireAcr", json!(true));

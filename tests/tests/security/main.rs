@@ -14,6 +14,8 @@ mod configuration;
 mod cookies;
 mod csrf;
 mod expect;
+mod form_post;
+mod front_channel_logout;
 mod headers;
 mod id_token;
 mod issuers;

@@ -1,8 +1,8 @@
 //! §1 Login initiation: pushed authorization requests.
 
 use crate::expect::{accepted, authorization_request, login_answer, value};
-use authtool_tests::hostile::{CLIENT_ID, Endpoint, Lie, Transport};
-use authtool_tests::{Stage, wait};
+use authtool_tests::hostile::{CLIENT_ID, Endpoint, Lie, Team, Transport};
+use authtool_tests::{ServerConfig, Stage, wait};
 use serde_json::{Value, json};
 
 /// The metadata of a provider that takes pushed requests, or nothing else.
@@ -104,6 +104,37 @@ async fn sec_014_configuration_decides_and_a_contradiction_begins_nothing() {
         Lie::about(Endpoint::Discovery).member("require_pushed_authorization_requests", json!(true));
     let stage = with(required_without_endpoint, "auto").await;
     begins_nothing("required, but nowhere", &login_answer(&stage.server).await, 502);
+}
+
+#[tokio::test]
+async fn sec_014_a_signed_request_has_beside_it_what_openid_connect_wants_and_a_pushed_one_has_not() {
+    let team = Team::new();
+    let signing = |pushed: &'static str| {
+        let key = team.credentials()["privateKey"].clone();
+        move |config: &mut ServerConfig| {
+            config
+                .set("/client/credentials", json!({"privateKey": key}))
+                .set("/client/requestObjectSigningAlgorithm", json!("ES256"))
+                .set("/client/pushedAuthorizationRequests", json!(pushed));
+        }
+    };
+    // OpenID Connect Core 1.0 §6.1: `response_type`, `client_id` and `scope`; the values of the object.
+    let stage = Stage::with(signing("never")).await;
+    let request = authorization_request(&login_answer(&stage.server).await);
+    let mut sent: Vec<_> = request.query_pairs().map(|(name, _)| name.into_owned()).collect();
+    sent.sort();
+    assert_eq!(sent, ["client_id", "request", "response_type", "scope"], "{request}");
+    assert_eq!(value(&request, "response_type"), "code");
+    assert_eq!(value(&request, "scope"), "openid profile email offline_access");
+    assert_eq!(value(&request, "client_id"), CLIENT_ID);
+
+    // RFC 9126 §3: everything in the object. (This provider does not take the client's key; what it was sent counts.)
+    let stage = Stage::lying(offering(true), signing("always")).await;
+    begins_nothing("a client that is not known", &login_answer(&stage.server).await, 502);
+    let pushed = &stage.op.received_at(Endpoint::Push)[0];
+    let mut sent: Vec<_> = pushed.form.iter().map(|(name, _)| name.as_str()).collect();
+    sent.sort_unstable();
+    assert_eq!(sent, ["client_assertion", "client_assertion_type", "client_id", "request"], "{pushed:?}");
 }
 
 #[tokio::test]

@@ -58,11 +58,14 @@ pub(super) fn run(context: &Context) -> Result<()> {
     ];
     let programs = programs(context, &TESTS)?;
     for (name, variable, driver) in &drivers {
-        context.progress.step(&format!("Run {} programs of Rust tests in {name}", programs.len()), |log| {
-            programs.iter().try_for_each(|program| {
-                context.supervisor.run(&in_browser(program, &tools.test_runner, variable, driver), log)
-            })
-        })?;
+        context.progress.step(
+            &format!("Run {} programs of Rust tests in {name}", programs.len()),
+            |log| {
+                programs.iter().try_for_each(|program| {
+                    context.supervisor.run(&in_browser(program, &tools.test_runner, variable, driver), log)
+                })
+            },
+        )?;
     }
     Ok(())
 }

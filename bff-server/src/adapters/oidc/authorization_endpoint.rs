@@ -9,7 +9,7 @@ use super::{
     OidcProvider, RegisteredClient, SigningAlgorithm,
     client_authentication::{ClientCredentials, jwt_id},
     http::{Answer, ExchangeKind, FormHeaders},
-    token_endpoint::known_error,
+    token_endpoint::{in_its_words, known_error},
 };
 use crate::{
     domain::{metadata::ProviderMetadata, provider_json, token_response::lenient_seconds},
@@ -87,6 +87,7 @@ pub(super) async fn authorization_url(
         (PushedRequests::Auto | PushedRequests::Always, Some(endpoint)) => Some(endpoint),
     };
     let in_query = match endpoint {
+        None if client.requests.request_object.is_some() => beside_request_object(parameters, request),
         None => request,
         Some(endpoint) => {
             let request_uri = push(provider, metadata, client, endpoint, &request).await?;
@@ -105,6 +106,16 @@ pub(super) async fn authorization_url(
     let mut url = metadata.authorization_endpoint.clone();
     url.query_pairs_mut().extend_pairs(&in_query);
     Ok(url)
+}
+
+/// What OpenID Connect Core 1.0 §6.1 wants in the query beside a request object, and RFC 9101 §5 allows there. The values are
+/// those in the object, and they are no secret; a pushed request has them in the object alone (RFC 9126 §3).
+fn beside_request_object(
+    parameters: &[(String, String)],
+    request: Vec<(String, String)>,
+) -> Vec<(String, String)> {
+    let visible = |(name, _): &&(String, String)| name == "response_type" || name == "scope";
+    parameters.iter().filter(visible).cloned().chain(request).collect()
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -212,7 +223,7 @@ fn refusal(answer: &Answer) -> ProviderError {
     let reason = format!(
         "its pushed authorization request endpoint answered {} ({}); {}",
         answer.status,
-        error.unwrap_or("no known error code"),
+        in_its_words(answer),
         remedy(error),
     );
     ProviderError {

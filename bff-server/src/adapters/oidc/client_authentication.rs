@@ -13,7 +13,10 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use super::{algorithm::HmacAlgorithm, signing_key::SigningKey};
+use super::{
+    algorithm::HmacAlgorithm,
+    signing_key::{SigningAlgorithm, SigningKey},
+};
 use crate::{
     domain::{metadata::ProviderMetadata, time::UnixSeconds},
     ports::{Entropy, ProviderError},
@@ -21,6 +24,10 @@ use crate::{
 
 /// How long an assertion is valid.
 const ASSERTION_LIFETIME: Duration = Duration::from_mins(1);
+
+/// How long Apple's client secret is valid. Apple takes six months; one that is made for each request needs no more than
+/// the clocks may differ.
+const SIGNED_SECRET_LIFETIME: Duration = Duration::from_mins(5);
 
 /// RFC 7518 §3.2: an HMAC key is at least as long as the hash.
 pub const MIN_HMAC_SECRET_BYTES: usize = 32;
@@ -64,6 +71,13 @@ pub enum ClientCredentials {
     Secret(Zeroizing<String>),
     /// A private key.
     PrivateKey(Arc<SigningKey>),
+    /// Apple's: the client secret is a JWT that a key of the developer's team signs with ES256.
+    SignedSecret {
+        /// The key, with its id at Apple.
+        key: Arc<SigningKey>,
+        /// The team.
+        team_id: String,
+    },
 }
 
 impl fmt::Debug for ClientCredentials {
@@ -72,6 +86,7 @@ impl fmt::Debug for ClientCredentials {
             Self::Public => "Public",
             Self::Secret(_) => "Secret(…)",
             Self::PrivateKey(_) => "PrivateKey(…)",
+            Self::SignedSecret { .. } => "SignedSecret(…)",
         })
     }
 }
@@ -112,6 +127,7 @@ impl ClientAuthentication {
         match self.credentials {
             ClientCredentials::Public => return AuthenticationMethod::None,
             ClientCredentials::PrivateKey(_) => return AuthenticationMethod::PrivateKeyJwt,
+            ClientCredentials::SignedSecret { .. } => return AuthenticationMethod::ClientSecretPost,
             ClientCredentials::Secret(_) => {}
         }
         let supported = metadata.token_endpoint_auth_methods.as_deref().unwrap_or_default();
@@ -149,6 +165,12 @@ impl ClientAuthentication {
                 }
                 form.append_pair("client_secret", secret);
             }
+            (AuthenticationMethod::ClientSecretPost, ClientCredentials::SignedSecret { key, team_id }) => {
+                if !named {
+                    form.append_pair("client_id", client_id);
+                }
+                form.append_pair("client_secret", &signed_secret(key, team_id, client_id, metadata, now)?);
+            }
             (AuthenticationMethod::ClientSecretJwt, ClientCredentials::Secret(secret)) => {
                 let claims = assertion_claims(client_id, &metadata.issuer, now, entropy)?;
                 append_assertion(&mut form, Some(hmac_jwt(secret, self.secret_algorithm, &claims)))?;
@@ -180,6 +202,26 @@ fn basic(client_id: &str, secret: &str) -> Result<HeaderValue, ProviderError> {
     let credentials = Zeroizing::new(format!("{}:{}", encode(client_id), encode(secret)));
     HeaderValue::try_from(format!("Basic {}", STANDARD.encode(credentials.as_bytes())))
         .map_err(|_| ProviderError::new("the client's credentials do not fit into a header"))
+}
+
+/// Apple, *Creating a client secret*. Made anew for each request: nothing expires while nobody looks.
+fn signed_secret(
+    key: &SigningKey,
+    team_id: &str,
+    client_id: &str,
+    metadata: &ProviderMetadata,
+    now: UnixSeconds,
+) -> Result<Zeroizing<String>, ProviderError> {
+    let claims = json!({
+        "iss": team_id,
+        "sub": client_id,
+        "aud": metadata.issuer,
+        "iat": now.get(),
+        "exp": now.plus(SIGNED_SECRET_LIFETIME).get(),
+    });
+    key.jwt("JWT", SigningAlgorithm::Es256, &claims)
+        .map(Zeroizing::new)
+        .ok_or_else(|| ProviderError::new("the client secret could not be signed"))
 }
 
 /// RFC 7523 §3, for one attempt: the audience is the issuer as a single string, the `jti` is fresh.
@@ -305,6 +347,52 @@ mod tests {
         };
         let form = authenticate(&client, &metadata(Some(&["client_secret_post"])));
         assert_eq!((form.body.as_str(), form.authorization), ("grant_type=x&client_id=my+app", None));
+        assert!(client.secret_as_verification_key().is_none());
+    }
+
+    #[test]
+    fn apples_secret_is_a_short_lived_jwt_of_the_team_about_the_client() {
+        let key = aws_lc_rs::signature::EcdsaKeyPair::generate(
+            &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING,
+        )
+        .unwrap();
+        let der = STANDARD.encode(key.to_pkcs8v1().unwrap().as_ref());
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{der}\n-----END PRIVATE KEY-----\n");
+        let client = ClientAuthentication {
+            credentials: ClientCredentials::SignedSecret {
+                key: Arc::new(SigningKey::parse(&pem, None, Some("KEY1234567".into())).unwrap()),
+                team_id: "TEAM123456".into(),
+            },
+            preferred: None,
+            secret_algorithm: HmacAlgorithm::Hs256,
+        };
+        assert!(!format!("{client:?}").contains("TEAM"));
+        // Whatever the metadata says: Apple takes it in the form.
+        let form = authenticate(&client, &metadata(Some(&["client_secret_basic"])));
+        assert!(form.authorization.is_none());
+        let of = |name: &str| {
+            let pair = form_urlencoded::parse(form.body.as_bytes()).find(|(it, _)| it == name);
+            pair.map(|(_, value)| value.into_owned()).unwrap()
+        };
+        assert_eq!(of("client_id"), "my app");
+        let secret = of("client_secret");
+        let (message, signature) = secret.rsplit_once('.').unwrap();
+        let part = |i| -> Value {
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(message.split('.').nth(i).unwrap()).unwrap())
+                .unwrap()
+        };
+        assert_eq!(part(0), json!({"alg": "ES256", "typ": "JWT", "kid": "KEY1234567"}));
+        assert_eq!(
+            part(1),
+            json!({
+                "iss": "TEAM123456", "sub": "my app", "aud": "https://op.example", "iat": 1_000, "exp": 1_300,
+            })
+        );
+        let public = aws_lc_rs::signature::KeyPair::public_key(&key).as_ref().to_vec();
+        aws_lc_rs::signature::UnparsedPublicKey::new(&aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED, public)
+            .verify(message.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap())
+            .unwrap();
+        // A key that signs secrets is no key for ID tokens.
         assert!(client.secret_as_verification_key().is_none());
     }
 

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         dpop::{ProofKey, ProvenRequest},
         metadata::ProviderMetadata,
-        provider_json,
+        provider_json, provider_words,
         token_refusal::{self, RefusedAnswer, TokenRefusal},
         token_response::{TokenResponse, UnusableReason, UnusableTokenResponse},
     },
@@ -128,11 +128,10 @@ fn refusal(answer: &Answer) -> GrantError {
     if meaning == TokenRefusal::Grant {
         return GrantError::Invalid;
     }
-    let code = known_error(answer).unwrap_or("no known error code");
     let error = ProviderError {
         refused: meaning != TokenRefusal::Temporary,
         ..ProviderError::retry_after(
-            format!("its token endpoint answered {} ({code})", answer.status),
+            format!("its token endpoint answered {} ({})", answer.status, in_its_words(answer)),
             answer.retry_after(),
         )
     };
@@ -145,6 +144,12 @@ fn refusal(answer: &Answer) -> GrantError {
 fn meaning(answer: &Answer) -> TokenRefusal {
     let media_type = answer.media_type();
     RefusedAnswer { status: answer.status.as_u16(), media_type: &media_type, body: &answer.body }.meaning()
+}
+
+/// What an answer says about an error, for the log.
+pub(super) fn in_its_words(answer: &Answer) -> String {
+    let said = answer.is_json().then(|| provider_words::of_body(&answer.body)).flatten();
+    said.unwrap_or_else(|| "no error code".to_owned())
 }
 
 /// The error code of an answer, if it is one that we know.

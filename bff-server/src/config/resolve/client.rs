@@ -19,11 +19,14 @@ use crate::{
         ClientConfig, IssuerConfig, ProviderConfig,
         file::{ClientEntry, ClientSection, CredentialsSection},
         leniency::trimmed,
+        secret::SecretSource,
     },
     domain::{
         authorization_request::PROTOCOL_PARAMETERS,
         end_session::{EndSessionParameters, EndSessionValue},
-        redirect_uri, scope,
+        redirect_uri,
+        response_mode::ResponseMode,
+        scope,
         token_response::{ASSUMED_LIFETIME_SECS, lenient_seconds},
         user_info::{UserInfoPolicy, UserInfoUse},
     },
@@ -87,6 +90,16 @@ fn several(list: Vec<ClientEntry>, inline: &ClientEntry, provider: &mut Provider
         }
         let is_default = entry.default == Some(true);
         let Some(client) = client(&key, entry, &issuer, &algorithms, notes) else { continue };
+        if client.front_channel_logout && !requests::is_path_segment(&client.name) {
+            notes.problem(
+                &format!("{key}.frontChannelLogout"),
+                format!(
+                    "the client is called {:?}, which cannot stand in the path that its provider loads",
+                    client.name
+                ),
+                "give it a `name` of letters, digits, hyphens and underscores",
+            );
+        }
         for other in &provider.clients {
             refuse_confusion(&key, other, &client, notes);
         }
@@ -164,6 +177,8 @@ fn refuse_inline(inline: &ClientEntry, notes: &mut Notes) {
         ("userinfo", inline.userinfo.is_some()),
         ("userinfoSubjectClaim", inline.userinfo_subject_claim.is_some()),
         ("accessTokenExpirationSecs", inline.access_token_expiration_secs.is_some()),
+        ("responseMode", inline.response_mode.is_some()),
+        ("frontChannelLogout", inline.front_channel_logout),
     ] {
         if set {
             notes.problem(
@@ -240,6 +255,8 @@ fn inline(section: ClientSection) -> ClientEntry {
         require_acr: section.require_acr,
         pushed_authorization_requests: section.pushed_authorization_requests,
         request_object_signing_algorithm: section.request_object_signing_algorithm,
+        response_mode: section.response_mode,
+        front_channel_logout: section.front_channel_logout,
         dpop: section.dpop,
     }
 }
@@ -341,6 +358,8 @@ fn client(
         None
     };
     let redirect_uri = redirect_uri(&at("redirect_uri"), entry.redirect_uri.as_deref(), notes);
+    let response_mode =
+        requests::response_mode(&at, entry.response_mode.as_deref(), redirect_uri.as_ref(), notes);
     let authentication = authentication(
         key,
         entry.credentials,
@@ -348,17 +367,7 @@ fn client(
         entry.preferred_token_endpoint_signing_algorithm.as_deref(),
         notes,
     );
-    let has_hmac_key = authentication.as_ref().is_none_or(|it| match &it.credentials {
-        ClientCredentials::Secret(secret) => secret.len() >= MIN_HMAC_SECRET_BYTES,
-        ClientCredentials::PrivateKey(_) | ClientCredentials::Public => false,
-    });
-    if let Some(symmetric) = algorithms.symmetric.as_deref().filter(|it| !has_hmac_key && !notes.has(it)) {
-        notes.problem(
-            symmetric,
-            format!("an HS algorithm needs a client secret of at least {MIN_HMAC_SECRET_BYTES} bytes for every client"),
-            "let the provider sign with RS256 or another algorithm with public keys",
-        );
-    }
+    refuse_symmetric_without_secret(algorithms, authentication.as_ref(), notes);
     // RFC 6749 §3.3.
     let of_a_scope =
         |byte: u8| byte.is_ascii_whitespace() || (byte.is_ascii_graphic() && !b"\"\\".contains(&byte));
@@ -405,6 +414,9 @@ fn client(
     let user_info = user_info(key, entry.userinfo.as_deref(), entry.userinfo_subject_claim, openid, notes);
     let issuer_key = if entry.issuer.is_some() { key } else { "client" };
     refuse_incomplete(issuer_key, issuer, openid, &user_info, notes);
+    requests::front_channel(&at, entry.front_channel_logout, openid, &id_token_issuer, notes);
+    let credentials = authentication.as_ref().map(|it| &it.credentials);
+    refuse_apple_by_query(&at("responseMode"), response_mode, credentials, &scope, notes);
     let assumed_token_lifetime = lifetime(
         &at("accessTokenExpirationSecs"),
         entry.access_token_expiration_secs,
@@ -423,6 +435,8 @@ fn client(
         login_policy,
         dpop: entry.dpop,
         requests,
+        response_mode,
+        front_channel_logout: entry.front_channel_logout,
         id_token_algorithms: algorithms.list.clone(),
         id_token_issuer,
         further_audiences: entry.id_token_further_audiences,
@@ -481,6 +495,15 @@ fn authentication(
         );
     }
     let credentials_key = at("credentials");
+    if let Some(team_id) = section.team_id {
+        let apple = AppleCredentials {
+            team_id,
+            kid: section.kid,
+            private_key: section.private_key,
+            has_secret: section.secret.is_some(),
+        };
+        return apples_secret(&at, apple, preferred, algorithm, notes);
+    }
     let credentials = match (section.secret, section.private_key) {
         (Some(secret), None) => text_secret(&at("credentials.secret"), &secret, notes)
             .map(|it| ClientCredentials::Secret(it.into())),
@@ -539,6 +562,118 @@ fn authentication(
     }
     let secret_algorithm = symmetric.unwrap_or(HmacAlgorithm::Hs256);
     Some(ClientAuthentication { credentials, preferred, secret_algorithm })
+}
+
+/// An HS algorithm is keyed with the client secret.
+fn refuse_symmetric_without_secret(
+    algorithms: &IdTokenAlgorithms,
+    authentication: Option<&ClientAuthentication>,
+    notes: &mut Notes,
+) {
+    let has_hmac_key = authentication.is_none_or(|it| match &it.credentials {
+        ClientCredentials::Secret(secret) => secret.len() >= MIN_HMAC_SECRET_BYTES,
+        ClientCredentials::PrivateKey(_)
+        | ClientCredentials::SignedSecret { .. }
+        | ClientCredentials::Public => false,
+    });
+    if let Some(symmetric) = algorithms.symmetric.as_deref().filter(|it| !has_hmac_key && !notes.has(it)) {
+        notes.problem(
+            symmetric,
+            format!("an HS algorithm needs a client secret of at least {MIN_HMAC_SECRET_BYTES} bytes for every client"),
+            "let the provider sign with RS256 or another algorithm with public keys",
+        );
+    }
+}
+
+/// Apple answers requests for a name or an email address by `form_post` alone.
+fn refuse_apple_by_query(
+    key: &str,
+    mode: ResponseMode,
+    credentials: Option<&ClientCredentials>,
+    scope: &str,
+    notes: &mut Notes,
+) {
+    let is_apple = matches!(credentials, Some(ClientCredentials::SignedSecret { .. }));
+    let asks = scope.split(' ').any(|it| it == "name" || it == "email");
+    if is_apple && asks && mode == ResponseMode::Query && !notes.has(key) {
+        let problem = "Apple answers requests for `name` or `email` by form_post alone";
+        notes.problem(key, problem, "set responseMode to form_post");
+    }
+}
+
+/// What Apple gives a developer.
+struct AppleCredentials {
+    team_id: String,
+    kid: Option<String>,
+    private_key: Option<SecretSource>,
+    has_secret: bool,
+}
+
+/// `credentials` with `teamId`: the client secret is signed, by the one algorithm that Apple takes.
+fn apples_secret(
+    at: &impl Fn(&str) -> String,
+    apple: AppleCredentials,
+    preferred: Option<AuthenticationMethod>,
+    algorithm: Option<&str>,
+    notes: &mut Notes,
+) -> Option<ClientAuthentication> {
+    let team_key = at("credentials.teamId");
+    let problems = notes.problems.0.len();
+    if apple.team_id.is_empty() || !apple.team_id.bytes().all(|it| it.is_ascii_alphanumeric()) {
+        notes.problem(
+            &team_key,
+            "it is not a team id of Apple's",
+            "give the ten letters and digits that Apple's developer account shows as Team ID",
+        );
+    } else if apple.has_secret {
+        notes.problem(
+            &team_key,
+            "there is `secret` too, but with a team id the secret is made from the private key",
+            "remove `secret`, and give `privateKey` and `kid`",
+        );
+    }
+    if preferred.is_some_and(|it| it != AuthenticationMethod::ClientSecretPost) {
+        notes.problem(
+            &at("preferredTokenEndpointAuthMethod"),
+            "Apple takes the signed secret by client_secret_post alone",
+            "leave it out",
+        );
+    }
+    if algorithm.is_some_and(|it| it != SigningAlgorithm::Es256.name()) {
+        notes.problem(
+            &at("preferredTokenEndpointSigningAlgorithm"),
+            "Apple takes client secrets that are signed with ES256 alone",
+            "leave it out",
+        );
+    }
+    if apple.kid.is_none() {
+        notes.missing(&at("credentials.kid"), "give the ten letters and digits that Apple shows as Key ID");
+    }
+    let key = at("credentials.privateKey");
+    let Some(source) = apple.private_key else {
+        if !apple.has_secret {
+            notes.missing(&key, "give the private key of the .p8 file that Apple let you download");
+        }
+        return None;
+    };
+    let text = Zeroizing::new(text_secret(&key, &source, notes)?);
+    let signing_key = match SigningKey::parse(&text, Some(SigningAlgorithm::Es256), apple.kid) {
+        Ok(signing_key) => signing_key,
+        Err(error) => {
+            notes.problem(
+                &key,
+                error.to_string(),
+                "give the .p8 file that Apple let you download, as it is: a P-256 key in PEM",
+            );
+            return None;
+        }
+    };
+    let credentials = ClientCredentials::SignedSecret { key: Arc::new(signing_key), team_id: apple.team_id };
+    (notes.problems.0.len() == problems).then_some(ClientAuthentication {
+        credentials,
+        preferred,
+        secret_algorithm: HmacAlgorithm::Hs256,
+    })
 }
 
 fn end_session(
@@ -612,7 +747,13 @@ fn extra_parameters(key: &str, extra: BTreeMap<String, Value>, notes: &mut Notes
     for (name, value) in extra {
         let at = format!("{key}.{name}");
         if PROTOCOL_PARAMETERS.contains(&name.as_str()) {
-            notes.problem(&at, "this parameter is set by the protocol", "remove it from `extra`");
+            let fix = match name.as_str() {
+                "response_mode" => {
+                    "remove it from `extra`; for answers by form_post, set `responseMode` of the client"
+                }
+                _ => "remove it from `extra`",
+            };
+            notes.problem(&at, "this parameter is set by the protocol", fix);
             continue;
         }
         if name == "max_age" && lenient_seconds(&value).is_none() {

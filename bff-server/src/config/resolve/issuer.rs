@@ -235,10 +235,11 @@ fn places(key: &str, base: &Url, entry: &ClientEntry, notes: &mut Notes) -> Vec<
         places.insert(0, whole);
     }
     if segment == OAUTH_SEGMENT && base.path() != "/" {
-        // RFC 8414 §3.1 wants it before the issuer's path. The original, and some servers, put it behind.
+        // RFC 8414 §3.1 wants it before the issuer's path, and a strict server may mind being asked for another. The
+        // original, and some servers, put it behind.
         let mut inserted = base.clone();
         inserted.set_path(&format!("{segment}{}", base.path().trim_end_matches('/')));
-        places.push(inserted);
+        places.insert(0, inserted);
     }
     places
 }

@@ -1,11 +1,16 @@
 //! A client's authorization requests: what `/login` may ask for, and how they travel.
 
+use url::Url;
+
 use super::Notes;
 use crate::{
     adapters::oidc::{ClientCredentials, PushedRequests, RequestStyle, SigningAlgorithm},
     config::file::{ClientEntry, ClientSection},
     domain::{
+        expected_issuer::ExpectedIssuer,
         login_options::{LoginParameter, LoginPolicy},
+        metadata::is_loopback,
+        response_mode::ResponseMode,
         scope,
     },
 };
@@ -78,6 +83,77 @@ pub(super) fn bound(section: &ClientSection) -> Vec<String> {
             bound.map(|(i, _)| format!("client.clients[{i}].dpop")).collect()
         }
     }
+}
+
+/// `responseMode`.
+pub(super) fn response_mode(
+    at: &impl Fn(&str) -> String,
+    name: Option<&str>,
+    redirect_uri: Option<&Url>,
+    notes: &mut Notes,
+) -> ResponseMode {
+    let key = at("responseMode");
+    let Some(mode) = name.map_or(Some(ResponseMode::default()), ResponseMode::from_name) else {
+        notes.problem(
+            &key,
+            format!("{:?} is not a way in which an answer can come", name.unwrap_or_default()),
+            "use query or form_post",
+        );
+        return ResponseMode::default();
+    };
+    match redirect_uri {
+        Some(callback) if mode == ResponseMode::FormPost && callback.scheme() == "http" => {
+            if is_loopback(callback) {
+                notes.warnings.push(
+                    "form_post needs a Secure cookie: Chromium and Firefox keep it on http://localhost, Safari does not"
+                        .into(),
+                );
+            } else {
+                notes.problem(
+                    &key,
+                    "redirect_uri is plain http: a posted answer needs a cookie with SameSite=None, which browsers keep \
+                     only with https",
+                    "use https in redirect_uri, or leave responseMode out",
+                );
+            }
+        }
+        _ => {}
+    }
+    mode
+}
+
+/// `frontChannelLogout`.
+pub(super) fn front_channel(
+    at: &impl Fn(&str) -> String,
+    offered: bool,
+    openid: bool,
+    issuer: &ExpectedIssuer,
+    notes: &mut Notes,
+) {
+    if !offered {
+        return;
+    }
+    let key = at("frontChannelLogout");
+    if !openid {
+        notes.problem(
+            &key,
+            "without `openid` in the scope there is no ID token, and nobody knows which session at the provider a session \
+             belongs to",
+            "add openid to the scope, or leave this out",
+        );
+    } else if issuer.known().is_none() {
+        notes.problem(
+            &key,
+            "a request without `iss` names no tenant, and allowedTenants is [\"*\"]",
+            "list the tenants in allowedTenants, or leave this out",
+        );
+    }
+}
+
+/// Whether a name stands in a path as it is, however gateways rewrite paths.
+pub(super) fn is_path_segment(name: &str) -> bool {
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    !name.is_empty() && name.bytes().all(unreserved) && name.bytes().any(|byte| byte != b'.')
 }
 
 /// `pushedAuthorizationRequests` and `requestObjectSigningAlgorithm`.

@@ -19,6 +19,7 @@ use crate::{
         login_options::LoginPolicy,
         logout_token::LogoutTokenExpiry,
         metadata::ProviderMetadata,
+        response_mode::ResponseMode,
         session::{Lifetimes, Login},
         session_id::{CookieKey, SessionCookie},
         session_index::{IndexName, Member, SessionIndexes},
@@ -49,6 +50,9 @@ fn clients() -> Arc<Clients> {
         nonce_use: NonceUse::Required,
         user_info: UserInfoPolicy { usage: UserInfoUse::Never, subject_claim: "sub".into() },
         end_session: EndSessionParameters::default(),
+        response_mode: ResponseMode::Query,
+        takes_unsigned_name: false,
+        front_channel_logout: false,
     };
     Arc::new(Clients::new(vec![client], 0))
 }

@@ -74,8 +74,8 @@ fn metadata_is_looked_for_where_the_specifications_put_it() {
         (
             json!({"issuerMetadataSegment": "/.well-known/oauth-authorization-server"}),
             vec![
-                "https://op.example/realm/.well-known/oauth-authorization-server",
                 "https://op.example/.well-known/oauth-authorization-server/realm",
+                "https://op.example/realm/.well-known/oauth-authorization-server",
             ],
         ),
         (
