@@ -82,7 +82,7 @@ fn trim(bytes: &[u8]) -> &[u8] {
 ///
 /// Another site's POST carries cookies only with `SameSite=None`, and browsers take that only with `Secure`; so they are
 /// always secure, and always have the strongest prefix, even where the session cookie is not (browsers take both on
-/// `http://localhost`, but WebKit's do not). Nothing is lost by `None`: all of the cookie is sealed, and it is good for
+/// `http://localhost`, Safari does not). Nothing is lost by `None`: all of the cookie is sealed, and it is good for
 /// nothing without the login's `state`, which only the provider is told.
 const FORM_FLOW_PREFIX: &str = "__Host-authtool_login_post.";
 

@@ -61,7 +61,7 @@ async fn report(app: &App, id: &CorrelationId, client: Option<&str>, query: &str
         }
         Err(error @ FrontChannelError::Busy) => {
             tracing::warn!(%error, event = "front_channel_logout_refused", "a reported logout was refused");
-            retry_after(problem(ProblemCode::StoreUnavailable, id), None)
+            retry_after(problem_in_detail(ProblemCode::StoreUnavailable, Some(&error.to_string()), id), None)
         }
         Err(FrontChannelError::Trouble(trouble)) => {
             tracing::error!(error = %trouble, event = "front_channel_logout_failed", "sessions could not be ended");

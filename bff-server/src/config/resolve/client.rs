@@ -447,6 +447,26 @@ fn client(
     })
 }
 
+fn preferred_method(key: &str, name: Option<&str>, notes: &mut Notes) -> Option<AuthenticationMethod> {
+    let name = name?;
+    let known = [
+        AuthenticationMethod::ClientSecretBasic,
+        AuthenticationMethod::ClientSecretPost,
+        AuthenticationMethod::ClientSecretJwt,
+        AuthenticationMethod::PrivateKeyJwt,
+        AuthenticationMethod::None,
+    ];
+    let found = known.into_iter().find(|it| it.name() == name);
+    if found.is_none() {
+        notes.problem(
+            key,
+            format!("{name:?} is not a client authentication method"),
+            "use client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt or none",
+        );
+    }
+    found
+}
+
 fn authentication(
     key: &str,
     section: Option<CredentialsSection>,
@@ -455,27 +475,7 @@ fn authentication(
     notes: &mut Notes,
 ) -> Option<ClientAuthentication> {
     let at = |name: &str| format!("{key}.{name}");
-    let preferred = match method {
-        None => None,
-        Some(name) => {
-            let known = [
-                AuthenticationMethod::ClientSecretBasic,
-                AuthenticationMethod::ClientSecretPost,
-                AuthenticationMethod::ClientSecretJwt,
-                AuthenticationMethod::PrivateKeyJwt,
-                AuthenticationMethod::None,
-            ];
-            let found = known.into_iter().find(|it| it.name() == name);
-            if found.is_none() {
-                notes.problem(
-                    &at("preferredTokenEndpointAuthMethod"),
-                    format!("{name:?} is not a client authentication method"),
-                    "use client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt or none",
-                );
-            }
-            found
-        }
-    };
+    let preferred = preferred_method(&at("preferredTokenEndpointAuthMethod"), method, notes);
     let algorithm_key = at("preferredTokenEndpointSigningAlgorithm");
     let signing = algorithm.and_then(SigningAlgorithm::from_name);
     let symmetric = algorithm.and_then(|name| HmacAlgorithm::ALL.into_iter().find(|it| it.name() == name));
