@@ -1,5 +1,6 @@
 //! What a child process wrote.
 
+use crate::wait;
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Mutex};
 
@@ -40,6 +41,11 @@ impl Log {
     /// The first line that contains `needle`.
     pub fn find(&self, needle: &str) -> Option<String> {
         self.lines().into_iter().find(|line| line.contains(needle))
+    }
+
+    /// Waits for the first line that contains `needle`: a line is in the pipe before it is here.
+    pub async fn shows(&self, needle: &str) -> String {
+        wait::until(&format!("the log shows {needle:?}"), async || self.find(needle)).await
     }
 
     /// Fails when a line contains one of `secrets` (SEC-140).
