@@ -26,15 +26,15 @@ pub use lie::{Gate, Lie};
 pub use logout_token::LOGOUT_EVENT;
 pub use transport::Transport;
 
-use crate::raw;
+use crate::{ports, raw};
 use grants::Grants;
+use listener::Listening;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
 /// The client that the provider knows.
 pub const CLIENT_ID: &str = "authtool-tests";
@@ -51,7 +51,7 @@ const REQUESTS_SHOWN: usize = 50;
 /// The provider. It stops with the drop.
 pub struct HostileOp {
     state: Arc<OpState>,
-    task: Mutex<JoinHandle<()>>,
+    listening: Mutex<Option<Listening>>,
 }
 
 pub(crate) struct OpState {
@@ -105,7 +105,8 @@ impl Validity {
 impl HostileOp {
     /// Starts it on a port of its own.
     pub async fn start() -> Self {
-        Self::start_at(0).await
+        // Not one that the kernel chooses: while the provider is down, that could become a connection's.
+        Self::start_at(ports::free()).await
     }
 
     /// Starts it on a given port, for a server that had to know its issuer earlier.
@@ -128,8 +129,8 @@ impl HostileOp {
             abandoned: AtomicUsize::new(0),
             answered: AtomicUsize::new(0),
         });
-        let task = Mutex::new(tokio::spawn(listener::run(listener, Arc::clone(&state))));
-        Self { state, task }
+        let listening = Mutex::new(Some(Listening::on(listener, Arc::clone(&state))));
+        Self { state, listening }
     }
 
     /// The issuer identifier.
@@ -157,18 +158,19 @@ impl HostileOp {
         self.state.policy.lock().unwrap().access_tokens = Validity::Until(unix_seconds);
     }
 
-    /// Nobody listens any more, and who was being served is not answered: the provider is down.
+    /// The provider is down: when this returns, its port refuses, and every connection is closed without an answer.
     pub async fn goes_down(&self) {
-        let task = std::mem::replace(&mut *self.task.lock().unwrap(), tokio::spawn(async {}));
-        task.abort();
-        task.await.ok();
+        let listening = self.listening.lock().unwrap().take();
+        if let Some(listening) = listening {
+            listening.stop().await;
+        }
     }
 
     /// It is back, and remembers everything.
     pub async fn comes_back(&self) {
         let address = self.state.issuer.trim_start_matches("http://");
         let listener = TcpListener::bind(address).await.expect("the port is still free");
-        *self.task.lock().unwrap() = tokio::spawn(listener::run(listener, Arc::clone(&self.state)));
+        *self.listening.lock().unwrap() = Some(Listening::on(listener, Arc::clone(&self.state)));
     }
 
     /// Whether a refresh spends the refresh token (on by default).
@@ -292,7 +294,6 @@ impl HostileOp {
 
 impl Drop for HostileOp {
     fn drop(&mut self) {
-        self.task.lock().unwrap().abort();
         if std::thread::panicking() {
             let received = self.received();
             eprintln!("---- the last of {} requests at the hostile provider", received.len());
