@@ -111,7 +111,7 @@ impl BareHandler {
     }
 
     pub(crate) fn process(&self) -> u32 {
-        self.process.id().expect("the process has started")
+        self.process.id()
     }
 }
 

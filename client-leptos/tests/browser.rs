@@ -117,7 +117,7 @@ impl Drop for Scene {
 }
 
 async fn until(holds: impl Fn() -> bool, what: impl Fn() -> String) {
-    for _ in 0..300 {
+    for _ in 0..3_000 {
         if holds() {
             return;
         }

@@ -17,8 +17,8 @@ export const PROVIDER = `http://127.0.0.1:${Number(new URL(APP).port) + 2}`;
 /** Pictures: of the pages, and of what the browser showed when a test failed. */
 export const PICTURES = fileURLToPath(new URL('../../target/e2e/', import.meta.url));
 
-/** How long anything may take to appear. */
-const PATIENCE = 15_000;
+/** How long anything may take to appear. It only ends a test that hangs: on a busy machine a page takes several seconds. */
+export const PATIENCE = 60_000;
 
 /** `chromium` or `firefox`. */
 export const BROWSER = process.env.AUTHTOOL_BROWSER ?? 'chromium';

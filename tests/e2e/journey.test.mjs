@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { APP, PROVIDER, browserTests } from './browser.mjs';
+import { APP, PATIENCE, PROVIDER, browserTests } from './browser.mjs';
 import { callApi, goThroughHistory, goToProvider, logIn, logOut, open, openLoggedIn, seesLoggedOut, seesUser, settled } from './steps.mjs';
 
 const inBrowser = browserTests();
@@ -40,7 +40,7 @@ test('an API call carries the token and not the cookie', inBrowser(async (contex
 test('an expired access token is refreshed without anybody noticing', inBrowser(async (context) => {
   const page = await openLoggedIn(context);
   const first = await callApi(page);
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + PATIENCE;
   let next;
   do {
     next = await callApi(page);

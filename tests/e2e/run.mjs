@@ -75,8 +75,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 function runTests(files, env, report) {
   const child = spawn(
     process.execPath,
-    // One file after the other: all of them use the one demo.
-    ['--test', '--test-concurrency=1', '--test-reporter=spec', '--test-timeout=120000', ...files],
+    // One file after the other: all of them use the one demo. The limit is for what hangs where nothing else gives up.
+    ['--test', '--test-concurrency=1', '--test-reporter=spec', '--test-timeout=600000', ...files],
     { cwd: here, stdio: ['ignore', 'pipe', 'pipe'], env },
   );
   running.add(child);

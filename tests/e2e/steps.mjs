@@ -1,5 +1,5 @@
 // What a user does and sees.
-import { APP, PROVIDER } from './browser.mjs';
+import { APP, PATIENCE, PROVIDER } from './browser.mjs';
 
 /** Opens the app and waits until it knows whether somebody is logged in. */
 export async function open(context, path = '/') {
@@ -87,7 +87,7 @@ export async function goThroughHistory(page, steps, arrived) {
   await page.evaluate((count) => {
     setTimeout(() => history.go(count));
   }, steps);
-  const deadline = Date.now() + 15_000;
+  const deadline = Date.now() + PATIENCE;
   for (;;) {
     try {
       return await page.waitForFunction(arrived, undefined, { timeout: deadline - Date.now() });

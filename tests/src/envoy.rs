@@ -111,7 +111,7 @@ impl Envoy {
 
     /// Its process id, to look at what it uses.
     pub fn process_id(&self) -> u32 {
-        self.process.id().expect("the process has started")
+        self.process.id()
     }
 
     /// The folder of its configuration.

@@ -1,13 +1,9 @@
 //! A gateway under load: few connections, many requests at once on each.
 
-use crate::Answer;
+use crate::{Answer, wait};
 use reqwest::Client;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 use url::Url;
-
-/// No answer takes longer; a test that measures waiting looks at how long it took.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Speaks HTTP/2 to the internal listeners, as Envoy would. Closed connections are made anew.
 pub struct Gateway {
@@ -23,7 +19,7 @@ impl Gateway {
                 .http2_prior_knowledge()
                 .redirect(reqwest::redirect::Policy::none())
                 .no_proxy()
-                .timeout(PATIENCE)
+                .timeout(wait::PATIENCE)
                 .build()
                 .expect("a client without options can be built")
         };

@@ -1,6 +1,6 @@
 //! Many users at once, while things go wrong.
 
-use crate::{Answer, Gateway, LoggedIn};
+use crate::{Answer, Gateway, LoggedIn, wait};
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,10 +64,7 @@ impl Load {
     /// Waits until at least this many more requests have been answered with a token.
     pub async fn serves_more(&self, requests: usize) {
         let goal = self.served() + requests;
-        crate::wait::within(Duration::from_mins(1), "the load is served", async || {
-            (self.served() >= goal).then_some(())
-        })
-        .await;
+        wait::until("the load is served", async || (self.served() >= goal).then_some(())).await;
     }
 
     /// Ends it, after the requests that are under way.

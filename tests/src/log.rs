@@ -1,5 +1,6 @@
 //! What a child process wrote.
 
+use crate::wait;
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Mutex};
 
@@ -45,6 +46,11 @@ impl Log {
     /// How many lines contain `needle`.
     pub fn count(&self, needle: &str) -> usize {
         self.lines().iter().filter(|line| line.contains(needle)).count()
+    }
+
+    /// Waits for the first line that contains `needle`: a line is in the pipe before it is here.
+    pub async fn shows(&self, needle: &str) -> String {
+        wait::until(&format!("the log shows {needle:?}"), async || self.find(needle)).await
     }
 
     /// Fails when a line contains one of `secrets` (SEC-140).

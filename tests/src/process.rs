@@ -1,6 +1,6 @@
 //! A child process that never outlives the test.
 
-use crate::Log;
+use crate::{Log, wait};
 use std::ffi::OsStr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
@@ -66,9 +66,11 @@ impl Process {
         self.watchdog.try_wait().expect("waiting for a child works")
     }
 
-    /// The process id of the command itself.
-    pub fn id(&self) -> Option<u32> {
-        self.log.find("harness: process ")?.rsplit(' ').next()?.parse().ok()
+    /// The process id of the command itself. The watchdog writes it down, and its line may still be in the pipe.
+    pub fn id(&self) -> u32 {
+        blocking_until(&format!("the process id of {} is in its log", self.name), || {
+            self.log.find("harness: process ")?.rsplit(' ').next()?.parse().ok()
+        })
     }
 
     /// Waits for its end; the log is complete afterwards.
@@ -86,10 +88,68 @@ impl Process {
         None
     }
 
-    /// Ends it at once, without a chance to tidy up: what a power failure does.
+    /// Ends it at once, without a chance to tidy up: what a power failure does. It has been reaped when this returns, so its
+    /// connections are closed and its ports refuse.
     pub fn kill(&mut self) {
         drop(self.watchdog.stdin.take());
         self.watchdog.wait().ok();
+    }
+
+    /// Asks it to end (`SIGTERM`).
+    pub fn asks_to_end(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Asks it to read its configuration again (`SIGHUP`).
+    pub fn hangs_up(&self) {
+        self.signal("-HUP");
+    }
+
+    /// Stops it (`SIGSTOP`). Every thread has stopped when this returns: `kill` returns earlier, and a thread that runs on
+    /// another core could still answer.
+    pub fn freezes(&self) {
+        self.signal("-STOP");
+        let id = self.id();
+        blocking_until(&format!("every thread of {} has stopped", self.name), || {
+            threads(id).iter().all(|state| *state == 'T').then_some(())
+        });
+    }
+
+    /// Lets it run again (`SIGCONT`). No thread is stopped when this returns.
+    pub fn thaws(&self) {
+        self.signal("-CONT");
+        let id = self.id();
+        blocking_until(&format!("no thread of {} is stopped", self.name), || {
+            threads(id).iter().all(|state| *state != 'T').then_some(())
+        });
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.id().to_string()]).status().expect("kill runs");
+        assert!(status.success(), "kill ended with {status}");
+    }
+}
+
+/// The state of each thread of a process (`proc_pid_stat(5)`).
+fn threads(process: u32) -> Vec<char> {
+    let folder = std::fs::read_dir(format!("/proc/{process}/task")).expect("the process runs");
+    folder
+        // A thread may end while we look.
+        .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok())
+        // The name in parentheses may contain anything.
+        .filter_map(|stat| stat.rsplit_once(") ")?.1.chars().next())
+        .collect()
+}
+
+/// [`wait::until`] outside of a runtime.
+fn blocking_until<T>(what: &str, condition: impl Fn() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(started.elapsed() < wait::PATIENCE, "waited {:?} in vain until {what}", wait::PATIENCE);
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

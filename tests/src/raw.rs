@@ -1,17 +1,13 @@
 //! Requests as bytes, for what no well-behaved client sends.
 
-use crate::Answer;
+use crate::{Answer, wait};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::Url;
-
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a request is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +100,7 @@ impl RawRequest {
                 Protocol::Http2 => self.send_http2().await.map_err(std::io::Error::other),
             }
         };
-        tokio::time::timeout(PATIENCE, sent).await.map_err(|_| std::io::ErrorKind::TimedOut)?
+        tokio::time::timeout(wait::PATIENCE, sent).await.map_err(|_| std::io::ErrorKind::TimedOut)?
     }
 
     fn host(&self) -> Vec<u8> {

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
-use std::time::Duration;
 use tempfile::TempDir;
 use url::Url;
 
@@ -304,7 +303,7 @@ impl Server {
     /// When it does not end by itself.
     pub fn refuses(config: &ServerConfig) -> Refusal {
         let mut process = config.spawn();
-        let status = process.wait_for_end(Duration::from_secs(20)).unwrap_or_else(|| {
+        let status = process.wait_for_end(wait::PATIENCE).unwrap_or_else(|| {
             panic!("the server started with {:#}", config.json);
         });
         Refusal { code: status.code(), output: process.log().text() }
@@ -357,7 +356,7 @@ impl Server {
 
     /// Asks it to end, as an orchestrator does.
     pub fn asks_to_end(&self) {
-        self.signal("-TERM");
+        self.process.asks_to_end();
     }
 
     /// Writes the configuration file again and asks it to read it.
@@ -368,23 +367,17 @@ impl Server {
 
     /// Asks it to read its configuration again, whatever is in the file.
     pub fn hangs_up(&self) {
-        self.signal("-HUP");
+        self.process.hangs_up();
     }
 
-    /// From now on it holds its connections and does nothing: what a paused container does.
+    /// From now on it holds its connections and does nothing, as a paused container does: it has stopped when this returns.
     pub fn is_paused(&self) {
-        self.signal("-STOP");
+        self.process.freezes();
     }
 
     /// It goes on where it was, and its clock has gone on too.
     pub fn goes_on(&self) {
-        self.signal("-CONT");
-    }
-
-    fn signal(&self, signal: &str) {
-        let status =
-            Command::new("kill").args([signal, &self.process_id().to_string()]).status().expect("kill runs");
-        assert!(status.success(), "kill ended with {status}");
+        self.process.thaws();
     }
 
     /// Waits until it has ended, and answers its exit status.
@@ -418,7 +411,7 @@ impl Server {
     }
 
     fn limit_file_size(&self, soft: &str) {
-        let id = self.process.id().expect("the process has started");
+        let id = self.process_id();
         let status = Command::new("prlimit")
             .args(["--pid", &id.to_string(), &format!("--fsize={soft}:unlimited")])
             .status()
@@ -428,7 +421,7 @@ impl Server {
 
     /// Its process id, to look at what it uses.
     pub fn process_id(&self) -> u32 {
-        self.process.id().expect("the process has started")
+        self.process.id()
     }
 
     /// Resident memory in KiB.

@@ -34,7 +34,7 @@ pub(crate) async fn run(effort: Effort) -> Vec<Row> {
         let ready = started.elapsed();
         // By then it has spoken with the provider, and has settled.
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let size = kib_as_mib(usage::resident_kib(process.id().expect("the process has started")));
+        let size = kib_as_mib(usage::resident_kib(process.id()));
         crate::progress(&format!(
             "round {}: {size:.1} MiB resident, listening {:.0} ms after its start",
             round + 1,

@@ -8,6 +8,9 @@ export const LAUNCH = {
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
 };
 
+/** How long anything may take to appear. It only ends a test that hangs: on a busy machine a page takes several seconds. */
+export const PATIENCE = 60_000;
+
 export const launch = () => chromium.launch(LAUNCH);
 
 /**

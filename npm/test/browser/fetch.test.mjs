@@ -6,7 +6,7 @@ import { createSecureServer } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { launch } from './chromium.mjs';
+import { launch, PATIENCE } from './chromium.mjs';
 import { json } from './site.mjs';
 import { openWorld } from './world.mjs';
 
@@ -20,6 +20,7 @@ after(() => browser?.close());
 beforeEach(async () => {
   world = await openWorld();
   context = await browser.newContext({ ignoreHTTPSErrors: true });
+  context.setDefaultTimeout(PATIENCE);
   page = await context.newPage();
 });
 afterEach(async () => {

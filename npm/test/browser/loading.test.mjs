@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { launch } from './chromium.mjs';
+import { launch, PATIENCE } from './chromium.mjs';
 import { SESSION, json } from './site.mjs';
 
 const file = (name) => readFile(new URL(`../../dist/${name}`, import.meta.url));
@@ -45,6 +45,7 @@ async function openSite() {
 beforeEach(async () => {
   site = await openSite();
   context = await browser.newContext();
+  context.setDefaultTimeout(PATIENCE);
   page = await context.newPage();
 });
 afterEach(async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { bundlePage, loadServer } from './bundle.mjs';
-import { launch, watch } from './chromium.mjs';
+import { launch, PATIENCE, watch } from './chromium.mjs';
 import { SESSION, json, openSite } from './site.mjs';
 
 let browser;
@@ -28,7 +28,7 @@ for (const react of [18, 19]) {
       site.files.set('/app.js', { type: 'text/javascript', body: script });
       show('');
       context = await browser.newContext();
-      context.setDefaultTimeout(10_000);
+      context.setDefaultTimeout(PATIENCE);
       page = await context.newPage();
       await page.addInitScript(() => {
         window.records = { complaints: [], recovered: [] };

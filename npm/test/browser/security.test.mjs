@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { chromium } from 'playwright-core';
-import { launch, LAUNCH } from './chromium.mjs';
+import { launch, LAUNCH, PATIENCE } from './chromium.mjs';
 import { json } from './site.mjs';
 import { openWorld } from './world.mjs';
 
@@ -20,6 +20,7 @@ beforeEach(async () => {
   world = await openWorld();
   logged = [];
   context = await browser.newContext();
+  context.setDefaultTimeout(PATIENCE);
   context.on('console', (message) => logged.push(message.text()));
   page = await context.newPage();
 });
@@ -264,7 +265,7 @@ async function loginByItself(where) {
     });
   });
   await where.goto(world.origin);
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + PATIENCE;
   while (world.api.length === 0) {
     assert.ok(Date.now() < deadline, `nothing was reported: ${JSON.stringify(world.bff.map(({ url }) => url))}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -397,7 +398,8 @@ test('sec_180_five_tabs_ask_one_after_the_other', async () => {
   const answer = world.answerToken;
   world.answerToken = async (request, response) => {
     most = Math.max(most, ++open_);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    // Long enough for another tab to ask meanwhile, if it did not wait.
+    await new Promise((resolve) => setTimeout(resolve, 200));
     open_ -= 1;
     answer(request, response);
   };

@@ -2,12 +2,17 @@
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 
+/** Not one that the kernel chooses: it could become a connection's before geckodriver listens. */
 async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = 16_000 + Math.floor(Math.random() * 4_000);
+    const isFree = await new Promise((resolve) => {
+      const server = createServer();
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
 }
 
 /** Firefox, by geckodriver. GECKODRIVER names it. */
@@ -28,12 +33,12 @@ export async function openFirefox() {
     return value;
   };
   const isReady = () => command('GET', '/status').then(({ ready }) => ready, () => false);
-  for (const deadline = Date.now() + 20_000; !(await isReady()); ) {
+  for (const deadline = Date.now() + 60_000; !(await isReady()); ) {
     if (Date.now() > deadline) throw new Error(`${program} does not get ready`);
     await Promise.race([new Promise((resolve) => setTimeout(resolve, 50)), gone]);
   }
   const { sessionId } = await command('POST', '/session', {
-    capabilities: { alwaysMatch: { browserName: 'firefox', 'moz:firefoxOptions': { args: ['-headless'] }, timeouts: { script: 20_000 } } },
+    capabilities: { alwaysMatch: { browserName: 'firefox', 'moz:firefoxOptions': { args: ['-headless'] }, timeouts: { script: 60_000 } } },
   });
   const session = `/session/${sessionId}`;
   return {

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { launch } from '../browser/chromium.mjs';
+import { launch, PATIENCE } from '../browser/chromium.mjs';
 import { openSite } from '../browser/site.mjs';
 
 const apps = fileURLToPath(new URL('../apps/', import.meta.url));
@@ -62,7 +62,7 @@ const html = (script) => ({
 async function seesTheUser(address, requests = 1) {
   await page.goto(address);
   await page
-    .waitForFunction(() => document.getElementById('status')?.textContent.trim() === 'authenticated Ada <b>', undefined, { timeout: 10_000 })
+    .waitForFunction(() => document.getElementById('status')?.textContent.trim() === 'authenticated Ada <b>', undefined, { timeout: PATIENCE })
     .catch(async (error) => assert.fail(`${error.message}\n${await page.content()}\n${complaints.join('\n')}`));
   assert.deepEqual(complaints, []);
   assert.equal(site.sessionRequests(), requests);

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, beforeEach, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { launch, watch } from '../browser/chromium.mjs';
+import { launch, PATIENCE, watch } from '../browser/chromium.mjs';
 import { SESSION, json, openSite } from '../browser/site.mjs';
 
 const apps = fileURLToPath(new URL('../apps/', import.meta.url));
@@ -76,7 +76,7 @@ for (const name of ['vue', 'svelte', 'solid']) {
         }
       }
       context = await browser.newContext();
-      context.setDefaultTimeout(10_000);
+      context.setDefaultTimeout(PATIENCE);
       page = await context.newPage();
       complaints = [];
       page.on('pageerror', (error) => complaints.push(String(error)));

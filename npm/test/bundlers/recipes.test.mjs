@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { launch } from '../browser/chromium.mjs';
+import { launch, PATIENCE } from '../browser/chromium.mjs';
 import { SESSION, json, openSite } from '../browser/site.mjs';
 
 const apps = fileURLToPath(new URL('../apps/', import.meta.url));
@@ -59,7 +59,7 @@ for (const name of ['react-router', 'tanstack-router']) {
       site.files.set('/app.js', { type: 'text/javascript', body: script });
       site.files.set('/account', { type: 'text/html; charset=utf-8', body: '<!doctype html><title>app</title><div id="root"></div><script type="module" src="/app.js"></script>' });
       page = await browser.newPage();
-      page.setDefaultTimeout(10_000);
+      page.setDefaultTimeout(PATIENCE);
     });
     afterEach(async () => {
       await page.close();

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { APP, BROWSER, browserTests } from '../browser.mjs';
+import { APP, BROWSER, PATIENCE, browserTests } from '../browser.mjs';
 import { callApi, fetchFromPage, logIn, logOut, open, openLoggedIn, seesLoggedOut, seesUser } from '../steps.mjs';
 
 const mode = process.env.AUTHTOOL_DEMO_MODE;
@@ -54,7 +54,7 @@ test(`${where}: log in, call the API, log out in both tabs`, inBrowser(async (co
 testOnce(`${where}: an expired access token is refreshed on the way`, inBrowser(async (context) => {
   const page = await openLoggedIn(context);
   const first = await received(page);
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + PATIENCE;
   let next;
   do {
     next = await received(page);

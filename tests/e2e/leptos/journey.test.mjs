@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { APP, BROWSER, PROVIDER, browserTests } from '../browser.mjs';
+import { APP, BROWSER, PATIENCE, PROVIDER, browserTests } from '../browser.mjs';
 import { logIn, logOut, open, openLoggedIn, seesLoggedOut, seesUser, settled } from '../steps.mjs';
 
 const app = process.env.AUTHTOOL_DEMO_APP;
@@ -55,7 +55,7 @@ test(`${where}: the API is called with a token, which is refreshed`, inBrowser(a
   const first = await callApi(page);
   assert.equal(first.claims.sub, 'ada');
   assert.equal('authorization' in first.headers, mode === 'tokenExchange', JSON.stringify(first.headers));
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + PATIENCE;
   let next;
   do {
     next = await callApi(page);

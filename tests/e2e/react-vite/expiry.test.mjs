@@ -3,16 +3,16 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { test } from 'node:test';
 
-import { PICTURES, browserTests } from '../browser.mjs';
+import { PATIENCE, PICTURES, browserTests } from '../browser.mjs';
 import { openLoggedIn, seesUser } from '../steps.mjs';
 
 const inBrowser = browserTests();
-const PATIENCE = { timeout: 40_000 };
 
 test('before the session ends it is asked for, and an answer extends it', inBrowser(async (context) => {
   const page = await openLoggedIn(context);
   const dialog = page.getByRole('dialog', { name: 'Are you still there?' });
-  await dialog.waitFor(PATIENCE);
+  // After a quarter of a minute, and before the session ends.
+  await dialog.waitFor({ timeout: PATIENCE });
   await dialog.getByText(/Your session ends in \d+ seconds|1 minute/).waitFor();
   assert.ok(await page.evaluate(() => document.querySelector('dialog').contains(document.activeElement)), 'the focus is elsewhere');
   await mkdir(`${PICTURES}screenshots/`, { recursive: true });

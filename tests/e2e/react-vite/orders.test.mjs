@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { APP, PROVIDER, browserTests } from '../browser.mjs';
+import { APP, PATIENCE, PROVIDER, browserTests } from '../browser.mjs';
 import { callApi, goThroughHistory, open, openLoggedIn, seesLoggedOut, seesUser, settled } from '../steps.mjs';
 
 const inBrowser = browserTests();
@@ -76,7 +76,7 @@ test('an expired access token is renewed without anybody noticing', inBrowser(as
   const page = await openLoggedIn(context);
   await visit(page, 'Orders');
   const first = await callApi(page);
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + PATIENCE;
   let next;
   do {
     next = await callApi(page);

@@ -1,9 +1,11 @@
 //! One departure from a correct answer.
 
 use super::{Endpoint, IdTokenDraft, Transport};
+use crate::wait;
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -149,6 +151,7 @@ impl Lie {
 #[derive(Clone)]
 pub struct Gate {
     open: Arc<watch::Sender<bool>>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Default for Gate {
@@ -160,7 +163,18 @@ impl Default for Gate {
 impl Gate {
     /// A closed gate.
     pub fn closed() -> Self {
-        Self { open: Arc::new(watch::Sender::new(false)) }
+        Self { open: Arc::new(watch::Sender::new(false)), waiting: Arc::default() }
+    }
+
+    /// How many requests are held back by it right now.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    /// Waits until this many requests are held back by it.
+    pub async fn holds(&self, count: usize) {
+        let what = format!("{count} requests wait at the gate");
+        wait::until(&what, async || (self.waiting() >= count).then_some(())).await;
     }
 
     /// Lets everybody through, for good.
@@ -169,6 +183,18 @@ impl Gate {
     }
 
     pub(super) async fn pass(&self) {
-        self.open.subscribe().wait_for(|open| *open).await.ok();
+        let mut open = self.open.subscribe();
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let _waits = Waits(&self.waiting);
+        open.wait_for(|open| *open).await.ok();
+    }
+}
+
+/// Counts a request until it passes, or its client goes away.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -32,8 +32,9 @@ pub use oddity::Oddity;
 pub use signed_secret::Team;
 pub use transport::Transport;
 
-use crate::raw;
+use crate::{ports, raw};
 use grants::Grants;
+use listener::Listening;
 use oddity::Oddities;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -41,7 +42,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
 /// The client that the provider knows.
 pub const CLIENT_ID: &str = "authtool-tests";
@@ -61,7 +61,7 @@ const REQUESTS_SHOWN: usize = 50;
 /// The provider. It stops with the drop.
 pub struct HostileOp {
     state: Arc<OpState>,
-    task: Mutex<JoinHandle<()>>,
+    listening: Mutex<Option<Listening>>,
 }
 
 pub(crate) struct OpState {
@@ -119,14 +119,15 @@ impl Validity {
 impl HostileOp {
     /// Starts it on a port of its own.
     pub async fn start() -> Self {
-        Self::start_at(0).await
+        // Not one that the kernel chooses: while the provider is down, that could become a connection's.
+        Self::start_at(ports::free()).await
     }
 
     /// Starts one with these habits.
     pub async fn start_odd(oddities: &[Oddity]) -> Self {
         let oddities = Oddities(oddities.to_vec());
         let path = oddities.path();
-        Self::listening_at(0, oddities, async |address| format!("http://{address}{path}")).await
+        Self::listening_at(ports::free(), oddities, async |address| format!("http://{address}{path}")).await
     }
 
     /// Starts it on a given port, for a server that had to know its issuer earlier.
@@ -136,7 +137,7 @@ impl HostileOp {
 
     /// Starts it behind something else, such as TLS: its issuer is the address of that. Browsers reach it directly.
     pub async fn start_behind(front: impl AsyncFnOnce(SocketAddr) -> String) -> Self {
-        Self::listening_at(0, Oddities::default(), front).await
+        Self::listening_at(ports::free(), Oddities::default(), front).await
     }
 
     async fn listening_at(
@@ -166,8 +167,8 @@ impl HostileOp {
             abandoned: AtomicUsize::new(0),
             answered: AtomicUsize::new(0),
         });
-        let task = Mutex::new(tokio::spawn(listener::run(listener, Arc::clone(&state))));
-        Self { state, task }
+        let listening = Mutex::new(Some(Listening::on(listener, Arc::clone(&state))));
+        Self { state, listening }
     }
 
     /// The issuer identifier.
@@ -195,17 +196,18 @@ impl HostileOp {
         self.state.policy.lock().unwrap().access_tokens = Validity::Until(unix_seconds);
     }
 
-    /// Nobody listens any more, and who was being served is not answered: the provider is down.
+    /// The provider is down: when this returns, its port refuses, and every connection is closed without an answer.
     pub async fn goes_down(&self) {
-        let task = std::mem::replace(&mut *self.task.lock().unwrap(), tokio::spawn(async {}));
-        task.abort();
-        task.await.ok();
+        let listening = self.listening.lock().unwrap().take();
+        if let Some(listening) = listening {
+            listening.stop().await;
+        }
     }
 
     /// It is back, and remembers everything.
     pub async fn comes_back(&self) {
         let listener = TcpListener::bind(self.state.address).await.expect("the port is still free");
-        *self.task.lock().unwrap() = tokio::spawn(listener::run(listener, Arc::clone(&self.state)));
+        *self.listening.lock().unwrap() = Some(Listening::on(listener, Arc::clone(&self.state)));
     }
 
     /// Whether a refresh spends the refresh token (on by default).
@@ -334,7 +336,6 @@ impl HostileOp {
 
 impl Drop for HostileOp {
     fn drop(&mut self) {
-        self.task.lock().unwrap().abort();
         if std::thread::panicking() {
             let received = self.received();
             eprintln!("---- the last of {} requests at the hostile provider", received.len());

@@ -10,8 +10,6 @@ use redis::{
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
@@ -190,34 +188,31 @@ impl RedisServer {
 
     /// Ends it as an operator does: it writes everything down first.
     pub async fn shut_down(&mut self) {
-        self.signal("-TERM");
         if let Some(mut process) = self.process.take() {
+            process.asks_to_end();
             wait::until("Redis has ended", async || process.ended()).await;
         }
     }
 
-    /// Ends it without warning.
+    /// Ends it without warning. Its port refuses when this returns.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill();
         }
     }
 
-    /// From now on it holds its connections and answers nothing.
+    /// From now on it holds its connections and answers nothing: it has stopped when this returns.
     pub fn hangs(&self) {
-        self.signal("-STOP");
+        self.running().freezes();
     }
 
     /// It answers again, what waits first.
     pub fn goes_on(&self) {
-        self.signal("-CONT");
+        self.running().thaws();
     }
 
-    fn signal(&self, signal: &str) {
-        if let Some(id) = self.process.as_ref().and_then(Process::id) {
-            let status = Command::new("kill").args([signal, &id.to_string()]).status().expect("kill runs");
-            assert!(status.success(), "kill ended with {status}");
-        }
+    fn running(&self) -> &Process {
+        self.process.as_ref().expect("Redis runs")
     }
 
     /// The server's configuration of a connection to this Redis.
@@ -274,8 +269,8 @@ impl RedisServer {
         let address = ConnectionAddr::Tcp("127.0.0.1".to_owned(), self.port);
         let client = Client::open(address.into_connection_info()?.set_redis_settings(login))?;
         let config = redis::AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(Duration::from_secs(5)))
-            .set_response_timeout(Some(Duration::from_secs(20)));
+            .set_connection_timeout(Some(wait::PATIENCE))
+            .set_response_timeout(Some(wait::PATIENCE));
         client.get_multiplexed_async_connection_with_config(&config).await
     }
 

@@ -33,8 +33,9 @@ impl SentinelTrio {
         let mut sentinels = Vec::new();
         for _ in 0..3 {
             let lines = vec![
+                // A primary that a busy machine keeps waiting for a second or two is not down.
                 format!("sentinel monitor {PRIMARY} 127.0.0.1 {} 2", first.port),
-                format!("sentinel down-after-milliseconds {PRIMARY} 1000"),
+                format!("sentinel down-after-milliseconds {PRIMARY} 5000"),
                 format!("sentinel failover-timeout {PRIMARY} 5000"),
             ];
             sentinels.push(RedisServer::sentinel(lines).await);

@@ -1,18 +1,16 @@
 //! A network between servers and Redis that fails in the ways that networks do.
 
 use super::connection;
-use crate::ports;
+use crate::{ports, wait};
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 /// What does not pass.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,6 +18,8 @@ enum Held {
     Nothing,
     /// What belongs to the connections on which changes are reported.
     Reports,
+    /// What Redis answers on the others.
+    Answers,
 }
 
 struct State {
@@ -27,10 +27,12 @@ struct State {
     /// How often the connections on which changes are reported were cut.
     cuts: watch::Sender<u64>,
     accepted: AtomicUsize,
-    /// How long what Redis says is on its way, in milliseconds.
-    distance: AtomicU64,
     /// How many connections were asked to report changes.
     reporting: AtomicUsize,
+    /// How many of those are closed.
+    closed: AtomicUsize,
+    /// How often Redis was asked for several records at once.
+    reads: AtomicUsize,
 }
 
 /// A port through which Redis is reached, until the drop.
@@ -55,8 +57,9 @@ impl Wire {
             held: watch::Sender::new(Held::Nothing),
             cuts: watch::Sender::new(0),
             accepted: AtomicUsize::new(0),
-            distance: AtomicU64::new(0),
             reporting: AtomicUsize::new(0),
+            closed: AtomicUsize::new(0),
+            reads: AtomicUsize::new(0),
         });
         let (of_connections, redis) = (Arc::clone(&state), redis.to_vec());
         let accepting = tokio::spawn(async move {
@@ -80,21 +83,29 @@ impl Wire {
         self.state.held.send_replace(Held::Reports);
     }
 
+    /// From now on nothing comes of what Redis answers, though it is asked: a Redis that is very far away.
+    pub fn holds_answers(&self) {
+        self.state.held.send_replace(Held::Answers);
+    }
+
     /// Everything passes again, what was held first.
     pub fn passes(&self) {
         self.state.held.send_replace(Held::Nothing);
     }
 
-    /// From now on what Redis says takes this long, in whole milliseconds: a Redis that is far away. What it says
-    /// meanwhile comes right behind.
-    pub fn takes(&self, distance: Duration) {
-        let milliseconds = u64::try_from(distance.as_millis()).expect("not that far");
-        self.state.distance.store(milliseconds, Ordering::SeqCst);
+    /// How often Redis was asked for several records at once (`MGET`) so far.
+    pub fn reads(&self) -> usize {
+        self.state.reads.load(Ordering::SeqCst)
     }
 
-    /// Closes the connections on which changes are reported.
-    pub fn cuts_reports(&self) {
+    /// Closes the connections on which changes are reported. They are closed when this returns.
+    pub async fn cuts_reports(&self) {
+        let reporting = self.reporting();
         self.state.cuts.send_modify(|cuts| *cuts += 1);
+        wait::until("the connections are cut", async || {
+            (self.state.closed.load(Ordering::SeqCst) >= reporting).then_some(())
+        })
+        .await;
     }
 
     /// How many connections were asked to report changes so far.
@@ -131,6 +142,10 @@ async fn carry(near: TcpStream, port: u16, state: Arc<State>) {
         () = one_way(from_far, to_near, &state, &reports, false) => {}
         () = cut => {}
     }
+    // Both sockets were closed with what carried them.
+    if reports.load(Ordering::SeqCst) {
+        state.closed.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 async fn one_way(
@@ -140,10 +155,9 @@ async fn one_way(
     reports: &AtomicBool,
     is_request: bool,
 ) {
-    let (sent, mut on_its_way) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+    let (sent, mut on_its_way) = mpsc::unbounded_channel::<Vec<u8>>();
     let arriving = async {
-        while let Some((due, bytes)) = on_its_way.recv().await {
-            tokio::time::sleep_until(due).await;
+        while let Some(bytes) = on_its_way.recv().await {
             if to.write_all(&bytes).await.is_err() {
                 return;
             }
@@ -160,10 +174,16 @@ async fn one_way(
             {
                 state.reporting.fetch_add(1, Ordering::SeqCst);
             }
-            let passes = held.wait_for(|held| *held == Held::Nothing || !reports.load(Ordering::SeqCst));
-            let distance = if is_request { 0 } else { state.distance.load(Ordering::SeqCst) };
-            let due = Instant::now() + Duration::from_millis(distance);
-            if passes.await.is_err() || sent.send((due, bytes.to_vec())).is_err() {
+            if is_request {
+                let reads = bytes.windows(4).filter(|window| *window == b"MGET").count();
+                state.reads.fetch_add(reads, Ordering::SeqCst);
+            }
+            let passes = held.wait_for(|held| match held {
+                Held::Nothing => true,
+                Held::Reports => !reports.load(Ordering::SeqCst),
+                Held::Answers => is_request || reports.load(Ordering::SeqCst),
+            });
+            if passes.await.is_err() || sent.send(bytes.to_vec()).is_err() {
                 return;
             }
         }

@@ -4,6 +4,7 @@ use crate::behind::{Behind, each};
 use crate::streams::{open, streaming};
 use authtool_tests::raw::Protocol;
 use authtool_tests::streaming_upstream::EVENTS_EVERY;
+use authtool_tests::wait;
 use futures_util::StreamExt as _;
 use futures_util::future::join;
 use std::time::{Duration, Instant};
@@ -24,8 +25,7 @@ async fn a_minute(behind: &Behind, protocol: Protocol, cookie: &str) {
     let (began, mut body, mut last) = (Instant::now(), answer.bytes_stream(), Instant::now());
     let mut text = String::new();
     while began.elapsed() < Duration::from_secs(61) {
-        let chunk =
-            tokio::time::timeout(Duration::from_secs(20), body.next()).await.expect("an event in time");
+        let chunk = tokio::time::timeout(wait::PATIENCE, body.next()).await.expect("an event in time");
         text.push_str(std::str::from_utf8(&chunk.expect("the stream goes on").unwrap()).unwrap());
         last = Instant::now();
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// The line of the log with this event.
 async fn line(stage: &Stage, event: &str) -> Value {
     let needle = format!("\"event\":\"{event}\"");
-    let line = wait::until(event, async || stage.server.log().find(&needle)).await;
+    let line = stage.server.log().shows(&needle).await;
     serde_json::from_str(&line).unwrap()
 }
 

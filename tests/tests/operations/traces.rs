@@ -58,7 +58,7 @@ async fn a_gateways_trace_goes_through_us_to_the_provider() {
         assert!(!all.contains(secret.as_str()), "{secret} is in {all}");
     }
     // The log names the trace.
-    assert!(stage.server.log().find(&format!("\"trace_id\":\"{TRACE}\"")).is_some());
+    stage.server.log().shows(&format!("\"trace_id\":\"{TRACE}\"")).await;
 }
 
 #[tokio::test]

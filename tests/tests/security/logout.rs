@@ -6,7 +6,6 @@ use authtool_tests::hostile::{CLIENT_ID, Endpoint, HostileOp, Lie, Transport};
 use authtool_tests::{SESSION, Server, ServerConfig, Stage};
 use http::Method;
 use serde_json::json;
-use std::time::{Duration, Instant};
 use url::Url;
 
 #[tokio::test]
@@ -49,10 +48,13 @@ async fn sec_107_tokens_are_revoked_within_a_bounded_time() {
 
     let browser = stage.logged_in().await;
     stage.op.lies(Lie::about(Endpoint::Revocation).transport(Transport::Hang));
-    let started = Instant::now();
+    let abandoned = stage.op.abandoned();
     let answer = stage.log_out(&browser).await;
     assert!(matches!(answer.status.as_u16(), 302 | 303), "{answer:?}");
-    assert!(started.elapsed() < Duration::from_secs(3), "the logout took {:?}", started.elapsed());
+    // A logout that waited for it would be answered when the server has given it up, and closed its connection.
+    stage.op.hears_what_was_closed().await;
+    assert_eq!(stage.op.abandoned(), abandoned, "the logout waited until the revocation was given up");
+    stage.op.has_received(Endpoint::Revocation, 2).await;
 }
 
 #[tokio::test]

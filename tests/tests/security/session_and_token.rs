@@ -316,14 +316,14 @@ async fn sec_072_a_token_that_lives_no_longer_than_the_jitter_is_not_refreshed_a
     let browser = stage.logged_in().await;
     let started = Instant::now();
     let mut calls = 0;
-    while started.elapsed() < Duration::from_secs(3) {
+    while calls < 100 || started.elapsed() < Duration::from_secs(3) {
         let answer = stage.token(&browser).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         calls += 1;
     }
-    let refreshes = stage.op.count(Endpoint::Refresh);
-    assert!(calls > 20, "only {calls} calls");
-    assert!(refreshes <= 4, "{refreshes} refreshes in three seconds");
+    // At most one in two seconds is right; one for each call is wrong.
+    let (refreshes, seconds) = (stage.op.count(Endpoint::Refresh), started.elapsed().as_secs());
+    assert!(refreshes as u64 <= seconds + 1, "{refreshes} refreshes of {calls} calls in {seconds} s");
 }
 
 #[tokio::test]

@@ -75,5 +75,7 @@ fn in_browser(program: &Program, runner: &Path, variable: &str, driver: &Path) -
     command.arg(&program.file).current_dir(&program.folder);
     // The runner takes the first driver that is named.
     command.env_remove("CHROMEDRIVER").env_remove("GECKODRIVER").env(variable, driver);
+    // In seconds, for all tests of a program and the start of the browser; twenty, if nothing is said.
+    command.env("WASM_BINDGEN_TEST_TIMEOUT", "300");
     command
 }

@@ -151,7 +151,7 @@ impl Peer {
     }
 
     fn processes(&self) -> Vec<u32> {
-        usage::with_children(self.process.id().expect("the process has started"))
+        usage::with_children(self.process.id())
     }
 }
 

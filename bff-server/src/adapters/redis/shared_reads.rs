@@ -12,12 +12,15 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, OnceLock},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use redis::{Cmd, ErrorKind, RedisError, Value, aio::ConnectionLike as _};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use super::{OPERATION_TIMEOUT, bounded, link::Link, stored, unanswered};
 use crate::ports::{StoreError, StoredRecord};
