@@ -60,7 +60,7 @@ fn the_documented_example_with_a_key_that_is_null_and_a_segment_that_repeats_the
     let config = load("documented-example.json");
     assert_eq!(config.warnings, Vec::<String>::new());
     let MetadataSource::At(places) = &config.provider.issuers[0].metadata else { panic!("it is fetched") };
-    let places: Vec<_> = places.iter().map(|it| it.path()).collect();
+    let places: Vec<_> = places.iter().map(url::Url::path).collect();
     assert_eq!(
         places,
         [

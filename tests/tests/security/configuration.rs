@@ -189,9 +189,9 @@ fn utf16(text: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_user_logs_in_though_editors_and_shells_have_left_their_marks() {
+    type Write = fn(&str) -> Vec<u8>;
     let marked = |text: &str| format!("\u{feff}{text}").into_bytes();
     let as_it_is = |text: &str| text.as_bytes().to_vec();
-    type Write = fn(&str) -> Vec<u8>;
     let writes: [(&str, Write); 3] = [("as it is", as_it_is), ("marked", marked), ("UTF-16", utf16)];
     for (how, write) in writes {
         let op = HostileOp::start().await;
