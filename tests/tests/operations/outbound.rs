@@ -147,7 +147,7 @@ async fn an_api_with_a_certificate_of_a_private_authority_is_trusted_in_every_do
         let answer = browser.fetch(stage.app(), stage.app().join("/api/things").unwrap()).go().await;
         if matches!(trust, Trust::Nobody) {
             assert_eq!((answer.status.as_u16(), upstream.arrived().len()), (502, before), "{answer:?}");
-            assert!(stage.server.log().find("certificate").is_some(), "{}", stage.server.log().text());
+            stage.server.log().shows("certificate").await;
         } else {
             assert_eq!((answer.status.as_u16(), upstream.arrived().len()), (200, before + 1), "{trust:?}");
             assert!(upstream.last().header("authorization").starts_with("Bearer "), "{trust:?}");
@@ -320,8 +320,9 @@ async fn sec_132_a_proxy_in_the_environment_is_not_used_and_everybody_says_so() 
             server.readiness().await.text().contains("no connection could be made").then_some(())
         })
         .await;
-        let log = server.log().text();
         let warned = format!("{variable} in the environment is not used");
+        server.log().shows(&warned).await;
+        let log = server.log().text();
         for said in [&check, &doctor, &log] {
             assert_eq!(said.matches(&warned).count(), 1, "{variable}: {said}");
             assert!(said.contains("server.outbound.proxy.url") && !said.contains("canary"), "{said}");

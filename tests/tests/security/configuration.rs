@@ -213,6 +213,7 @@ async fn a_user_logs_in_though_editors_and_shells_have_left_their_marks() {
         for said in
             ["white space", "TEST_CLIENT_ID stands in quotes", "AUTHTOOL__CLIENT__SCOPE stands in quotes"]
         {
+            server.log().shows(said).await;
             assert_eq!(server.log().count(said), 1, "{how}: {said}");
         }
         assert_eq!(server.log().count("byte order mark"), if how == "as it is" { 0 } else { 2 }, "{how}");

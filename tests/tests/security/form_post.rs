@@ -239,7 +239,7 @@ async fn sec_031_a_code_in_the_query_is_refused_where_it_was_to_be_posted_and_an
     let answer = stage.come_back(&browser, &in_query(&form)).await;
     refused("a code in the query", &answer);
     assert_eq!(answer.status, 400, "{answer:?}");
-    assert!(stage.server.log().text().contains("client.responseMode"), "the operator is told why");
+    stage.server.log().shows("client.responseMode").await;
     assert_eq!(stage.op.count(Endpoint::CodeExchange), 0);
 
     // Some providers look at `response_mode` only after they have accepted the request.

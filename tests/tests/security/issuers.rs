@@ -501,6 +501,7 @@ async fn a_byte_order_mark_in_front_of_what_the_provider_sends_is_read_past() {
     let config = ServerConfig::new(op.issuer());
     let stage = Stage { server: Server::start(config).await, op };
     stage.logged_in().await;
+    stage.server.log().shows("begins with a byte order mark").await;
     assert_eq!(stage.server.log().count("begins with a byte order mark"), 1, "it is said once");
 }
 

@@ -365,6 +365,12 @@ async fn sec_135_a_key_that_cannot_be_used_is_named_with_its_reason_once_and_by_
     let fetched = stage.op.count(Endpoint::Jwks);
     refused("an unknown key", &stage.callback_answer().await.1);
     assert_eq!(stage.op.count(Endpoint::Jwks), fetched + 1);
+    for key in ["small", "nowhere"] {
+        wait::until("the log names the key", async || {
+            stage.server.log().lines().into_iter().find(|it| it.contains("provider_key_unusable") && it.contains(key))
+        })
+        .await;
+    }
     let log = stage.server.log().text();
     let lines: Vec<&str> = log.lines().filter(|it| it.contains("provider_key_unusable")).collect();
     assert_eq!(lines.len(), 2, "{lines:#?}");
