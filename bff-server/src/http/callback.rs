@@ -168,7 +168,7 @@ async fn answered(
                     journal.go_on(&cookie, app.clock.now(), Step::good(what, id));
                 });
                 with_cookie(&mut answer, app.cookies.set_session(&finished.cookie_value, finished.ends_in));
-                returned::remember(&app, &arrival, &mut answer);
+                returned::remember(app, &arrival, &mut answer);
                 answer
             }
             None => app.page(PageCode::Internal, id),

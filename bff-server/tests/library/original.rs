@@ -114,9 +114,13 @@ fn several_clients_with_every_cookie_setting() {
     let issuer = ExpectedIssuer::Exactly("https://login.example.com".into());
     assert_eq!(config.provider.clients[0].id_token_issuer, issuer);
     let MetadataSource::At(places) = &config.provider.issuers[0].metadata else { panic!("it is fetched") };
+    // Where RFC 8414 puts it, and then where the original looks.
     assert_eq!(
-        places[0].as_str(),
-        "https://login.example.com/oauth2/default/.well-known/oauth-authorization-server"
+        places.iter().map(url::Url::as_str).collect::<Vec<_>>(),
+        [
+            "https://login.example.com/.well-known/oauth-authorization-server/oauth2/default",
+            "https://login.example.com/oauth2/default/.well-known/oauth-authorization-server",
+        ]
     );
     assert_eq!(config.session.cookie.same_site, SameSite::Lax);
     assert_eq!(config.session.cookie.domain.as_deref(), Some("example.com"));

@@ -367,7 +367,12 @@ async fn sec_135_a_key_that_cannot_be_used_is_named_with_its_reason_once_and_by_
     assert_eq!(stage.op.count(Endpoint::Jwks), fetched + 1);
     for key in ["small", "nowhere"] {
         wait::until("the log names the key", async || {
-            stage.server.log().lines().into_iter().find(|it| it.contains("provider_key_unusable") && it.contains(key))
+            stage
+                .server
+                .log()
+                .lines()
+                .into_iter()
+                .find(|it| it.contains("provider_key_unusable") && it.contains(key))
         })
         .await;
     }

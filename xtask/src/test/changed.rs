@@ -2,6 +2,7 @@
 //! lands is checked by the complete run.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
@@ -138,6 +139,10 @@ fn changed_files(context: &Context, since: Option<&str>) -> Result<Vec<String>> 
     Ok(files)
 }
 
+fn has_extension(file: &str, extension: &str) -> bool {
+    Path::new(file).extension().is_some_and(|it| it == extension)
+}
+
 impl Plan {
     /// For these files, relative to the repository's root.
     fn of<'a>(files: impl IntoIterator<Item = &'a str>) -> Self {
@@ -160,7 +165,7 @@ impl Plan {
     fn of_file(file: &str) -> Self {
         let mut plan = Self::default();
         let mut programs = |names: &[&str]| plan.programs.extend(names.iter().map(|it| (*it).to_owned()));
-        let is_page = file.starts_with("docs/") || file.ends_with(".md");
+        let is_page = file.starts_with("docs/") || has_extension(file, "md");
         if is_page {
             programs(&[DOCS, REPOSITORY]);
         } else if let Some((program, _)) = file.strip_prefix("tests/tests/").and_then(|it| it.split_once('/'))
@@ -188,10 +193,7 @@ impl Plan {
     }
 
     fn run(&self, context: &Context, files: &[String], report: &Report<'_>) {
-        let has_rust = files.iter().any(|file| {
-            let extension = std::path::Path::new(file).extension();
-            extension.is_some_and(|it| it == "rs")
-        });
+        let has_rust = files.iter().any(|file| has_extension(file, "rs"));
         let mut steps: Vec<Step> = Vec::new();
         if has_rust {
             steps.extend([Step::Fmt, Step::Clippy]);

@@ -83,13 +83,12 @@ impl Step {
         let (cold, then) = match self {
             Self::Tools => (240, 5),
             Self::Fmt => (5, 5),
-            Self::Clippy => (240, 30),
+            Self::Clippy | Self::Examples => (240, 30),
             Self::Build => (420, 30),
             Self::Deny => (20, 10),
             Self::Deploy => (60, 30),
             Self::Rust => (480, 360),
             Self::Client => (90, 20),
-            Self::Examples => (240, 30),
             Self::E2e => (480, 420),
             Self::Npm => (240, 180),
             Self::WasmBuild => (180, 20),
@@ -143,14 +142,12 @@ impl Step {
 impl Task for Step {
     fn needs(self) -> &'static [Self] {
         match self {
-            Self::Deny | Self::Deploy => &[Self::Tools],
+            Self::Deny | Self::Deploy | Self::Client | Self::Doc => &[Self::Tools],
             Self::Rust => &[Self::Tools, Self::Build],
-            Self::Client => &[Self::Tools],
             Self::Examples => &[Self::Client],
             Self::E2e => &[Self::Tools, Self::Build, Self::Examples],
             Self::Npm => &[Self::Tools, Self::Client],
             Self::Wasm => &[Self::Tools, Self::WasmBuild],
-            Self::Doc => &[Self::Tools],
             Self::Tools
             | Self::Fmt
             | Self::Clippy
