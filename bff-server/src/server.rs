@@ -146,7 +146,9 @@ impl Bff {
         for issuer in &config.provider.issuers {
             let settings = provider_settings(config, issuer);
             let provider = OidcProvider::new(settings, Arc::clone(&clock), Arc::clone(&entropy))?;
-            predecessors.iter().for_each(|it| provider.inherit(it));
+            for predecessor in predecessors {
+                provider.inherit(predecessor);
+            }
             providers.push(Arc::new(provider));
         }
         let fetching = stop.child_token();

@@ -33,7 +33,9 @@ pub(super) fn take_json(value: &mut Value, place: Place) {
         }
         Value::Array(items) => {
             let Some(inner) = place.item() else { return };
-            items.iter_mut().for_each(|item| take_json(item, inner));
+            for item in items {
+                take_json(item, inner);
+            }
         }
         _ => {}
     }
