@@ -6,6 +6,9 @@ const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 const UTF16_LE_MARK: &[u8] = b"\xff\xfe";
 const UTF16_BE_MARK: &[u8] = b"\xfe\xff";
 
+/// A mark of UTF-16, and how the two bytes of a unit are read behind it.
+type Order = (&'static [u8], fn([u8; 2]) -> u16);
+
 /// Text, and the byte order mark that was skipped in front of it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Decoded<'a> {
@@ -18,8 +21,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Decoded<'_>> {
     if let Some(rest) = bytes.strip_prefix(UTF8_MARK) {
         return Some(Decoded { text: std::str::from_utf8(rest).ok()?.into(), mark: Some("UTF-8") });
     }
-    let orders: [(&[u8], fn([u8; 2]) -> u16); 2] =
-        [(UTF16_LE_MARK, u16::from_le_bytes), (UTF16_BE_MARK, u16::from_be_bytes)];
+    let orders: [Order; 2] = [(UTF16_LE_MARK, u16::from_le_bytes), (UTF16_BE_MARK, u16::from_be_bytes)];
     for (mark, unit) in orders {
         if let Some(rest) = bytes.strip_prefix(mark) {
             let (pairs, odd) = rest.as_chunks::<2>();
