@@ -24,7 +24,7 @@ pub struct IdTokenDraft {
 
 /// What makes a signature. The header's `alg` is not consulted: whether they agree is a test's business.
 pub enum Signer {
-    /// RS256, ES256, ES512 or EdDSA with a key.
+    /// RS256, ES256, ES512 or `EdDSA` with a key.
     Key(SigningKey),
     /// PS256 with an RSA key.
     Pss(SigningKey),

@@ -143,7 +143,7 @@ impl SigningKey {
         signature
     }
 
-    /// Signs with RS256, ES256, ES512 or EdDSA, as the key is.
+    /// Signs with RS256, ES256, ES512 or `EdDSA`, as the key is.
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         match self.pair.as_ref() {

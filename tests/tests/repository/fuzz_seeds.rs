@@ -159,12 +159,11 @@ fn sec_186_no_variation_of_a_seed_is_a_finding() {
         let seeds = seeds(name);
         for _ in 0..VARIATIONS {
             let bytes = variation(&mut random, &seeds);
-            if catch_unwind(|| target(&bytes)).is_err() {
-                panic!(
-                    "{name} does not survive b\"{}\". Once it does, keep that as a seed in fuzz/seeds/{name}.",
-                    bytes.escape_ascii()
-                );
-            }
+            assert!(
+                catch_unwind(|| target(&bytes)).is_ok(),
+                "{name} does not survive b\"{}\". Once it does, keep that as a seed in fuzz/seeds/{name}.",
+                bytes.escape_ascii()
+            );
         }
     }
 }

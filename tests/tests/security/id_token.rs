@@ -183,7 +183,8 @@ fn signed_with(key: fn() -> SigningKey, algorithm: &'static str) -> Lie {
 /// says can only shorten the list; it never brings in `none` or the client's secret.
 #[tokio::test]
 async fn sec_035_the_algorithms_that_the_provider_announces_are_accepted_within_a_fixed_list() {
-    const ALL: [(&str, fn() -> SigningKey); 5] = [
+    type Key = fn() -> SigningKey;
+    const ALL: [(&str, Key); 5] = [
         ("RS256", SigningKey::provider),
         ("PS256", SigningKey::provider),
         ("ES256", SigningKey::elliptic),
