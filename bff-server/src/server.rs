@@ -274,6 +274,7 @@ pub(crate) fn provider_settings(config: &Config, issuer: &IssuerConfig) -> Provi
         configured_metadata: issuer.endpoints.clone(),
         issues_id_tokens: clients().any(|client| scope::contains_openid(&client.scope)),
         transport: issuer.transport(),
+        outbound: config.server.outbound.clone(),
         clients: clients()
             .map(|client| {
                 let registered = RegisteredClient {

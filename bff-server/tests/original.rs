@@ -22,7 +22,7 @@ fn load(name: &str) -> Config {
     let key = KeyPair::generate(KeySize::Rsa2048).unwrap();
     let der: Pkcs8V1Der<'_> = key.as_der().unwrap();
     write("client.pem", &pem("PRIVATE KEY", der.as_ref()));
-    write("ca.pem", &pem("CERTIFICATE", b"not looked into before it is used"));
+    write("ca.pem", include_str!("docs/authority.pem"));
     write("signing", &STANDARD.encode((0..32).collect::<Vec<u8>>()));
     write("encryption", &STANDARD.encode((100..132).collect::<Vec<u8>>()));
     write("secrets.env", "CLIENT_SECRET=s3cret\nREDIS_PASSWORD = hunter2\n");

@@ -4,6 +4,7 @@ pub mod embedded;
 pub(crate) mod http_failure;
 pub mod measured;
 pub mod oidc;
+pub mod outbound;
 pub mod redis;
 mod system;
 

@@ -35,6 +35,7 @@ impl Config {
         complete(&mut value, app);
         let mut config = Self::resolve(value, problems, &overrides)?;
         config.warnings.retain(|warning| warning != KEPT_IN_MEMORY);
+        config.warn_of_ignored_proxies(super::variables());
         Ok(Self { development: true, ..config })
     }
 }
@@ -95,7 +96,12 @@ mod tests {
         let config = develop(json!({"client": {"issuer": "https://op.example", "clientId": "spa"}}), None);
         assert_eq!(config.session.mode, Mode::Bff);
         assert_eq!(config.store, StoreConfig::Memory);
-        assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+        // Machines of developers may well have a variable for a proxy.
+        assert!(
+            config.warnings.iter().all(|it| it.contains("server.outbound.proxy")),
+            "{:?}",
+            config.warnings
+        );
         assert!(config.server.public.ip().is_loopback());
         let client = &config.provider.clients[0];
         assert_eq!(client.redirect_uri.as_str(), "http://localhost:3000/bff/oauth/callback");

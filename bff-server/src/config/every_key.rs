@@ -62,6 +62,19 @@ fn credentials() -> Value {
     and(missing_secrets(), json!(["x".repeat(31), format!("with a blank {}", "x".repeat(32))]))
 }
 
+/// What is no certificate to trust.
+fn unusable_certificates() -> Value {
+    json!([
+        "not a certificate",
+        "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",
+        "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n",
+    ])
+}
+
+fn egress() -> Value {
+    json!({"server": {"outbound": {"proxy": {"url": "http://proxy:3128"}}}})
+}
+
 fn traced() -> Value {
     json!({"server": {"traces": {"endpoint": "http://127.0.0.1:4318/v1/traces"}}})
 }
@@ -254,7 +267,7 @@ fn redis_rows() -> Vec<Row> {
     both("connection.username", standalone(), users());
     both("connection.password", standalone(), missing_secrets());
     both("connection.protocol", standalone(), json!(["", "resp3", "HTTP"]));
-    both("tls.ca", standalone(), and(missing_secrets(), json!(["not a certificate"])));
+    both("tls.ca", standalone(), and(missing_secrets(), unusable_certificates()));
     both("localCache.enabled", cluster(), json!([true]));
     both("localCache.maxMebibytes", standalone(), json!([0]));
     both("localCache.maxStalenessMs", standalone(), json!([0, 99, 10_001]));
@@ -332,6 +345,33 @@ fn server_rows() -> Vec<Row> {
         row("server.traces.endpoint", json!(["", "collector:4318", "/v1/traces", "http://a:b@c.example/"])),
         row_in("server.traces.sampleRatio", traced(), json!([-0.1, 1.5])),
         any("server.traces.serviceName", "a name can be any text"),
+        row("server.outbound.tls.ca", and(missing_secrets(), unusable_certificates())),
+        row(
+            "server.outbound.proxy.url",
+            json!([
+                "",
+                "proxy:3128",
+                "socks5://proxy:1080",
+                "http://a:b@proxy:3128",
+                "http://proxy:3128/path"
+            ]),
+        ),
+        row_in(
+            "server.outbound.proxy.username",
+            json!({"server": {"outbound": {"proxy": {"url": "http://proxy:3128", "password": "p"}}}}),
+            json!(["", "a:b", "a\nb"]),
+        ),
+        row_in(
+            "server.outbound.proxy.password",
+            json!({"server": {"outbound": {"proxy": {"url": "http://proxy:3128", "username": "u"}}}}),
+            missing_secrets(),
+        ),
+        row_in("server.outbound.proxy.noProxy", egress(), json!([["a b"], ["http://a.example"], [7]])),
+        row_in(
+            "server.outbound.proxy.noProxy[]",
+            egress(),
+            json!(["", ".", "a.example:443", "*.a.example", "10.0.0.0/33", "a,b"]),
+        ),
         row("server.static.root", json!(["", "/nowhere/at/all"])),
         row_in("server.static.fallback", statics(), json!(["/etc/passwd", "../x"])),
         row_in("server.static.contentSecurityPolicy", statics(), json!(["a\nb"])),

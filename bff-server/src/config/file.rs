@@ -68,7 +68,9 @@ sections! {
         /// Accepts reported logouts (Back-Channel Logout) whose tokens have no `exp`, as providers of the
         /// specification's drafts send them; they are good for ten minutes. Default: false.
         pub(super) allow_logout_tokens_without_exp: Option<bool>,
-        /// The signature algorithms accepted for ID tokens. Default: `["RS256"]`.
+        /// The signature algorithms accepted for ID tokens: RS, PS or ES with 256, 384 or 512, or `EdDSA`; and HS256, HS384
+        /// or HS512 where the provider signs with the client's secret. Default: those that the provider's metadata
+        /// announces, but none of HS; RS256 where it announces none.
         pub(super) id_token_signing_algorithms: Option<Vec<String>>,
         /// With several clients: what `/login?client=…` selects this one by. Default: its `clientId`.
         pub(super) name: Option<String>,
@@ -403,6 +405,47 @@ pub(super) struct ServerSection {
     pub(super) trusted_proxies: Vec<String>,
     /// Exports traces by OTLP. Default: not.
     pub(super) traces: Option<TracesSection>,
+    /// Connections that begin here: whom they trust, and by which way they leave. Default: the system's certificates,
+    /// and the direct way.
+    pub(super) outbound: OutboundSection,
+}
+
+/// Connections that begin here.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct OutboundSection {
+    /// Certificates, for the provider, Redis, the APIs of `server.proxy`, and traces.
+    pub(super) tls: OutboundTls,
+    /// The proxy that leads out, for the provider's back channel and traces. The environment (`HTTPS_PROXY`) has no say.
+    /// Default: none.
+    pub(super) proxy: Option<EgressSection>,
+}
+
+/// Certificates of outgoing connections. They are always verified.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct OutboundTls {
+    /// PEM certificates of authorities to trust besides the system's; usually `{"type": "file", "path": …}`. The system's
+    /// are those of its own store, or of `SSL_CERT_FILE` and `SSL_CERT_DIR`. Default: none.
+    pub(super) ca: Option<SecretSource>,
+}
+
+/// A proxy that leads out.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct EgressSection {
+    /// Its address, such as `http://proxy.example.com:3128`. Required.
+    pub(super) url: Option<String>,
+    /// The user who may use it. Default: it asks nobody.
+    pub(super) username: Option<String>,
+    /// The user's password. Default: none.
+    pub(super) password: Option<SecretSource>,
+    /// What is reached without it: host names, with all names below them, addresses, and networks (`10.0.0.0/8`). This
+    /// machine always is. Default: nothing else.
+    pub(super) no_proxy: Vec<String>,
 }
 
 /// Traces, exported by OTLP over HTTP.

@@ -34,6 +34,7 @@ use read::Format;
 use crate::{
     adapters::{
         oidc::{Algorithm, ClientAuthentication, MetadataSource, RequestStyle},
+        outbound::{self, OutboundSettings},
         redis::RedisSettings,
     },
     domain::{
@@ -121,8 +122,8 @@ pub struct ClientConfig {
     pub dpop: bool,
     /// `pushedAuthorizationRequests` and `requestObjectSigningAlgorithm`.
     pub requests: RequestStyle,
-    /// `idTokenSigningAlgorithms`.
-    pub id_token_algorithms: Vec<Algorithm>,
+    /// `idTokenSigningAlgorithms`. `None`: the asymmetric ones that the provider announces.
+    pub id_token_algorithms: Option<Vec<Algorithm>>,
     /// `idTokenValidationIssuer` or the issuer, with `allowedTenants`.
     pub id_token_issuer: ExpectedIssuer,
     /// `idTokenFurtherAudiences`.
@@ -277,6 +278,8 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// `traces`.
     pub traces: Option<TraceSettings>,
+    /// `outbound`.
+    pub outbound: OutboundSettings,
 }
 
 /// Whether `/token` is on the public listener.
@@ -369,7 +372,21 @@ impl Config {
         let text = std::fs::read_to_string(path)
             .map_err(|reason| LoadError::Unreadable { path: path.to_owned(), reason })?;
         let value = format.parse(&text).map_err(invalid)?;
-        Self::from_value(value, variables()).map_err(invalid)
+        let mut config = Self::from_value(value, variables()).map_err(invalid)?;
+        config.warn_of_ignored_proxies(variables());
+        Ok(config)
+    }
+
+    /// The environment does not decide where client secrets go (SEC-132), but whoever set the variable should know.
+    fn warn_of_ignored_proxies(&mut self, environment: impl Iterator<Item = (String, String)>) {
+        let ignored = outbound::variables_in(environment);
+        if self.server.outbound.proxy.is_none() && !ignored.is_empty() {
+            self.warnings.push(format!(
+                "{} in the environment is not used: connections go out directly; if only a proxy leads out, set \
+                 server.outbound.proxy.url",
+                ignored.join(", ")
+            ));
+        }
     }
 
     /// Reads JSON text. The environment has no say.

@@ -46,7 +46,10 @@ pub(super) async fn examine(config: &Config, issuer: &IssuerConfig) -> Vec<Findi
     let signs = clients(config, issuer).any(|it| crate::domain::scope::contains_openid(&it.scope));
     if let Some(jwks_uri) = &metadata.jwks_uri {
         match provider.fetch_keys(jwks_uri).await {
-            Ok(()) => notes.good("provider.keys", "its keys can be used"),
+            Ok(()) => keys(&provider, &mut notes),
+            Err(error) if !provider.needs_keys() => {
+                notes.good("provider.keys", format!("no login needs its keys, and it is as well: {error}"));
+            }
             Err(error) => notes.bad("provider.keys", format!("{jwks_uri}: {error}"), fix(&error)),
         }
     } else if !signs {
@@ -70,6 +73,21 @@ pub(super) async fn examine(config: &Config, issuer: &IssuerConfig) -> Vec<Findi
     findings
 }
 
+/// Which keys can be used, and which cannot.
+fn keys(provider: &OidcProvider, notes: &mut Notes) {
+    let (usable, passed_over) = provider.keys();
+    notes.good("provider.keys", format!("its keys can be used: {}", usable.join(", ")));
+    let lost: Vec<String> = passed_over.iter().filter(|it| it.is_a_loss()).map(ToString::to_string).collect();
+    if !lost.is_empty() {
+        notes.notice(
+            "provider.keys",
+            format!("some of its keys cannot be used: {}", lost.join("; ")),
+            "tokens that they sign are refused: let the provider sign ID tokens with another key (RSA of 2048 to 4096 \
+             bits, P-256, P-384, P-521 or Ed25519), or repair how it publishes this one",
+        );
+    }
+}
+
 fn clients<'a>(config: &'a Config, issuer: &'a IssuerConfig) -> impl Iterator<Item = &'a ClientConfig> {
     config.provider.clients.iter().filter(|client| client.issuer == issuer.issuer)
 }
@@ -79,7 +97,7 @@ fn open(config: &Config, issuer: &IssuerConfig, notes: &mut Notes) -> Option<Oid
     match OidcProvider::new(settings, Arc::new(SystemClock), Arc::new(SystemEntropy)) {
         Ok(provider) => Some(provider),
         Err(error) => {
-            let fix = "install the system's certificates (Debian: `ca-certificates`)";
+            let fix = "compare server.outbound with the reference";
             notes.bad("provider.metadata", error.to_string(), fix);
             None
         }
@@ -118,11 +136,17 @@ fn methods(metadata: &ProviderMetadata, notes: &mut Notes) {
 pub(super) fn fix(error: &ProviderError) -> &'static str {
     let reason = error.reason.as_str();
     if reason.contains("certificate") {
-        "let this machine trust whoever issued the provider's certificate (the system's store, or SSL_CERT_FILE), and \
-         compare the names in it"
+        "trust whoever issued the provider's certificate (server.outbound.tls.ca, SSL_CERT_FILE, or the system's \
+         store), and compare the names in it"
+    } else if reason.contains("tunnel") || reason.contains("proxy auth") {
+        "the proxy of server.outbound.proxy does not let the connection through: compare url, username and password, \
+         ask who runs it whether the provider is allowed, or list the provider in noProxy"
+    } else if reason.contains("no key that signatures can be verified with") {
+        "let the provider sign ID tokens with RSA of 2048 to 4096 bits, P-256, P-384, P-521 or Ed25519, and publish the \
+         public key with its `n` and `e`, or `crv`, `x` and `y`"
     } else if reason.contains("no connection could be made") || reason.contains("did not answer") {
-        "see whether this machine reaches it: name resolution, firewall, network policy. No proxy from the environment \
-         is used"
+        "see whether this machine reaches it: name resolution, firewall, network policy. If only a proxy leads out, \
+         set server.outbound.proxy; the environment's (HTTPS_PROXY) is not used"
     } else if reason.contains("the metadata's issuer is") {
         "copy the issuer exactly as the provider's metadata spells it into client.issuer"
     } else if reason.contains("answered 4") {

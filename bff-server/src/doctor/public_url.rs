@@ -7,13 +7,16 @@ use authtool_contract::{
     header::{CORRELATION_ID, CSRF, CSRF_VALUE},
 };
 use http::{HeaderMap, StatusCode, header};
-use reqwest::{Client, redirect::Policy};
+use reqwest::Client;
 use serde_json::Value;
 use url::Url;
 
 use super::finding::{Area, Finding, Notes};
 use crate::{
-    adapters::http_failure,
+    adapters::{
+        http_failure,
+        outbound::{OutboundSettings, client_builder},
+    },
     config::{Config, Mode},
     domain::metadata::is_loopback,
     http::CookiePolicy,
@@ -40,12 +43,14 @@ pub(super) async fn examine(config: &Config, url: &Url) -> Vec<Finding> {
     let origin = url.origin().ascii_serialization();
     let mut notes = Notes::new(Area::PublicUrl, Some(&origin));
     same_origin(config, url, &mut notes);
-    let client = Client::builder()
-        .user_agent(concat!("authtool-bff-doctor/", env!("CARGO_PKG_VERSION")))
-        .redirect(Policy::none())
-        .no_proxy()
-        .timeout(TIMEOUT)
-        .build();
+    // What browsers reach is not on the way out.
+    let outbound = OutboundSettings { proxy: None, ..config.server.outbound.clone() };
+    let client = client_builder!(Client, &outbound).and_then(|builder| {
+        builder
+            .user_agent(concat!("authtool-bff-doctor/", env!("CARGO_PKG_VERSION")))
+            .timeout(TIMEOUT)
+            .build()
+    });
     let probe = match client {
         Ok(client) => Probe { client, origin, prefix: config.server.api_prefix.clone() },
         Err(error) => {

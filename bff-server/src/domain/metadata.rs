@@ -28,6 +28,9 @@ struct Document {
     require_signed_request_object: Option<bool>,
     #[serde(default)]
     dpop_signing_alg_values_supported: Option<Vec<String>>,
+    /// Of any type: what is no list of names says nothing, and that is the same as not being there.
+    #[serde(default)]
+    id_token_signing_alg_values_supported: Value,
     #[serde(default)]
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
@@ -71,6 +74,8 @@ pub struct ProviderMetadata {
     pub requires_signed_requests: bool,
     /// RFC 9449 §5.1: the algorithms of proofs; `None` where the metadata does not say.
     pub dpop_algorithms: Option<Vec<String>>,
+    /// The algorithms of ID tokens that it announces, whatever they are; `None` where it does not say.
+    pub id_token_algorithms: Option<Vec<String>>,
     /// Client authentication the token endpoint accepts; `None` means only `client_secret_basic`.
     pub token_endpoint_auth_methods: Option<Vec<String>>,
     /// RFC 9207 §3: every authorization response carries `iss`.
@@ -205,6 +210,10 @@ impl ProviderMetadata {
             requires_pushed_requests: document.require_pushed_authorization_requests.unwrap_or(false),
             requires_signed_requests: document.require_signed_request_object.unwrap_or(false),
             dpop_algorithms: document.dpop_signing_alg_values_supported,
+            id_token_algorithms: document
+                .id_token_signing_alg_values_supported
+                .as_array()
+                .map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
             token_endpoint_auth_methods: document.token_endpoint_auth_methods_supported,
             sends_issuer_in_response: document
                 .authorization_response_iss_parameter_supported

@@ -243,8 +243,11 @@ pub(crate) fn public_router(app: &Arc<App>, config: &ServerConfig) -> Router {
     }
     let own = own.layer(middleware::from_fn(own_endpoint)).with_state(Arc::clone(app));
     let mut router = own;
-    for route in &config.proxy {
-        router = router.merge(proxy::router(app, route));
+    if !config.proxy.is_empty() {
+        let client = proxy::client(&config.outbound);
+        for route in &config.proxy {
+            router = router.merge(proxy::router(app, route, &client));
+        }
     }
     router = match &config.static_files {
         Some(files) => router.merge(static_files::router(files)),

@@ -137,8 +137,8 @@ impl PageCode {
             Self::ProviderUnavailable => text(
                 "provider_unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
-                "The login provider cannot be reached right now",
-                "Please try again in a moment.",
+                "The login provider cannot be used right now",
+                "Please try again in a moment. If it keeps happening, pass on the reference below.",
             ),
             Self::StoreUnavailable => text(
                 "store_unavailable",

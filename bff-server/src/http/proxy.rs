@@ -7,9 +7,14 @@
 use std::{sync::Arc, time::Duration};
 
 use authtool_contract::{ProblemCode, TokenType};
-use axum::{Router, extract::Request, response::Response};
+use axum::{Router, body::Body, extract::Request, response::Response};
 use axum_reverse_proxy::{ProxyError, ProxyPolicy, ReverseProxy};
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use tracing::Instrument as _;
 use url::Url;
 
@@ -23,17 +28,51 @@ use super::{
     stream_end::WatchedSession,
     upstream::Changes,
 };
-use crate::{config::ProxyRoute, service::sessions::UsableToken, telemetry::traces};
+use crate::{
+    adapters::outbound::OutboundSettings, config::ProxyRoute, service::sessions::UsableToken,
+    telemetry::traces,
+};
+
+/// How long an upstream may take to be connected to.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an idle connection to an upstream is kept, and how often an open one is probed.
+const KEEPALIVE: Duration = Duration::from_mins(1);
+const MAX_IDLE_PER_HOST: usize = 32;
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
+/// What all prefixes share: connections to their upstreams.
+pub(crate) type UpstreamClient = Client<HttpsConnector<HttpConnector>, Body>;
+
+/// For upstreams with and without TLS, which trust what everything else here trusts. Not by an egress proxy: upstreams are the
+/// operator's own, on this side of it.
+pub(crate) fn client(outbound: &OutboundSettings) -> UpstreamClient {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_keepalive(Some(KEEPALIVE));
+    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(outbound.trust().client_config())
+        .https_or_http()
+        .enable_all_versions()
+        .wrap_connector(connector);
+    Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(KEEPALIVE)
+        .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
+        .retry_canceled_requests(true)
+        .set_host(true)
+        .build(connector)
+}
+
 /// One proxied prefix, with and without what follows it.
-pub(crate) fn router(app: &Arc<App>, route: &ProxyRoute) -> Router {
+pub(crate) fn router(app: &Arc<App>, route: &ProxyRoute, client: &UpstreamClient) -> Router {
     let policy = ProxyPolicy::new()
         .with_upstream_timeout(route.timeout)
         .with_public_scheme(if app.app_origin.starts_with("https:") { "https" } else { "http" });
     // The prefix stays in the path, so the proxy itself has none.
-    let proxy = ReverseProxy::new("", route.upstream.origin().ascii_serialization()).with_policy(policy);
+    let origin = route.upstream.origin().ascii_serialization();
+    let proxy = ReverseProxy::new_with_client("", origin, client.clone()).with_policy(policy);
     let app = Arc::clone(app);
     let upstream = route.upstream.clone();
     let forward = move |id: CorrelationId, request: Request| {

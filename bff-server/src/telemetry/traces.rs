@@ -31,7 +31,10 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 use url::Url;
 
-use crate::config::TraceSettings;
+use crate::{
+    adapters::outbound::{OutboundSettings, client_builder},
+    config::TraceSettings,
+};
 
 /// The target of spans that are for traces alone: of what we ask of others. The log leaves them out, so that its
 /// lines stay those of the request.
@@ -63,12 +66,8 @@ pub struct Exporter {
 
 impl Exporter {
     /// Must not be called within a Tokio runtime: the exporter's client brings its own.
-    pub fn new(settings: &TraceSettings) -> Result<Self, ExportError> {
-        let client = reqwest::blocking::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .timeout(EXPORT_TIMEOUT)
-            .build()?;
+    pub fn new(settings: &TraceSettings, outbound: &OutboundSettings) -> Result<Self, ExportError> {
+        let client = client_builder!(reqwest::blocking::Client, outbound)?.timeout(EXPORT_TIMEOUT).build()?;
         let exporter = SpanExporter::builder()
             .with_http()
             .with_http_client(client)

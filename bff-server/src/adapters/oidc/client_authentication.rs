@@ -3,17 +3,17 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use aws_lc_rs::hmac;
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use http::HeaderValue;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use super::signing_key::SigningKey;
+use super::{algorithm::HmacAlgorithm, signing_key::SigningKey};
 use crate::{
     domain::{metadata::ProviderMetadata, time::UnixSeconds},
     ports::{Entropy, ProviderError},
@@ -26,11 +26,6 @@ const ASSERTION_LIFETIME: Duration = Duration::from_mins(1);
 pub const MIN_HMAC_SECRET_BYTES: usize = 32;
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
-/// Whether an algorithm's key is a shared secret (RFC 7518 §3.2).
-pub fn is_symmetric(algorithm: Algorithm) -> bool {
-    matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
-}
 
 /// The registered names (`token_endpoint_auth_method`, RFC 7591 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +84,7 @@ pub struct ClientAuthentication {
     /// `preferredTokenEndpointAuthMethod`; otherwise the first that the provider takes.
     pub preferred: Option<AuthenticationMethod>,
     /// The algorithm of `client_secret_jwt`.
-    pub secret_algorithm: Algorithm,
+    pub secret_algorithm: HmacAlgorithm,
 }
 
 /// What to send.
@@ -100,10 +95,10 @@ pub(super) struct AuthenticatedForm {
 
 impl ClientAuthentication {
     /// The secret as a key for ID tokens with an HS algorithm.
-    pub(super) fn secret_as_verification_key(&self) -> Option<DecodingKey> {
+    pub(super) fn secret_as_verification_key(&self) -> Option<&[u8]> {
         match &self.credentials {
             ClientCredentials::Secret(secret) if secret.len() >= MIN_HMAC_SECRET_BYTES => {
-                Some(DecodingKey::from_secret(secret.as_bytes()))
+                Some(secret.as_bytes())
             }
             _ => None,
         }
@@ -156,7 +151,7 @@ impl ClientAuthentication {
             }
             (AuthenticationMethod::ClientSecretJwt, ClientCredentials::Secret(secret)) => {
                 let claims = assertion_claims(client_id, &metadata.issuer, now, entropy)?;
-                append_assertion(&mut form, hmac_jwt(secret, self.secret_algorithm, &claims))?;
+                append_assertion(&mut form, Some(hmac_jwt(secret, self.secret_algorithm, &claims)))?;
             }
             (AuthenticationMethod::PrivateKeyJwt, ClientCredentials::PrivateKey(key)) => {
                 let claims = assertion_claims(client_id, &metadata.issuer, now, entropy)?;
@@ -211,13 +206,12 @@ pub(super) fn jwt_id(entropy: &dyn Entropy) -> Result<String, ProviderError> {
 }
 
 /// Without a `kid`: there is one secret.
-fn hmac_jwt(secret: &str, algorithm: Algorithm, claims: &Value) -> Option<String> {
-    let key = EncodingKey::from_secret(secret.as_bytes());
-    let header = json!({"alg": format!("{algorithm:?}"), "typ": "JWT"});
+fn hmac_jwt(secret: &str, algorithm: HmacAlgorithm, claims: &Value) -> String {
+    let header = json!({"alg": algorithm.name(), "typ": "JWT"});
     let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
     let message = format!("{}.{}", encode(&header), encode(claims));
-    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, algorithm).ok()?;
-    Some(format!("{message}.{signature}"))
+    let signature = hmac::sign(&algorithm.key(secret.as_bytes()), message.as_bytes());
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// RFC 7523 §2.2.
@@ -254,7 +248,7 @@ mod tests {
         ClientAuthentication {
             credentials: ClientCredentials::Secret(Zeroizing::new("p:%+&é".to_owned())),
             preferred,
-            secret_algorithm: Algorithm::HS256,
+            secret_algorithm: HmacAlgorithm::Hs256,
         }
     }
 
@@ -307,7 +301,7 @@ mod tests {
         let client = ClientAuthentication {
             credentials: ClientCredentials::Public,
             preferred: None,
-            secret_algorithm: Algorithm::HS256,
+            secret_algorithm: HmacAlgorithm::Hs256,
         };
         let form = authenticate(&client, &metadata(Some(&["client_secret_post"])));
         assert_eq!((form.body.as_str(), form.authorization), ("grant_type=x&client_id=my+app", None));

@@ -34,7 +34,7 @@ impl OidcProvider {
                 }
                 Err(error) => {
                     tracing::warn!(issuer = %self.settings.issuer, %error, still_usable = known,
-                        "the authorization server's metadata could not be fetched");
+                        "the authorization server's metadata could not be fetched, or its keys cannot be used");
                     let wait = retry;
                     retry = (retry * 2).min(LAST_RETRY);
                     wait
@@ -46,9 +46,15 @@ impl OidcProvider {
 
     /// Fetches metadata and keys once.
     pub async fn fetch(&self) -> Result<(), ProviderError> {
-        match self.discover().await?.jwks_uri.as_ref() {
-            Some(jwks_uri) => self.fetch_keys(jwks_uri).await,
-            None => Ok(()),
+        let metadata = self.discover().await?;
+        let Some(jwks_uri) = metadata.jwks_uri.as_ref() else { return Ok(()) };
+        match self.fetch_keys(jwks_uri).await {
+            // Signed userinfo may want them later, and fetches them then.
+            Err(error) if !self.needs_keys() => {
+                tracing::debug!(issuer = %self.settings.issuer, %error, "keys that no login needs cannot be used");
+                Ok(())
+            }
+            outcome => outcome,
         }
     }
 

@@ -1,18 +1,21 @@
 //! One HTTP client for everything we ask of an authorization server: no redirects (a redirect from a
-//! token endpoint is a way to make us call something else), no cookies, no proxies from the environment,
+//! token endpoint is a way to make us call something else), no cookies, no proxy but the configured one,
 //! no decompression, and limits on time and size that hold while the answer streams in.
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use reqwest::{Client, RequestBuilder, redirect::Policy};
+use reqwest::{Client, RequestBuilder};
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 use url::Url;
 
 use crate::{
-    adapters::http_failure,
+    adapters::{
+        http_failure,
+        outbound::{OutboundSettings, client_builder},
+    },
     domain::dpop::HeldToken,
     ports::{HeldLease, ProviderError},
     telemetry::{self, traces},
@@ -121,17 +124,17 @@ pub(super) struct BackChannel {
 }
 
 impl BackChannel {
-    /// Fails only where the system has no usable certificates.
-    pub(super) fn new() -> Result<Self, ProviderError> {
-        let client = Client::builder()
-            .user_agent(concat!("authtool-bff/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .no_proxy()
-            .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(EXCHANGE_TIMEOUT)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .build()
+    pub(super) fn new(outbound: &OutboundSettings) -> Result<Self, ProviderError> {
+        let client = client_builder!(Client, outbound)
+            .and_then(|builder| {
+                builder
+                    .user_agent(concat!("authtool-bff/", env!("CARGO_PKG_VERSION")))
+                    .referer(false)
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .timeout(EXCHANGE_TIMEOUT)
+                    .pool_idle_timeout(Duration::from_secs(30))
+                    .build()
+            })
             .map_err(|error| ProviderError::new(describe(&error)))?;
         let permits = || Semaphore::new(MAX_CONCURRENT);
         Ok(Self { client, codes: permits(), refreshes: permits(), pushes: permits(), others: permits() })
@@ -274,7 +277,7 @@ mod tests {
         let url = Url::parse(&format!("http://{}/token", server.local_addr().unwrap())).unwrap();
         let lease = HeldLease::taken(tokio::time::Instant::now(), LEAST_LEASE);
         let form = "refresh_token=rt".to_owned();
-        let http = BackChannel::new().unwrap();
+        let http = BackChannel::new(&OutboundSettings::default()).unwrap();
         let refused = http
             .post_form(ExchangeKind::Refresh, &url, form, FormHeaders::default(), Some(&lease), 1024)
             .await

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::SystemTime};
 use ::http::{StatusCode, header};
 use url::Url;
 
-use super::{AuthenticationMethod, MetadataSource, OidcProvider};
+use super::{AuthenticationMethod, MetadataSource, OidcProvider, jwks::PassedOver};
 use crate::{
     domain::metadata::ProviderMetadata,
     ports::{ClientName, ProviderError},
@@ -41,6 +41,11 @@ impl OidcProvider {
     /// The keys of metadata that is known.
     pub(crate) async fn fetch_keys(&self, jwks_uri: &Url) -> Result<(), ProviderError> {
         self.keys.refresh(jwks_uri, &self.http).await
+    }
+
+    /// The keys that ID tokens can be verified with, in words, and the others with the reason.
+    pub(crate) fn keys(&self) -> (Vec<String>, Vec<PassedOver>) {
+        self.keys.inventory()
     }
 
     /// Opens a page as a browser without cookies does, and goes nowhere from there.

@@ -1,21 +1,23 @@
 //! The provider's keys (RFC 7517).
 
 use std::{
+    collections::BTreeSet,
+    fmt,
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::StatusCode;
-use jsonwebtoken::{
-    Algorithm, DecodingKey,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk},
-};
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::{http::BackChannel, jws::Header};
+use super::{
+    http::BackChannel,
+    jwk::{Members, PublicKey, UnusableKey, printable},
+    jws::Header,
+    signing_key::SigningAlgorithm,
+};
 use crate::{
     domain::expected_issuer::{AllowedTenants, ExpectedIssuer},
     ports::{ProviderError, TokenOrigin, TokenVerificationError},
@@ -23,6 +25,8 @@ use crate::{
 
 const MAX_JWKS_BYTES: usize = 512 * 1024;
 const MAX_KEYS: usize = 100;
+/// An error names so many keys; the log names all of them.
+const MAX_KEYS_NAMED: usize = 5;
 
 /// An unknown `kid` may be a rotation, or somebody making us fetch. At most one fetch per this time.
 const MIN_REFETCH_INTERVAL: Duration = Duration::from_secs(30);
@@ -33,20 +37,22 @@ const MIN_FIRST_FETCH_INTERVAL: Duration = Duration::from_secs(2);
 /// Whoever waits for keys holds a refresh lease, or a login.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The usable keys of one document.
-pub(super) struct KeySet(Vec<Key>);
+/// One document: its usable keys, and the others.
+pub(super) struct KeySet {
+    keys: Vec<Key>,
+    passed_over: Vec<PassedOver>,
+}
 
 struct Key {
     id: Option<String>,
     algorithm: Option<String>,
-    kind: KeyKind,
     found: FoundKey,
 }
 
 /// A key that fits a token's header.
 #[derive(Clone)]
 pub(super) struct FoundKey {
-    pub(super) key: DecodingKey,
+    pub(super) key: PublicKey,
     issuer: Option<ExpectedIssuer>,
 }
 
@@ -59,29 +65,38 @@ impl FoundKey {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum KeyKind {
-    Rsa,
-    P256,
-    P384,
-    Ed25519,
+/// A key of the provider that verifies nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PassedOver {
+    /// Its `kid`, or its place in the document.
+    name: String,
+    reason: Reason,
 }
 
-impl KeyKind {
-    /// The key that an algorithm needs. A key of another kind is never tried.
-    fn for_algorithm(algorithm: Algorithm) -> Option<Self> {
-        match algorithm {
-            Algorithm::RS256
-            | Algorithm::RS384
-            | Algorithm::RS512
-            | Algorithm::PS256
-            | Algorithm::PS384
-            | Algorithm::PS512 => Some(Self::Rsa),
-            Algorithm::ES256 => Some(Self::P256),
-            Algorithm::ES384 => Some(Self::P384),
-            Algorithm::EdDSA => Some(Self::Ed25519),
-            _ => None,
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Reason {
+    /// It is meant for something else, as many providers' second key is: nobody has to do anything.
+    OtherUse(&'static str),
+    Unusable(UnusableKey),
+}
+
+impl PassedOver {
+    /// Whether it was meant for signatures, so that somebody should know.
+    pub(crate) fn is_a_loss(&self) -> bool {
+        matches!(self.reason, Reason::Unusable(_))
+    }
+
+    fn reason(&self) -> String {
+        match &self.reason {
+            Reason::OtherUse(why) => (*why).to_owned(),
+            Reason::Unusable(why) => why.to_string(),
         }
+    }
+}
+
+impl fmt::Display for PassedOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.reason())
     }
 }
 
@@ -89,6 +104,8 @@ impl KeyKind {
 #[derive(Default)]
 pub(super) struct KeyCache {
     keys: RwLock<Option<Arc<KeySet>>>,
+    /// Why the last fetch brought nothing that can be used.
+    trouble: RwLock<Option<ProviderError>>,
     /// When a token from the token endpoint, and one from anybody, last led to a fetch.
     last_refetch: Mutex<Option<Instant>>,
     last_refetch_for_anybody: Mutex<Option<Instant>>,
@@ -97,20 +114,64 @@ pub(super) struct KeyCache {
 impl KeyCache {
     /// Fetches the keys anew.
     pub(super) async fn refresh(&self, jwks_uri: &Url, http: &BackChannel) -> Result<(), ProviderError> {
+        let outcome = match self.fetch(jwks_uri, http).await {
+            Ok(keys) => {
+                self.report(jwks_uri, &keys);
+                let outcome = keys.is_usable();
+                // The provider has said which keys are good now. If none is, former ones are not either.
+                *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(keys));
+                outcome
+            }
+            Err(error) => Err(error),
+        };
+        *self.trouble.write().unwrap_or_else(PoisonError::into_inner) = outcome.clone().err();
+        outcome
+    }
+
+    async fn fetch(&self, jwks_uri: &Url, http: &BackChannel) -> Result<KeySet, ProviderError> {
         let answer = tokio::time::timeout(FETCH_TIMEOUT, http.get(jwks_uri, MAX_JWKS_BYTES))
             .await
             .map_err(|_| ProviderError::new("its jwks_uri did not answer in time"))??;
         if answer.status != StatusCode::OK {
             return Err(ProviderError::new(format!("its jwks_uri answered {}", answer.status)));
         }
-        let keys = KeySet::parse(&answer.body).map_err(ProviderError::new)?;
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(keys));
-        Ok(())
+        KeySet::parse(&answer.body).map_err(ProviderError::new)
     }
 
-    /// Whether any keys are known.
-    pub(super) fn is_filled(&self) -> bool {
-        self.current().is_some()
+    /// Names the keys that cannot be used, each once for as long as it is published.
+    fn report(&self, jwks_uri: &Url, keys: &KeySet) {
+        let known: BTreeSet<String> =
+            self.current().iter().flat_map(|it| it.losses().map(ToString::to_string)).collect();
+        for key in keys.losses().filter(|it| !known.contains(&it.to_string())) {
+            tracing::warn!(
+                event = "provider_key_unusable",
+                %jwks_uri,
+                key = key.name,
+                reason = key.reason(),
+                "a key of the provider cannot be used: tokens that it signs will be refused"
+            );
+        }
+    }
+
+    /// What keeps ID tokens from being verified, if anything does.
+    pub(super) fn trouble(&self) -> Option<ProviderError> {
+        if self.current().is_some_and(|keys| !keys.keys.is_empty()) {
+            return None;
+        }
+        let last = self.trouble.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Some(last.unwrap_or_else(|| ProviderError::new("its keys have not been fetched yet")))
+    }
+
+    /// Why no login can succeed, where the provider has published keys, and none of them can be used.
+    pub(super) fn published_in_vain(&self) -> Option<ProviderError> {
+        self.current().and_then(|keys| keys.is_usable().err())
+    }
+
+    /// The usable keys that are known, in words, and those that were passed over.
+    pub(super) fn inventory(&self) -> (Vec<String>, Vec<PassedOver>) {
+        self.current().map_or_else(Default::default, |set| {
+            (set.keys.iter().map(ToString::to_string).collect(), set.passed_over.clone())
+        })
     }
 
     /// The key that signed a token with this header. An unknown key id leads to one fetch, for however many
@@ -136,7 +197,8 @@ impl KeyCache {
             (Some(seen), Some(current)) => !Arc::ptr_eq(seen, current),
             (seen, current) => seen.is_some() != current.is_some(),
         };
-        let interval = if current.is_some() { MIN_REFETCH_INTERVAL } else { MIN_FIRST_FETCH_INTERVAL };
+        let none_known = current.is_none_or(|keys| keys.keys.is_empty());
+        let interval = if none_known { MIN_FIRST_FETCH_INTERVAL } else { MIN_REFETCH_INTERVAL };
         if !changed_meanwhile && last_refetch.is_none_or(|at| at.elapsed() >= interval) {
             let outcome = self.refresh(jwks_uri, http).await;
             *last_refetch = Some(Instant::now());
@@ -161,22 +223,58 @@ impl KeySet {
     pub(super) fn parse(document: &[u8]) -> Result<Self, String> {
         let document: Value =
             serde_json::from_slice(document).map_err(|_| "its jwks_uri did not answer JSON".to_owned())?;
-        let keys = document
+        let members = document
             .get("keys")
             .and_then(Value::as_array)
             .ok_or_else(|| "its jwks_uri did not answer a key set".to_owned())?;
-        if keys.len() > MAX_KEYS {
+        if members.len() > MAX_KEYS {
             return Err(format!("its key set has more than {MAX_KEYS} keys"));
         }
-        Ok(Self(keys.iter().filter_map(Key::parse).collect()))
+        let (mut keys, mut passed_over) = (Vec::new(), Vec::new());
+        for (i, member) in members.iter().enumerate() {
+            match Key::parse(member) {
+                Ok(key) => keys.push(key),
+                Err(reason) => {
+                    let id = member.get("kid").and_then(Value::as_str).map(printable);
+                    let name = id.filter(|it| !it.is_empty()).unwrap_or_else(|| format!("keys[{i}]"));
+                    passed_over.push(PassedOver { name, reason });
+                }
+            }
+        }
+        Ok(Self { keys, passed_over })
+    }
+
+    /// The keys that were meant for signatures and cannot be used.
+    fn losses(&self) -> impl Iterator<Item = &PassedOver> {
+        self.passed_over.iter().filter(|it| it.is_a_loss())
+    }
+
+    fn is_usable(&self) -> Result<(), ProviderError> {
+        if !self.keys.is_empty() {
+            return Ok(());
+        }
+        let mut text = "its key set has no key that signatures can be verified with".to_owned();
+        if self.passed_over.is_empty() {
+            text.push_str(": it is empty");
+        }
+        for (i, key) in self.passed_over.iter().take(MAX_KEYS_NAMED).enumerate() {
+            text.push_str(if i == 0 { " (" } else { "; " });
+            text.push_str(&key.to_string());
+        }
+        match self.passed_over.len().checked_sub(MAX_KEYS_NAMED) {
+            Some(more) if more > 0 => text.push_str(&format!("; and {more} more)")),
+            _ if !self.passed_over.is_empty() => text.push(')'),
+            _ => {}
+        }
+        Err(ProviderError::new(text))
     }
 
     /// `Ok(None)`: no key fits. `Err`: several do, and guessing is not an option.
     pub(super) fn find(&self, header: &Header) -> Result<Option<FoundKey>, String> {
-        let kind = KeyKind::for_algorithm(header.algorithm);
-        let mut fitting = self.0.iter().filter(|key| {
-            Some(key.kind) == kind
-                && key.algorithm.as_deref().is_none_or(|it| it == header.algorithm_name)
+        let Some(algorithm) = header.key_pair_algorithm() else { return Ok(None) };
+        let mut fitting = self.keys.iter().filter(|key| {
+            key.found.key.fits(algorithm)
+                && key.is_for(algorithm)
                 && (header.key_id.is_none() || key.id == header.key_id)
         });
         match (fitting.next(), fitting.next()) {
@@ -191,56 +289,56 @@ impl KeySet {
 }
 
 impl Key {
-    /// `None` for a key that is not for signatures, too weak, or of a kind we do not know.
-    fn parse(value: &Value) -> Option<Self> {
-        let usage = value.get("use").and_then(Value::as_str);
-        if usage.is_some_and(|it| it != "sig") {
-            return None;
+    fn parse(value: &Value) -> Result<Self, Reason> {
+        let members = value.as_object().ok_or(Reason::Unusable(UnusableKey::NotAnObject))?;
+        let members = Members(members);
+        if members.text("use").is_some_and(|it| it != "sig") {
+            return Err(Reason::OtherUse("it is not for signatures (`use`)"));
         }
         let operations = value.get("key_ops").and_then(Value::as_array);
         if operations.is_some_and(|list| !list.iter().any(|it| it == "verify")) {
-            return None;
+            return Err(Reason::OtherUse("it does not verify signatures (`key_ops`)"));
         }
-        let text = |name| value.get(name).and_then(Value::as_str).map(str::to_owned);
+        // A secret that everybody can read is none.
+        if members.text("kty") == Some("oct") {
+            return Err(Reason::OtherUse("it is a symmetric key"));
+        }
+        let text = |name| members.text(name).map(str::to_owned);
         let (id, algorithm) = (text("kid"), text("alg"));
         let issuer = text("issuer").map(|it| {
             ExpectedIssuer::of_tenant(&it, AllowedTenants::Any).unwrap_or(ExpectedIssuer::Exactly(it))
         });
-        // Only what the key itself is: odd values in other members do not cost us the key.
-        let members = ["kty", "n", "e", "crv", "x", "y"];
-        let bare: Map<_, _> =
-            members.iter().filter_map(|name| Some(((*name).to_owned(), value.get(*name)?.clone()))).collect();
-        let jwk: Jwk = serde_json::from_value(Value::Object(bare)).ok()?;
-        let kind = match &jwk.algorithm {
-            AlgorithmParameters::RSA(rsa) => {
-                // 2048 to 4096 bits, and an exponent that is odd and at least 3.
-                let modulus = URL_SAFE_NO_PAD.decode(&rsa.n).ok()?;
-                let bits = modulus.iter().skip_while(|byte| **byte == 0).count() * 8;
-                let exponent = URL_SAFE_NO_PAD.decode(&rsa.e).ok()?;
-                let sane = exponent.len() <= 4
-                    && exponent.last().is_some_and(|last| last % 2 == 1)
-                    && exponent.iter().skip_while(|byte| **byte == 0).ne([1u8].iter());
-                ((2048..=4096).contains(&bits) && sane).then_some(KeyKind::Rsa)?
-            }
-            AlgorithmParameters::EllipticCurve(ec) => match ec.curve {
-                EllipticCurve::P256 => KeyKind::P256,
-                EllipticCurve::P384 => KeyKind::P384,
-                _ => return None,
-            },
-            AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
-                KeyKind::Ed25519
-            }
-            _ => return None,
-        };
-        let found = FoundKey { key: DecodingKey::from_jwk(&jwk).ok()?, issuer };
-        Some(Self { id, algorithm, kind, found })
+        let key = PublicKey::read(&members).map_err(Reason::Unusable)?;
+        let none_fits = algorithm
+            .as_deref()
+            .is_some_and(|name| !SigningAlgorithm::from_name(name).is_some_and(|it| key.fits(it)));
+        if none_fits {
+            return Err(Reason::OtherUse("its `alg` is no signature of such a key"));
+        }
+        Ok(Self { id, algorithm, found: FoundKey { key, issuer } })
+    }
+
+    /// Whether the provider lets this key sign by the algorithm, as far as it says.
+    fn is_for(&self, algorithm: SigningAlgorithm) -> bool {
+        self.algorithm.as_deref().is_none_or(|name| SigningAlgorithm::from_name(name) == Some(algorithm))
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.id.as_deref().map_or_else(|| "without kid".to_owned(), printable);
+        let algorithm = self.algorithm.as_deref().and_then(SigningAlgorithm::from_name);
+        write!(f, "{id} ({})", algorithm.map_or(self.found.key.kind(), SigningAlgorithm::name))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     use serde_json::json;
+
+    use super::*;
+    use crate::adapters::oidc::algorithm::Algorithm;
 
     fn rsa(changes: Value) -> Value {
         let mut key =
@@ -252,7 +350,7 @@ mod tests {
     }
 
     fn usable(key: &Value) -> bool {
-        Key::parse(key).is_some()
+        Key::parse(key).is_ok()
     }
 
     #[test]
@@ -283,7 +381,7 @@ mod tests {
         const OURS: &str = "https://login.example/11111111-2222-3333-4444-555555555555/v2.0";
         const OTHER: &str = "https://login.example/99999999-2222-3333-4444-555555555555/v2.0";
         let vouches = |member: Value, issuer: &str| {
-            let key = Key::parse(&rsa(json!({"issuer": member}))).unwrap();
+            let Ok(key) = Key::parse(&rsa(json!({"issuer": member}))) else { panic!("{issuer}") };
             key.found.is_of_their_issuer(json!({"iss": issuer}).as_object().unwrap())
         };
         let any = json!("https://login.example/{tenantid}/v2.0");
@@ -304,10 +402,9 @@ mod tests {
 
     #[test]
     fn sec_047_one_fitting_key_is_taken_and_several_are_refused() {
-        let set = |keys: Value| KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap();
+        let set = |keys: Value| KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).ok().unwrap();
         let header = |key_id: Option<&str>| Header {
             algorithm: Algorithm::RS256,
-            algorithm_name: "RS256".into(),
             key_id: key_id.map(str::to_owned),
             typ: None,
         };

@@ -1,10 +1,14 @@
 //! Signatures of ID tokens (RFC 7515). What the claims say is for the domain.
 
+use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 
-use super::client_authentication::is_symmetric;
+use super::{
+    algorithm::{Algorithm, HmacAlgorithm},
+    jwk::PublicKey,
+    signing_key::SigningAlgorithm,
+};
 use crate::{
     domain::{
         credential::IdToken,
@@ -17,13 +21,12 @@ use crate::{
 /// never looked at: keys come from the provider's `jwks_uri` alone.
 pub(super) struct Header {
     pub(super) algorithm: Algorithm,
-    pub(super) algorithm_name: String,
     pub(super) key_id: Option<String>,
     pub(super) typ: Option<String>,
 }
 
 impl Header {
-    /// Reads the header and checks its algorithm against the configured ones.
+    /// Reads the header and checks its algorithm against those that are accepted.
     pub(super) fn of(token: &IdToken, accepted: &[Algorithm]) -> Result<Self, TokenVerificationError> {
         let encoded = token.expose().split('.').next().unwrap_or_default();
         let header = decode_object(encoded).ok_or_else(|| refused("its header is not a JSON object"))?;
@@ -34,8 +37,8 @@ impl Header {
         let algorithm = name.parse().ok().filter(|algorithm| accepted.contains(algorithm)).ok_or_else(|| {
             let shown = printable(name);
             refused(&format!(
-                "it is signed with {shown:?}, which is not in client.idTokenSigningAlgorithms; add it there if the \
-                 provider is meant to use it"
+                "it is signed with {shown:?}, which is neither in client.idTokenSigningAlgorithms nor, without that setting, \
+                 announced by the provider; add it there if the provider is meant to use it"
             ))
         })?;
         let text = |member: &str| match header.get(member) {
@@ -43,23 +46,57 @@ impl Header {
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(_) => Err(refused("its header has a member of the wrong type")),
         };
-        Ok(Self { algorithm, algorithm_name: name.to_owned(), key_id: text("kid")?, typ: text("typ")? })
+        Ok(Self { algorithm, key_id: text("kid")?, typ: text("typ")? })
     }
 
     /// Whether the key is a shared secret.
     pub(super) fn is_symmetric(&self) -> bool {
-        is_symmetric(self.algorithm)
+        matches!(self.algorithm, Algorithm::Secret(_))
+    }
+
+    /// The algorithm, where the key is one of the provider's.
+    pub(super) fn key_pair_algorithm(&self) -> Option<SigningAlgorithm> {
+        match self.algorithm {
+            Algorithm::KeyPair(algorithm) => Some(algorithm),
+            Algorithm::Secret(_) => None,
+        }
     }
 
     fn hash(&self) -> SignatureHash {
         match self.algorithm {
-            Algorithm::HS384 | Algorithm::RS384 | Algorithm::PS384 | Algorithm::ES384 => {
-                SignatureHash::Sha384
+            Algorithm::Secret(HmacAlgorithm::Hs256)
+            | Algorithm::KeyPair(
+                SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256 | SigningAlgorithm::Es256,
+            ) => SignatureHash::Sha256,
+            Algorithm::Secret(HmacAlgorithm::Hs384)
+            | Algorithm::KeyPair(
+                SigningAlgorithm::Rs384 | SigningAlgorithm::Ps384 | SigningAlgorithm::Es384,
+            ) => SignatureHash::Sha384,
+            Algorithm::Secret(HmacAlgorithm::Hs512)
+            | Algorithm::KeyPair(
+                SigningAlgorithm::Rs512
+                | SigningAlgorithm::Ps512
+                | SigningAlgorithm::Es512
+                | SigningAlgorithm::EdDsa,
+            ) => SignatureHash::Sha512,
+        }
+    }
+}
+
+/// What a signature is verified with. The two are never taken for each other: a public key is no secret.
+pub(super) enum VerificationKey<'a> {
+    Public(&'a PublicKey),
+    Secret(&'a [u8]),
+}
+
+impl VerificationKey<'_> {
+    fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        match (self, algorithm) {
+            (Self::Public(key), Algorithm::KeyPair(algorithm)) => key.verifies(algorithm, message, signature),
+            (Self::Secret(secret), Algorithm::Secret(algorithm)) => {
+                hmac::verify(&algorithm.key(secret), message, signature).is_ok()
             }
-            Algorithm::HS512 | Algorithm::RS512 | Algorithm::PS512 | Algorithm::EdDSA => {
-                SignatureHash::Sha512
-            }
-            _ => SignatureHash::Sha256,
+            _ => false,
         }
     }
 }
@@ -68,12 +105,14 @@ impl Header {
 pub(super) fn verify(
     token: &IdToken,
     header: &Header,
-    key: &DecodingKey,
+    key: &VerificationKey<'_>,
 ) -> Result<SignedClaims, TokenVerificationError> {
     let (message, signature) =
         token.expose().rsplit_once('.').ok_or_else(|| refused("it has no signature"))?;
-    let genuine = jsonwebtoken::crypto::verify(signature, message.as_bytes(), key, header.algorithm);
-    if !matches!(genuine, Ok(true)) {
+    let genuine = URL_SAFE_NO_PAD
+        .decode(signature)
+        .is_ok_and(|signature| key.verifies(header.algorithm, message.as_bytes(), &signature));
+    if !genuine {
         return Err(refused("its signature does not verify"));
     }
     let (_, payload) = message.split_once('.').ok_or_else(|| refused("it has no payload"))?;
@@ -118,13 +157,17 @@ mod tests {
         let secret = b"the modulus, say";
         let message = token(&json!({"alg": "HS256"}), &json!({"sub": "eve"}));
         let (unsigned, _) = message.expose().rsplit_once('.').unwrap();
-        let encoding = jsonwebtoken::EncodingKey::from_secret(secret);
-        let signature = jsonwebtoken::crypto::sign(unsigned.as_bytes(), &encoding, Algorithm::HS256).unwrap();
+        let signature = hmac::sign(&HmacAlgorithm::Hs256.key(secret), unsigned.as_bytes());
+        let signature = URL_SAFE_NO_PAD.encode(signature);
         let forged = IdToken::parse(format!("{unsigned}.{signature}")).unwrap();
         assert!(Header::of(&forged, &[Algorithm::RS256]).is_err());
-        let header =
-            Header { algorithm: Algorithm::RS256, algorithm_name: "RS256".into(), key_id: None, typ: None };
-        assert!(verify(&forged, &header, &DecodingKey::from_secret(secret)).is_err());
+        let header = |algorithm| Header { algorithm, key_id: None, typ: None };
+        let key = VerificationKey::Secret(secret);
+        assert!(verify(&forged, &header(Algorithm::RS256), &key).is_err());
+        assert!(
+            verify(&forged, &header(Algorithm::Secret(HmacAlgorithm::Hs256)), &key).is_ok(),
+            "the secret is right"
+        );
     }
 
     #[test]

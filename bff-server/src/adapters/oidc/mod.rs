@@ -5,6 +5,8 @@
 //! | `http` | one HTTP client with limits on everything |
 //! | `inspect` | what only a diagnosis asks |
 //! | `discovery` | metadata, kept fresh in the background |
+//! | `algorithm` | the algorithms of ID tokens, and which of them are accepted |
+//! | `jwk` | how a key is written, normalised |
 //! | `jwks` | the provider's keys, and how often they may be fetched |
 //! | `jws` | signatures of ID tokens |
 //! | `authorization_endpoint` | how a request travels: plain, signed, pushed |
@@ -14,6 +16,7 @@
 //! | `token_endpoint` | grants in, tokens out |
 //! | `userinfo` | claims that the ID token lacks, or stands for |
 
+mod algorithm;
 mod authorization_endpoint;
 mod client_authentication;
 mod discovery;
@@ -21,6 +24,7 @@ mod discovery;
 pub(crate) mod fuzz;
 mod http;
 mod inspect;
+mod jwk;
 mod jwks;
 mod jws;
 mod providers;
@@ -38,20 +42,22 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use url::Url;
 
+pub use algorithm::{Algorithm, HmacAlgorithm, UnknownAlgorithm};
 pub use authorization_endpoint::{PushedRequests, RequestStyle};
 pub use client_authentication::{
-    AuthenticationMethod, ClientAuthentication, ClientCredentials, MIN_HMAC_SECRET_BYTES, is_symmetric,
+    AuthenticationMethod, ClientAuthentication, ClientCredentials, MIN_HMAC_SECRET_BYTES,
 };
 pub(crate) use inspect::Page;
-pub use jsonwebtoken::Algorithm;
 pub use providers::OidcProviders;
 pub use signing_key::{SigningAlgorithm, SigningKey, SigningKeyError};
 
 use self::{
     http::{Answer, BackChannel, DPOP_NONCE},
     jwks::KeyCache,
+    jws::VerificationKey,
 };
 use crate::{
+    adapters::outbound::OutboundSettings,
     domain::{
         credential::IdToken,
         dpop::{HeldToken, Nonce, ProofKey, ProvenRequest},
@@ -79,6 +85,8 @@ pub struct ProviderSettings {
     pub transport: Transport,
     /// Our clients there, by name.
     pub clients: HashMap<String, RegisteredClient>,
+    /// Whom connections to it trust, and by which way they leave.
+    pub outbound: OutboundSettings,
 }
 
 /// Where metadata comes from.
@@ -97,8 +105,8 @@ pub struct RegisteredClient {
     pub client_id: String,
     /// How it authenticates.
     pub authentication: ClientAuthentication,
-    /// The `alg`s accepted for its ID tokens. Configured, never taken from the provider.
-    pub id_token_algorithms: Vec<Algorithm>,
+    /// The `alg`s accepted for its ID tokens. `None`: the asymmetric ones that the provider announces.
+    pub id_token_algorithms: Option<Vec<Algorithm>>,
     /// Whether tokens of several tenants may be its own, so that keys must be their tenant's.
     pub many_tenants: bool,
     /// How its authorization requests travel.
@@ -127,13 +135,13 @@ impl OidcProvider {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, ProviderError> {
         Ok(Self {
-            settings,
-            http: BackChannel::new()?,
+            http: BackChannel::new(&settings.outbound)?,
             metadata: RwLock::new(Err(ProviderError::new("its metadata has not been fetched yet"))),
             keys: KeyCache::default(),
             dpop_nonce: RwLock::default(),
             clock,
             entropy,
+            settings,
         })
     }
 
@@ -142,6 +150,15 @@ impl OidcProvider {
             .clients
             .get(name)
             .ok_or_else(|| ProviderError::new("the session's client is not configured any more"))
+    }
+
+    /// Whether a login needs the provider's keys: some client gets ID tokens that are not signed with its secret.
+    pub(crate) fn needs_keys(&self) -> bool {
+        let by_key_pair = |client: &RegisteredClient| {
+            let configured = client.id_token_algorithms.as_ref();
+            configured.is_none_or(|it| it.iter().any(|it| matches!(it, Algorithm::KeyPair(_))))
+        };
+        self.settings.issues_id_tokens && self.settings.clients.values().any(by_key_pair)
     }
 
     /// The `DPoP` header of a request to this provider (RFC 9449 §4.1).
@@ -183,9 +200,7 @@ impl AuthorizationServer for OidcProvider {
     async fn ready(&self) -> Vec<Readiness> {
         let trouble = match self.known_metadata() {
             Err(error) => Some(error),
-            Ok(_) if self.settings.issues_id_tokens && !self.keys.is_filled() => {
-                Some(ProviderError::new("its keys have not been fetched yet"))
-            }
+            Ok(_) if self.needs_keys() => self.keys.trouble(),
             Ok(_) => None,
         };
         vec![Readiness { issuer: self.settings.issuer.clone(), trouble }]
@@ -197,6 +212,10 @@ impl AuthorizationServer for OidcProvider {
         parameters: &[(String, String)],
     ) -> Result<Url, ProviderError> {
         let metadata = self.known_metadata()?;
+        // Before anybody types a password for nothing.
+        if let Some(trouble) = self.keys.published_in_vain().filter(|_| self.needs_keys()) {
+            return Err(trouble);
+        }
         authorization_endpoint::authorization_url(self, &metadata, client, parameters).await
     }
 
@@ -219,7 +238,10 @@ impl AuthorizationServer for OidcProvider {
         origin: TokenOrigin,
     ) -> Result<SignedClaims, TokenVerificationError> {
         let client = self.client(client)?;
-        let header = jws::Header::of(token, &client.id_token_algorithms)?;
+        let header = match &client.id_token_algorithms {
+            Some(configured) => jws::Header::of(token, configured)?,
+            None => jws::Header::of(token, &Algorithm::announced(&*self.known_metadata()?))?,
+        };
         if header.is_symmetric() {
             // Only where configuration lists an HS algorithm: keyed with the client's secret
             // (OpenID Connect Core 1.0 §10.1).
@@ -228,13 +250,13 @@ impl AuthorizationServer for OidcProvider {
                     "it is signed with a secret that this client does not have".into(),
                 )
             })?;
-            return jws::verify(token, &header, &key);
+            return jws::verify(token, &header, &VerificationKey::Secret(key));
         }
         let metadata = self.known_metadata()?;
         let jwks_uri =
             metadata.jwks_uri.as_ref().ok_or_else(|| ProviderError::new("its metadata has no jwks_uri"))?;
         let key = self.keys.find(&header, origin, jwks_uri, &self.http).await?;
-        let signed = jws::verify(token, &header, &key.key)?;
+        let signed = jws::verify(token, &header, &VerificationKey::Public(&key.key))?;
         if client.many_tenants && !key.is_of_their_issuer(&signed.claims) {
             return Err(TokenVerificationError::Refused(
                 "its key is that of another tenant (the key's `issuer` is not its `iss`)".into(),

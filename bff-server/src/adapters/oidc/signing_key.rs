@@ -7,16 +7,15 @@ use aws_lc_rs::{
     rand::SystemRandom,
     rsa::{KeyPairComponents, PublicKeyComponents},
     signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING,
-        EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256,
-        RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding,
-        RsaKeyPair,
+        EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
+        RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
     },
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
 use serde_json::{Map, Value, json};
-use zeroize::Zeroizing;
+
+use super::jwk::{Curve, Members};
 
 /// A signature algorithm with a private key (RFC 7518 §3.1, RFC 8037 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +64,9 @@ impl SigningAlgorithm {
         }
     }
 
-    /// The algorithm of a registered name.
+    /// The algorithm of a registered name. `Ed25519` (RFC 9864) is the newer one of what `EdDSA` is here.
     pub fn from_name(name: &str) -> Option<Self> {
+        let name = if name == "Ed25519" { "EdDSA" } else { name };
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 }
@@ -101,42 +101,6 @@ enum Pair {
     Ed25519(Ed25519KeyPair),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Curve {
-    P256,
-    P384,
-    P521,
-}
-
-impl Curve {
-    const ALL: [Self; 3] = [Self::P256, Self::P384, Self::P521];
-
-    fn signing(self) -> &'static EcdsaSigningAlgorithm {
-        match self {
-            Self::P256 => &ECDSA_P256_SHA256_FIXED_SIGNING,
-            Self::P384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
-            Self::P521 => &ECDSA_P521_SHA512_FIXED_SIGNING,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::P256 => "P-256",
-            Self::P384 => "P-384",
-            Self::P521 => "P-521",
-        }
-    }
-
-    /// The length of a coordinate, and of the private scalar.
-    const fn octets(self) -> usize {
-        match self {
-            Self::P256 => 32,
-            Self::P384 => 48,
-            Self::P521 => 66,
-        }
-    }
-}
-
 impl SigningKey {
     /// Reads PEM or JWK text. Without an algorithm the JWK's own counts, or the usual one of the key's kind;
     /// without a key id the JWK's own.
@@ -147,9 +111,9 @@ impl SigningKey {
     ) -> Result<Self, SigningKeyError> {
         let (pair, stated, own_id) = match serde_json::from_str::<Map<String, Value>>(text) {
             Ok(jwk) => {
-                let jwk = Jwk(jwk);
-                let stated = jwk.text("alg").and_then(SigningAlgorithm::from_name);
-                (jwk.pair()?, stated, jwk.text("kid").map(str::to_owned))
+                let text = |member| Members(&jwk).text(member).map(str::to_owned);
+                let stated = text("alg").as_deref().and_then(SigningAlgorithm::from_name);
+                (pair_from_jwk(&jwk)?, stated, text("kid"))
             }
             Err(_) => (pair_from_pem(text).ok_or(SigningKeyError::NotAKey)?, None, None),
         };
@@ -235,9 +199,7 @@ impl Pair {
     fn usual_algorithm(&self) -> SigningAlgorithm {
         match self {
             Self::Rsa(_) => SigningAlgorithm::Rs256,
-            Self::Ec(_, Curve::P256) => SigningAlgorithm::Es256,
-            Self::Ec(_, Curve::P384) => SigningAlgorithm::Es384,
-            Self::Ec(_, Curve::P521) => SigningAlgorithm::Es512,
+            Self::Ec(_, curve) => curve.algorithm(),
             Self::Ed25519(_) => SigningAlgorithm::EdDsa,
         }
     }
@@ -306,66 +268,48 @@ fn ec_pair(der: &[u8]) -> Option<Pair> {
     })
 }
 
-/// A private JWK (RFC 7518 §6, RFC 8037 §2).
-struct Jwk(Map<String, Value>);
-
-impl Jwk {
-    fn text(&self, member: &str) -> Option<&str> {
-        self.0.get(member).and_then(Value::as_str)
+/// The key of a private JWK (RFC 7518 §6, RFC 8037 §2).
+fn pair_from_jwk(jwk: &Map<String, Value>) -> Result<Pair, SigningKeyError> {
+    let members = Members(jwk);
+    let operations = jwk.get("key_ops").and_then(Value::as_array);
+    let signs = members.text("use").is_none_or(|it| it == "sig")
+        && operations.is_none_or(|list| list.iter().any(|it| it == "sign"));
+    if !signs {
+        return Err(SigningKeyError::NotForSignatures);
     }
-
-    fn octets(&self, member: &str) -> Option<Zeroizing<Vec<u8>>> {
-        URL_SAFE_NO_PAD.decode(self.text(member)?).ok().map(Zeroizing::new)
+    match members.text("kty") {
+        Some("RSA") => rsa_pair(&members),
+        Some("EC") => ec_pair_from_members(&members),
+        Some("OKP") if members.text("crv") == Some("Ed25519") => ed25519_pair(&members),
+        _ => None,
     }
+    .ok_or(SigningKeyError::NotAKey)
+}
 
-    fn pair(&self) -> Result<Pair, SigningKeyError> {
-        let operations = self.0.get("key_ops").and_then(Value::as_array);
-        let signs = self.text("use").is_none_or(|it| it == "sig")
-            && operations.is_none_or(|list| list.iter().any(|it| it == "sign"));
-        if !signs {
-            return Err(SigningKeyError::NotForSignatures);
-        }
-        match self.text("kty") {
-            Some("RSA") => self.rsa(),
-            Some("EC") => self.ec(),
-            Some("OKP") if self.text("crv") == Some("Ed25519") => self.ed25519(),
-            _ => None,
-        }
-        .ok_or(SigningKeyError::NotAKey)
-    }
+fn rsa_pair(members: &Members<'_>) -> Option<Pair> {
+    let number = |member| members.integer(member).ok();
+    let components = KeyPairComponents {
+        public_key: PublicKeyComponents { n: number("n")?, e: number("e")? },
+        d: number("d")?,
+        p: number("p")?,
+        q: number("q")?,
+        dP: number("dp")?,
+        dQ: number("dq")?,
+        qInv: number("qi")?,
+    };
+    Some(Pair::Rsa(Box::new(RsaKeyPair::from_components(&components).ok()?)))
+}
 
-    fn rsa(&self) -> Option<Pair> {
-        let components = KeyPairComponents {
-            public_key: PublicKeyComponents { n: self.octets("n")?, e: self.octets("e")? },
-            d: self.octets("d")?,
-            p: self.octets("p")?,
-            q: self.octets("q")?,
-            dP: self.octets("dp")?,
-            dQ: self.octets("dq")?,
-            qInv: self.octets("qi")?,
-        };
-        Some(Pair::Rsa(Box::new(RsaKeyPair::from_components(&components).ok()?)))
-    }
+fn ec_pair_from_members(members: &Members<'_>) -> Option<Pair> {
+    let curve = members.curve().ok()?;
+    let (point, d) = (members.point(curve).ok()?, members.coordinate("d", curve).ok()?);
+    let pair = EcdsaKeyPair::from_private_key_and_public_key(curve.signing(), &d, &point).ok()?;
+    Some(Pair::Ec(pair, curve))
+}
 
-    fn ec(&self) -> Option<Pair> {
-        let curve = Curve::ALL.into_iter().find(|curve| self.text("crv") == Some(curve.name()))?;
-        // Of fixed length (RFC 7518 §6.2.1.2); some libraries drop leading zeros.
-        let padded = |member| {
-            let octets = self.octets(member)?;
-            let mut padded = Zeroizing::new(vec![0; curve.octets().checked_sub(octets.len())?]);
-            padded.extend_from_slice(&octets);
-            Some(padded)
-        };
-        let (x, y, d) = (padded("x")?, padded("y")?, padded("d")?);
-        let point = [&[4], x.as_slice(), y.as_slice()].concat();
-        let pair = EcdsaKeyPair::from_private_key_and_public_key(curve.signing(), &d, &point).ok()?;
-        Some(Pair::Ec(pair, curve))
-    }
-
-    fn ed25519(&self) -> Option<Pair> {
-        let pair = Ed25519KeyPair::from_seed_and_public_key(&self.octets("d")?, &self.octets("x")?).ok()?;
-        Some(Pair::Ed25519(pair))
-    }
+fn ed25519_pair(members: &Members<'_>) -> Option<Pair> {
+    let (d, x) = (members.octets("d").ok()?, members.octets("x").ok()?);
+    Some(Pair::Ed25519(Ed25519KeyPair::from_seed_and_public_key(&d, &x).ok()?))
 }
 
 #[cfg(test)]
@@ -446,6 +390,37 @@ mod tests {
             SigningKeyError::NotAKey,
             "the public half is not the private half's"
         );
+    }
+
+    /// An attacker gains nothing: it is our own key, and the pair has to fit together as ever.
+    #[test]
+    fn a_private_jwk_may_be_written_in_as_many_ways_as_a_public_one() {
+        let (public, scalar) = loop {
+            let pair = ec(Curve::P256);
+            let public = pair.public_key().as_ref()[1..].to_vec();
+            let scalar: aws_lc_rs::encoding::EcPrivateKeyBin<'_> =
+                aws_lc_rs::encoding::AsBigEndian::as_be_bytes(&pair.private_key()).unwrap();
+            // One in 128 has a short coordinate.
+            if public[0] == 0 || public[32] == 0 {
+                break (public, scalar.as_ref().to_vec());
+            }
+        };
+        let (x, y) = public.split_at(32);
+        let trimmed = |it: &[u8]| -> Vec<u8> { it.iter().copied().skip_while(|byte| *byte == 0).collect() };
+        let as_written: [(&str, &dyn Fn(&[u8]) -> String); 4] = [
+            ("as the RFC has it", &|it| URL_SAFE_NO_PAD.encode(it)),
+            ("without leading zeros", &|it| URL_SAFE_NO_PAD.encode(trimmed(it))),
+            ("as signed numbers", &|it| URL_SAFE_NO_PAD.encode([&[0], it].concat())),
+            ("in the standard alphabet, with padding", &|it| STANDARD.encode(it)),
+        ];
+        for (what, write) in as_written {
+            let jwk = json!({"kty": "EC", "crv": "P-256", "x": write(x), "y": write(y), "d": write(&scalar)});
+            let key = SigningKey::parse(&jwk.to_string(), None, None);
+            let key = key.unwrap_or_else(|error| panic!("{what}: {error}"));
+            verifies(&key, &ECDSA_P256_SHA256_FIXED, &[&[4], public.as_slice()].concat());
+            // What is published is as the RFC has it.
+            assert_eq!(key.public_jwk()["x"], URL_SAFE_NO_PAD.encode(x), "{what}");
+        }
     }
 
     #[test]

@@ -17,10 +17,12 @@ use redis::{
     io::tcp::TcpSettings,
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
+use rustls_pki_types::CertificateDer;
 use tokio::{sync::Mutex, time::Instant};
 use zeroize::Zeroizing;
 
 use super::cache::Caching;
+use crate::adapters::outbound::Trust;
 
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Of one node of a Cluster, after which another is asked.
@@ -83,8 +85,19 @@ pub enum Protocol {
 /// Encryption, always with verification of certificate and host name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// A PEM certificate to trust instead of the system's.
-    pub ca: Option<Vec<u8>>,
+    /// Authorities to trust instead of all others.
+    pub ca: Option<Vec<CertificateDer<'static>>>,
+    /// Without `ca`: what is trusted besides the system's (`server.outbound.tls.ca`).
+    pub authorities: Vec<CertificateDer<'static>>,
+}
+
+impl Tls {
+    fn trust(&self) -> Trust {
+        match &self.ca {
+            Some(ca) => Trust::only(ca),
+            None => Trust::with(&self.authorities),
+        }
+    }
 }
 
 /// Everything about the connection.
@@ -290,7 +303,7 @@ fn source(settings: RedisSettings) -> Result<Source, RedisError> {
         Protocol::Resp3 => ProtocolVersion::RESP3,
     };
     let certificates =
-        tls.as_ref().map(|tls| TlsCertificates { client_tls: None, root_cert: tls.ca.clone() });
+        tls.as_ref().map(|tls| TlsCertificates { client_tls: None, root_cert: Some(tls.trust().to_pem()) });
     let address = |endpoint: &Endpoint| match &tls {
         None => ConnectionAddr::Tcp(endpoint.host.clone(), endpoint.port),
         Some(_) => ConnectionAddr::TcpTls {

@@ -50,7 +50,8 @@ pub(crate) fn start(config: &Config) -> Fallible<Traces> {
     {
         use authtool_bff::telemetry::traces;
         let settings = config.server.traces.clone().or_else(traces::settings_of_the_environment);
-        let exporter = settings.as_ref().map(traces::Exporter::new).transpose()?;
+        let outbound = &config.server.outbound;
+        let exporter = settings.as_ref().map(|it| traces::Exporter::new(it, outbound)).transpose()?;
         registry.with(exporter.as_ref().map(traces::Exporter::layer)).init();
         if let Some(settings) = settings {
             tracing::info!(endpoint = %settings.endpoint, "exporting traces");

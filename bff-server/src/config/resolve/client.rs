@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     adapters::oidc::{
-        Algorithm, AuthenticationMethod, ClientAuthentication, ClientCredentials, MIN_HMAC_SECRET_BYTES,
-        MetadataSource, SigningAlgorithm, SigningKey, SigningKeyError, is_symmetric,
+        Algorithm, AuthenticationMethod, ClientAuthentication, ClientCredentials, HmacAlgorithm,
+        MIN_HMAC_SECRET_BYTES, MetadataSource, SigningAlgorithm, SigningKey, SigningKeyError,
     },
     config::{
         ClientConfig, IssuerConfig, ProviderConfig,
@@ -256,23 +256,21 @@ fn name(key: &str, name: Option<&str>, client_id: &str, notes: &mut Notes) -> St
 
 /// The algorithms of ID tokens, and which of them, by its key, needs a shared secret.
 struct IdTokenAlgorithms {
-    list: Vec<Algorithm>,
+    list: Option<Vec<Algorithm>>,
     symmetric: Option<String>,
 }
 
 fn id_token_algorithms(key: &str, entry: &ClientEntry, notes: &mut Notes) -> IdTokenAlgorithms {
     let key = format!("{key}.idTokenSigningAlgorithms");
-    let mut algorithms = IdTokenAlgorithms { list: Vec::new(), symmetric: None };
-    let Some(names) = &entry.id_token_signing_algorithms else {
-        algorithms.list.push(Algorithm::RS256);
-        return algorithms;
-    };
+    let mut algorithms = IdTokenAlgorithms { list: None, symmetric: None };
+    let Some(names) = &entry.id_token_signing_algorithms else { return algorithms };
+    let mut list = Vec::new();
     for (i, name) in names.iter().enumerate() {
         let key = format!("{key}[{i}]");
         match name.parse() {
             Ok(algorithm) => {
-                algorithms.list.push(algorithm);
-                if is_symmetric(algorithm) {
+                list.push(algorithm);
+                if matches!(algorithm, Algorithm::Secret(_)) {
                     algorithms.symmetric = Some(key);
                 }
             }
@@ -281,7 +279,7 @@ fn id_token_algorithms(key: &str, entry: &ClientEntry, notes: &mut Notes) -> IdT
             Err(_) => notes.problem(
                 &key,
                 format!("{name:?} is not a signature algorithm that can be accepted"),
-                "use RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 or EdDSA; HS256 to HS512 only if the \
+                "use RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 or EdDSA; HS256 to HS512 only if the \
                  provider signs with the client secret",
             ),
         }
@@ -290,9 +288,10 @@ fn id_token_algorithms(key: &str, entry: &ClientEntry, notes: &mut Notes) -> IdT
         notes.problem(
             &key,
             "the list is empty",
-            "name at least one algorithm, or leave the key out for RS256",
+            "name at least one algorithm, or leave the key out for those that the provider announces",
         );
     }
+    algorithms.list = Some(list);
     algorithms
 }
 
@@ -452,7 +451,7 @@ fn authentication(
     };
     let algorithm_key = at("preferredTokenEndpointSigningAlgorithm");
     let signing = algorithm.and_then(SigningAlgorithm::from_name);
-    let symmetric = algorithm.and_then(|name| name.parse().ok()).filter(|it| is_symmetric(*it));
+    let symmetric = algorithm.and_then(|name| HmacAlgorithm::ALL.into_iter().find(|it| it.name() == name));
     if let (Some(name), None, None) = (algorithm, signing, symmetric) {
         notes.problem(
             &algorithm_key,
@@ -478,7 +477,7 @@ fn authentication(
             if let Some(symmetric) = symmetric {
                 notes.problem(
                     &algorithm_key,
-                    format!("{symmetric:?} signs with a secret, but there is a private key"),
+                    format!("{} signs with a secret, but there is a private key", symmetric.name()),
                     "leave it out for the usual algorithm of the key, or name one that fits the key",
                 );
             }
@@ -525,7 +524,7 @@ fn authentication(
             "use private_key_jwt with `privateKey`, and the client_secret methods with `secret`",
         );
     }
-    let secret_algorithm = symmetric.unwrap_or(Algorithm::HS256);
+    let secret_algorithm = symmetric.unwrap_or(HmacAlgorithm::Hs256);
     Some(ClientAuthentication { credentials, preferred, secret_algorithm })
 }
 

@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{
-    Notes,
-    values::{secret_bytes, text_secret},
-};
+use super::{Notes, outbound::certificates, values::text_secret};
 use crate::{
     adapters::redis::{
         Credentials, Endpoint, Protocol, RedisSettings, Tls, Topology,
@@ -182,17 +179,8 @@ fn redis(key: &str, config: ConnectionConfig, notes: &mut Notes) -> Option<Store
     };
     let password = password.and_then(|source| text_secret(&at("connection.password"), &source, notes));
     let tls = config.tls.map(|section| Tls {
-        ca: section.ca.and_then(|source| {
-            let pem = secret_bytes(&at("tls.ca"), &source, notes)?;
-            if !pem.windows(b"-----BEGIN CERTIFICATE".len()).any(|it| it == b"-----BEGIN CERTIFICATE") {
-                notes.problem(
-                    &at("tls.ca"),
-                    "it is not a PEM certificate",
-                    "give a file that begins with -----BEGIN CERTIFICATE-----",
-                );
-            }
-            Some(pem)
-        }),
+        ca: section.ca.and_then(|source| certificates(&at("tls.ca"), &source, notes)),
+        authorities: Vec::new(),
     });
     let topology = match (config.host, config.sentinel, config.cluster) {
         (Some(host), None, None) => {

@@ -4,6 +4,7 @@ mod client;
 mod connections;
 mod cookie;
 mod issuer;
+mod outbound;
 mod requests;
 mod server;
 mod session;
@@ -77,6 +78,11 @@ pub(super) fn config(file: ConfigFile, problems: ConfigProblems) -> Result<Confi
         }
     }
     let server = server::server(file.server, app, &mut notes);
+    if let StoreConfig::Redis(redis) = &mut store
+        && let Some(tls) = &mut redis.tls
+    {
+        tls.authorities.clone_from(&server.outbound.authorities);
+    }
     if server.public_token == PublicToken::Closed
         && session.as_ref().is_some_and(|session| session.mode == Mode::TokenExchange)
     {

@@ -6,7 +6,7 @@ use authtool_contract::endpoint::BROWSER_ENDPOINTS as ENDPOINTS;
 use url::Url;
 
 use super::{
-    Notes,
+    Notes, outbound,
     values::{ip, lifetime, network, path_prefix, shared_secrets, unreachable_url, web_url},
 };
 use crate::config::{
@@ -118,6 +118,7 @@ pub(super) fn server(section: ServerSection, app: Option<Url>, notes: &mut Notes
         ),
         trusted_proxies,
         traces: section.traces.and_then(|section| traces(section, notes)),
+        outbound: outbound::outbound(section.outbound, notes),
     }
 }
 
