@@ -15,6 +15,10 @@ use url::Url;
 /// Built once per test process, so that no test runs yesterday's server.
 static BINARY: LazyLock<PathBuf> = LazyLock::new(build);
 
+/// What the machine that runs the tests may have set, and a test sets only on purpose.
+const PROXY_VARIABLES: [&str; 6] =
+    ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+
 /// A configuration file, and the folder it lies in.
 pub struct ServerConfig {
     json: Value,
@@ -134,7 +138,11 @@ impl ServerConfig {
 
     /// Runs another command of the server's binary with this configuration, to its end.
     pub fn run(&self, command: &[&str]) -> Output {
-        Command::new(BINARY.as_path())
+        let mut process = Command::new(BINARY.as_path());
+        for variable in PROXY_VARIABLES {
+            process.env_remove(variable);
+        }
+        process
             .arg("--config")
             .arg(self.written())
             .args(command)
@@ -206,12 +214,10 @@ impl ServerConfig {
                 Some(arguments) => command.args(arguments),
                 None => command.arg("--config").arg(path),
             };
-            command.envs(self.environment.clone());
-            for variable in
-                ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]
-            {
+            for variable in PROXY_VARIABLES {
                 command.env_remove(variable);
             }
+            command.envs(self.environment.clone());
         })
     }
 }

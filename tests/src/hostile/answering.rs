@@ -40,7 +40,7 @@ pub(super) async fn answer(state: &OpState, request: Request<Body>) -> Result<Re
     }
 
     let draft = match received.endpoint {
-        Endpoint::Discovery => Draft::Json(StatusCode::OK, metadata(&state.issuer)),
+        Endpoint::Discovery => Draft::Json(StatusCode::OK, metadata(&state.issuer, &state.for_browsers)),
         Endpoint::Jwks => Draft::Json(StatusCode::OK, json!({"keys": [SigningKey::provider().jwk()]})),
         Endpoint::Push => push(state, &received),
         Endpoint::Authorization => authorize(state, &received),
@@ -104,10 +104,10 @@ fn take_lies(state: &OpState, about: Endpoint) -> Vec<Part> {
     parts
 }
 
-fn metadata(issuer: &str) -> Value {
+fn metadata(issuer: &str, for_browsers: &str) -> Value {
     json!({
         "issuer": issuer,
-        "authorization_endpoint": format!("{issuer}/authorize"),
+        "authorization_endpoint": format!("{for_browsers}/authorize"),
         "token_endpoint": format!("{issuer}/token"),
         "jwks_uri": format!("{issuer}/jwks"),
         "userinfo_endpoint": format!("{issuer}/userinfo"),

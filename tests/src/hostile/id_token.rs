@@ -24,8 +24,10 @@ pub struct IdTokenDraft {
 
 /// What makes a signature. The header's `alg` is not consulted: whether they agree is a test's business.
 pub enum Signer {
-    /// RS256 or ES256 with a key.
+    /// RS256, ES256, ES512 or EdDSA with a key.
     Key(SigningKey),
+    /// PS256 with an RSA key.
+    Pss(SigningKey),
     /// HS256 with a secret.
     Hs256(Vec<u8>),
     /// These bytes.
@@ -78,6 +80,7 @@ impl IdTokenDraft {
         );
         let signature = match &self.signer {
             Signer::Key(key) => key.sign(input.as_bytes()),
+            Signer::Pss(key) => key.sign_pss(input.as_bytes()),
             Signer::Hs256(secret) => {
                 hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), input.as_bytes()).as_ref().to_vec()
             }

@@ -1,10 +1,10 @@
 //! The provider's keys, and an attacker's.
 
-use aws_lc_rs::encoding::AsBigEndian;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeySize, PublicKeyComponents};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+    RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,6 +16,17 @@ static PROVIDER: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::rsa("provid
 static NEXT: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::rsa("provider-2"));
 static ATTACKER: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::rsa("attacker-1"));
 static ELLIPTIC: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::p256("elliptic-1"));
+static SHORT: LazyLock<SigningKey> = LazyLock::new(SigningKey::with_a_short_coordinate);
+static EDWARDS: LazyLock<SigningKey> = LazyLock::new(|| SigningKey {
+    kid: "edwards-1".to_owned(),
+    pair: Arc::new(Pair::Ed25519(Ed25519KeyPair::generate().expect("an Ed25519 key can be generated"))),
+});
+static P521: LazyLock<SigningKey> = LazyLock::new(|| SigningKey {
+    kid: "p521-1".to_owned(),
+    pair: Arc::new(Pair::P521(
+        EcdsaKeyPair::generate(&ECDSA_P521_SHA512_FIXED_SIGNING).expect("a P-521 key can be generated"),
+    )),
+});
 
 /// A key pair with its `kid`. Clones are cheap.
 #[derive(Clone)]
@@ -28,6 +39,8 @@ pub struct SigningKey {
 enum Pair {
     Rsa(RsaKeyPair),
     P256(EcdsaKeyPair),
+    P521(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
 }
 
 impl SigningKey {
@@ -51,6 +64,32 @@ impl SigningKey {
         ELLIPTIC.clone()
     }
 
+    /// A P-256 key of which a coordinate begins with a zero byte.
+    pub fn short() -> Self {
+        SHORT.clone()
+    }
+
+    /// A P-521 key.
+    pub fn p521() -> Self {
+        P521.clone()
+    }
+
+    /// An Ed25519 key.
+    pub fn edwards() -> Self {
+        EDWARDS.clone()
+    }
+
+    /// One key in 128.
+    fn with_a_short_coordinate() -> Self {
+        loop {
+            let key = Self::p256("short-1");
+            let jwk = key.jwk();
+            if ["x", "y"].iter().any(|member| octets(&jwk[member])[0] == 0) {
+                return key;
+            }
+        }
+    }
+
     fn rsa(kid: &str) -> Self {
         let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("an RSA key can be generated");
         Self { kid: kid.to_owned(), pair: Arc::new(Pair::Rsa(pair)) }
@@ -62,7 +101,18 @@ impl SigningKey {
         Self { kid: kid.to_owned(), pair: Arc::new(Pair::P256(pair)) }
     }
 
-    /// Signs with RS256 or ES256, as the key is.
+    /// Signs with PS256, where the key can.
+    ///
+    /// # Panics
+    /// When this is no RSA key.
+    pub fn sign_pss(&self, message: &[u8]) -> Vec<u8> {
+        let Pair::Rsa(pair) = self.pair.as_ref() else { panic!("{} is not an RSA key", self.kid) };
+        let mut signature = vec![0; pair.public_modulus_len()];
+        pair.sign(&RSA_PSS_SHA256, &SystemRandom::new(), message, &mut signature).expect("RSA signs");
+        signature
+    }
+
+    /// Signs with RS256, ES256, ES512 or EdDSA, as the key is.
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         match self.pair.as_ref() {
@@ -71,7 +121,10 @@ impl SigningKey {
                 pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).expect("RSA signs");
                 signature
             }
-            Pair::P256(pair) => pair.sign(&random, message).expect("ECDSA signs").as_ref().to_vec(),
+            Pair::P256(pair) | Pair::P521(pair) => {
+                pair.sign(&random, message).expect("ECDSA signs").as_ref().to_vec()
+            }
+            Pair::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
         }
     }
 
@@ -111,15 +164,27 @@ impl SigningKey {
                     "n": URL_SAFE_NO_PAD.encode(key.n), "e": URL_SAFE_NO_PAD.encode(key.e),
                 })
             }
-            Pair::P256(pair) => {
-                let point: aws_lc_rs::encoding::EcPublicKeyUncompressedBin<'_> =
-                    pair.public_key().as_be_bytes().expect("a public key is a point");
-                let (x, y) = point.as_ref()[1..].split_at(32);
-                json!({
-                    "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.kid,
-                    "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y),
-                })
-            }
+            Pair::P256(pair) => self.point(pair, "P-256", "ES256"),
+            Pair::P521(pair) => self.point(pair, "P-521", "ES512"),
+            Pair::Ed25519(pair) => json!({
+                "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": self.kid,
+                "x": URL_SAFE_NO_PAD.encode(pair.public_key()),
+            }),
         }
     }
+
+    fn point(&self, pair: &EcdsaKeyPair, crv: &str, alg: &str) -> Value {
+        // Uncompressed: a byte that says so, then x and y.
+        let point = &pair.public_key().as_ref()[1..];
+        let (x, y) = point.split_at(point.len() / 2);
+        json!({
+            "kty": "EC", "crv": crv, "use": "sig", "alg": alg, "kid": self.kid,
+            "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y),
+        })
+    }
+}
+
+/// What a member of a key stands for.
+pub fn octets(member: &Value) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(member.as_str().expect("a member is text")).expect("our keys are base64url")
 }

@@ -21,7 +21,7 @@ mod transport;
 
 pub use endpoint::{Endpoint, Received};
 pub use id_token::{IdTokenDraft, Signer, now};
-pub use keys::SigningKey;
+pub use keys::{SigningKey, octets};
 pub use lie::{Gate, Lie};
 pub use logout_token::LOGOUT_EVENT;
 pub use transport::Transport;
@@ -56,6 +56,7 @@ pub struct HostileOp {
 
 pub(crate) struct OpState {
     issuer: String,
+    for_browsers: String,
     received: Mutex<Vec<Received>>,
     lies: Mutex<Vec<Lie>>,
     grants: Mutex<Grants>,
@@ -110,10 +111,20 @@ impl HostileOp {
 
     /// Starts it on a given port, for a server that had to know its issuer earlier.
     pub async fn start_at(port: u16) -> Self {
+        Self::listening_at(port, async |address| format!("http://{address}")).await
+    }
+
+    /// Starts it behind something else, such as TLS: its issuer is the address of that. Browsers reach it directly.
+    pub async fn start_behind(front: impl AsyncFnOnce(SocketAddr) -> String) -> Self {
+        Self::listening_at(0, front).await
+    }
+
+    async fn listening_at(port: u16, issuer: impl AsyncFnOnce(SocketAddr) -> String) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("the port is free");
         let address: SocketAddr = listener.local_addr().expect("a bound socket has an address");
         let state = Arc::new(OpState {
-            issuer: format!("http://{address}"),
+            issuer: issuer(address).await,
+            for_browsers: format!("http://{address}"),
             received: Mutex::default(),
             lies: Mutex::default(),
             grants: Mutex::default(),

@@ -6,4 +6,5 @@ mod doctor;
 mod health;
 mod log;
 mod online_check;
+mod outbound;
 mod traces;

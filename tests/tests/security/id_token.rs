@@ -140,15 +140,106 @@ async fn sec_035_the_client_secret_is_no_signing_key_even_if_the_provider_says_s
     all_refused(&stage, [("HS256".to_owned(), token(hs256)), ("none".to_owned(), token(none))]).await;
 }
 
+/// A provider that publishes a key of every kind, and announces these algorithms.
+async fn announcing(algorithms: Value, configured: Option<Value>) -> Stage {
+    let mut any_rsa = SigningKey::provider().jwk();
+    any_rsa.as_object_mut().unwrap().remove("alg");
+    let keys = json!([
+        any_rsa,
+        SigningKey::elliptic().jwk(),
+        SigningKey::p521().jwk(),
+        SigningKey::edwards().jwk(),
+        // Bound to RS256 by its own `alg`.
+        SigningKey::next().jwk(),
+    ]);
+    let op = HostileOp::start().await;
+    op.lies(Lie::about(Endpoint::Jwks).member("keys", keys));
+    op.lies(Lie::about(Endpoint::Discovery).json(move |document| {
+        if algorithms.is_null() {
+            document.as_object_mut().unwrap().remove("id_token_signing_alg_values_supported");
+        } else {
+            document["id_token_signing_alg_values_supported"] = algorithms.clone();
+        }
+    }));
+    let mut config = ServerConfig::new(op.issuer());
+    if let Some(configured) = configured {
+        config.set("/client/idTokenSigningAlgorithms", configured);
+    }
+    Stage { server: Server::start(config).await, op }
+}
+
+fn signed_with(key: fn() -> SigningKey, algorithm: &'static str) -> Lie {
+    token(move |draft| {
+        draft.sign_with(key(), algorithm);
+        if algorithm == "PS256" {
+            draft.signer = Signer::Pss(key());
+        }
+        // It is made with SHA-256, whatever the algorithm.
+        draft.without("at_hash");
+    })
+}
+
+/// A key pair of the provider's alone can make these signatures, so a longer list helps nobody else. What the metadata
+/// says can only shorten the list; it never brings in `none` or the client's secret.
+#[tokio::test]
+async fn sec_035_the_algorithms_that_the_provider_announces_are_accepted_within_a_fixed_list() {
+    const ALL: [(&str, fn() -> SigningKey); 5] = [
+        ("RS256", SigningKey::provider),
+        ("PS256", SigningKey::provider),
+        ("ES256", SigningKey::elliptic),
+        ("ES512", SigningKey::p521),
+        ("EdDSA", SigningKey::edwards),
+    ];
+    let everything = json!(["RS256", "PS256", "ES256", "ES512", "EdDSA", "HS256", "none"]);
+    for (announced, configured, good) in [
+        (everything.clone(), None, vec!["RS256", "PS256", "ES256", "ES512", "EdDSA"]),
+        (json!(["ES256"]), None, vec!["ES256"]),
+        (json!(["PS256", "RS256"]), None, vec!["RS256", "PS256"]),
+        (json!(null), None, vec!["RS256"]),
+        (json!(["none", "HS256"]), None, vec!["RS256"]),
+        // The setting replaces the list, in both directions.
+        (everything, Some(json!(["RS256"])), vec!["RS256"]),
+        (json!(["RS256"]), Some(json!(["ES512", "EdDSA"])), vec!["ES512", "EdDSA"]),
+    ] {
+        let stage = announcing(announced.clone(), configured.clone()).await;
+        for (algorithm, key) in ALL {
+            let what = format!("{algorithm}, announced {announced}, configured {configured:?}");
+            let (_, answer) = login_with(&stage, signed_with(key, algorithm)).await;
+            if good.contains(&algorithm) {
+                accepted(&what, &answer);
+            } else {
+                refused(&what, &answer);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn sec_035_and_036_an_announced_algorithm_needs_a_key_of_its_kind_and_one_that_is_for_it() {
+    let stage = announcing(json!(["RS256", "PS256", "ES256", "ES512", "EdDSA"]), None).await;
+    let lies: [(&str, Lie); 5] = [
+        ("ES256 with a key of P-521", signed_with(SigningKey::p521, "ES256")),
+        ("ES512 with a key of P-256", signed_with(SigningKey::elliptic, "ES512")),
+        ("RS256 with an EC key", signed_with(SigningKey::elliptic, "RS256")),
+        ("PS256 with a key that is for RS256", signed_with(SigningKey::next, "PS256")),
+        ("EdDSA with a key nobody published", signed_with(SigningKey::short, "EdDSA")),
+    ];
+    all_refused(&stage, lies.map(|(what, lie)| (what.to_owned(), lie))).await;
+}
+
 #[tokio::test]
 async fn sec_035_an_algorithm_outside_the_configured_list_is_refused_though_its_key_is_published() {
     let keys = json!([SigningKey::provider().jwk(), SigningKey::elliptic().jwk()]);
-    let stage = stage_with([
-        Lie::about(Endpoint::Jwks).member("keys", keys),
+    let op = HostileOp::start().await;
+    op.lies(Lie::about(Endpoint::Jwks).member("keys", keys));
+    op.lies(
         Lie::about(Endpoint::Discovery)
             .member("id_token_signing_alg_values_supported", json!(["RS256", "ES256"])),
-    ])
-    .await;
+    );
+    // Without the setting the announced one is accepted (above).
+    let mut config = ServerConfig::new(op.issuer());
+    config.set("/client/idTokenSigningAlgorithms", json!(["RS256"]));
+    let stage = Stage { server: Server::start(config).await, op };
     stage.op.lies(token(|draft| draft.sign_with(SigningKey::elliptic(), "ES256")));
     refused("ES256", &stage.callback_answer().await.1);
 }

@@ -2,8 +2,10 @@
 
 use crate::expect::{accepted, login_answer, login_with, refused, server_that_refuses_metadata};
 use authtool_tests::browser::Browser;
-use authtool_tests::hostile::{Endpoint, HostileOp, Lie, SigningKey, Transport};
+use authtool_tests::hostile::{Endpoint, HostileOp, Lie, SigningKey, Transport, octets};
 use authtool_tests::{Server, ServerConfig, Stage, ports, wait};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -290,6 +292,137 @@ async fn sec_135_unusable_keys_are_passed_over() {
     let server = Server::start(ServerConfig::new(op.issuer())).await;
     let stage = Stage { server, op };
     accepted("one good key among bad ones", &stage.callback_answer().await.1);
+}
+
+/// A key may be written in more ways than the RFCs allow. An attacker gains nothing from that: it is the same number, comes
+/// from the same place, and what it has not signed is refused as ever.
+#[tokio::test]
+async fn keys_that_are_written_in_unusual_ways_verify_what_they_signed_and_nothing_else() {
+    fn with(key: &SigningKey, change: impl Fn(&str, Vec<u8>) -> String) -> Value {
+        let mut jwk = key.jwk();
+        for member in ["n", "x", "y"] {
+            if !jwk[member].is_null() {
+                jwk[member] = change(member, octets(&jwk[member])).into();
+            }
+        }
+        jwk
+    }
+    let zeros_and = |zeros: usize, it: Vec<u8>| [vec![0; zeros], it].concat();
+    let trimmed = |it: Vec<u8>| it.into_iter().skip_while(|byte| *byte == 0).collect::<Vec<_>>();
+    let (rsa, short) = (SigningKey::provider(), SigningKey::short());
+    let cases = [
+        ("a leading zero byte", &rsa, with(&rsa, |_, it| URL_SAFE_NO_PAD.encode(zeros_and(1, it)))),
+        ("padding", &rsa, with(&rsa, |_, it| URL_SAFE.encode(it))),
+        ("the standard alphabet", &rsa, with(&rsa, |_, it| STANDARD.encode(it))),
+        ("line breaks", &rsa, {
+            let lines = |it: Vec<u8>| STANDARD.encode(it).replace("//", "//\r\n").replace('A', "A\n");
+            with(&rsa, |_, it| lines(it))
+        }),
+        ("a short coordinate", &short, with(&short, |_, it| URL_SAFE_NO_PAD.encode(trimmed(it)))),
+        ("a coordinate as a signed number", &short, {
+            with(&short, |_, it| URL_SAFE_NO_PAD.encode(zeros_and(1, it)))
+        }),
+        ("a short coordinate with padding", &short, with(&short, |_, it| STANDARD.encode(trimmed(it)))),
+    ];
+    for (what, key, jwk) in cases {
+        let algorithm = if key.kid == rsa.kid { "RS256" } else { "ES256" };
+        let op = HostileOp::start().await;
+        op.lies(Lie::about(Endpoint::Jwks).member("keys", json!([jwk])));
+        op.lies(discovery().member("id_token_signing_alg_values_supported", json!([algorithm])));
+        let stage = Stage { server: Server::start(ServerConfig::new(op.issuer())).await, op };
+        let signed_by = |signer: SigningKey| {
+            let kid = key.kid.clone();
+            Lie::about(Endpoint::CodeExchange).id_token(move |draft| {
+                draft.sign_with(signer.clone(), algorithm);
+                draft.header["kid"] = json!(kid);
+            })
+        };
+        accepted(what, &login_with(&stage, signed_by(key.clone())).await.1);
+        let another = if algorithm == "RS256" { SigningKey::attacker() } else { SigningKey::elliptic() };
+        refused(what, &login_with(&stage, signed_by(another)).await.1);
+        assert!(stage.server.log().find("provider_key_unusable").is_none(), "{what}");
+    }
+}
+
+/// The keys of a provider of which the first two cannot be used, and not for the same reason.
+fn mostly_unusable(last: &Value) -> Value {
+    let mut small = SigningKey::attacker().jwk();
+    (small["kid"], small["n"]) = (json!("small"), json!("u".repeat(171)));
+    let encryption = json!({"kty": "RSA", "use": "enc", "kid": "sealing", "n": "AQAB", "e": "AQAB"});
+    json!([small, {"kty": "EC", "crv": "P-256", "kid": "nowhere", "x": "AAAA", "y": "AAAA"}, encryption, last])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sec_135_a_key_that_cannot_be_used_is_named_with_its_reason_once_and_by_the_doctor() {
+    let op = HostileOp::start().await;
+    op.lies(Lie::about(Endpoint::Jwks).member("keys", mostly_unusable(&SigningKey::provider().jwk())));
+    let server = Server::start(ServerConfig::new(op.issuer())).await;
+    let stage = Stage { server, op };
+    stage.logged_in().await;
+    // A key id that nobody knows has the keys fetched again.
+    let unknown = Lie::about(Endpoint::CodeExchange).id_token(|draft| draft.header["kid"] = json!("unknown"));
+    stage.op.lies(unknown.once());
+    let fetched = stage.op.count(Endpoint::Jwks);
+    refused("an unknown key", &stage.callback_answer().await.1);
+    assert_eq!(stage.op.count(Endpoint::Jwks), fetched + 1);
+    let log = stage.server.log().text();
+    let lines: Vec<&str> = log.lines().filter(|it| it.contains("provider_key_unusable")).collect();
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    let config = stage.server.config.copy();
+    let output = tokio::task::spawn_blocking(move || config.run(&["doctor"])).await.unwrap();
+    let doctor = String::from_utf8_lossy(&output.stdout);
+    for said in ["small", "nowhere", "its modulus has 1024 bits", "not a point on its curve"] {
+        assert!(lines.iter().any(|line| line.contains(said)), "{said}: {lines:#?}");
+        assert!(doctor.contains(said), "{said}: {doctor}");
+    }
+    assert!(doctor.contains("its keys can be used: provider-1 (RS256)"), "{doctor}");
+    assert!(
+        !log.contains("\"sealing\"") && !doctor.contains("sealing"),
+        "a key for encryption is nobody's mistake"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sec_135_without_any_usable_key_the_server_is_not_ready_and_nobody_types_a_password_for_nothing() {
+    let op = HostileOp::start().await;
+    let unusable = mostly_unusable(&json!({"kty": "OKP", "crv": "Ed448", "kid": "new", "x": "AA"}));
+    op.lies(Lie::about(Endpoint::Jwks).member("keys", unusable));
+    let mut server = Server::start_unready(ServerConfig::new(op.issuer())).await;
+    let reason = "its key set has no key that signatures can be verified with";
+    wait::until("the server says what it lacks", async || {
+        let readiness = server.readiness().await;
+        assert_eq!(readiness.status, 503, "{readiness:?}");
+        readiness.text().contains(reason).then_some(())
+    })
+    .await;
+    let readiness = server.readiness().await.text();
+    for named in ["small: its modulus has 1024 bits", "sealing: it is not for signatures", "Ed448"] {
+        assert!(readiness.contains(named), "{named}: {readiness}");
+    }
+    wait::until("the log says so", async || server.log().find(reason)).await;
+    let answer = login_answer(&server).await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.text().contains("The login provider cannot be used right now"), "{answer:?}");
+    assert_eq!(op.count(Endpoint::Authorization), 0);
+    let config = server.config.copy();
+    let output = tokio::task::spawn_blocking(move || config.run(&["check", "--online"])).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success() && said.contains(reason), "{said}");
+    // Whoever repairs the provider has nothing to do here.
+    op.tells_the_truth();
+    server.is_ready().await;
+}
+
+#[tokio::test]
+async fn keys_are_not_needed_where_the_clients_secret_signs() {
+    let op = HostileOp::start().await;
+    op.lies(Lie::about(Endpoint::Jwks).member("keys", json!([])));
+    let mut config = ServerConfig::new(op.issuer());
+    let secret = "a secret of at least thirty-two bytes";
+    config.set("/client/idTokenSigningAlgorithms", json!(["HS256"]));
+    config.set("/client/credentials/secret", json!(secret));
+    let server = Server::start(config).await;
+    assert_eq!(server.readiness().await.status, 200);
 }
 
 #[tokio::test]
