@@ -354,12 +354,10 @@ mod tests {
             signature
         };
         let (pkcs1, pss) = (sign(&RSA_PKCS1_SHA256), sign(&RSA_PSS_SHA512));
-        let wrapped: String = STANDARD
-            .encode(&n)
-            .as_bytes()
-            .chunks(64)
-            .map(|it| format!("{}\r\n", str::from_utf8(it).unwrap()))
-            .collect();
+        let base64 = STANDARD.encode(&n);
+        let lines: Vec<&str> =
+            base64.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
+        let wrapped = lines.join("\r\n");
         for (what, jwk) in [
             ("as the RFC has it", honest.clone()),
             ("a modulus with a leading zero byte", with(&honest, "n", zeros_and(1, &n))),

@@ -253,19 +253,13 @@ impl KeySet {
         if !self.keys.is_empty() {
             return Ok(());
         }
-        let mut text = "its key set has no key that signatures can be verified with".to_owned();
-        if self.passed_over.is_empty() {
-            text.push_str(": it is empty");
+        let mut named: Vec<String> =
+            self.passed_over.iter().take(MAX_KEYS_NAMED).map(ToString::to_string).collect();
+        if let Some(more @ 1..) = self.passed_over.len().checked_sub(MAX_KEYS_NAMED) {
+            named.push(format!("and {more} more"));
         }
-        for (i, key) in self.passed_over.iter().take(MAX_KEYS_NAMED).enumerate() {
-            text.push_str(if i == 0 { " (" } else { "; " });
-            text.push_str(&key.to_string());
-        }
-        match self.passed_over.len().checked_sub(MAX_KEYS_NAMED) {
-            Some(more) if more > 0 => text.push_str(&format!("; and {more} more)")),
-            _ if !self.passed_over.is_empty() => text.push(')'),
-            _ => {}
-        }
+        let found = if named.is_empty() { "it is empty".to_owned() } else { named.join("; ") };
+        let text = format!("its key set has no key that signatures can be verified with ({found})");
         Err(ProviderError::new(text))
     }
 

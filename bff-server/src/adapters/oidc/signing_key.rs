@@ -392,6 +392,8 @@ mod tests {
         );
     }
 
+    type Writing<'a> = (&'a str, &'a dyn Fn(&[u8]) -> String);
+
     /// An attacker gains nothing: it is our own key, and the pair has to fit together as ever.
     #[test]
     fn a_private_jwk_may_be_written_in_as_many_ways_as_a_public_one() {
@@ -407,7 +409,7 @@ mod tests {
         };
         let (x, y) = public.split_at(32);
         let trimmed = |it: &[u8]| -> Vec<u8> { it.iter().copied().skip_while(|byte| *byte == 0).collect() };
-        let as_written: [(&str, &dyn Fn(&[u8]) -> String); 4] = [
+        let as_written: [Writing<'_>; 4] = [
             ("as the RFC has it", &|it| URL_SAFE_NO_PAD.encode(it)),
             ("without leading zeros", &|it| URL_SAFE_NO_PAD.encode(trimmed(it))),
             ("as signed numbers", &|it| URL_SAFE_NO_PAD.encode([&[0], it].concat())),
