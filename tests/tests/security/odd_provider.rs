@@ -1,7 +1,7 @@
 //! Honest providers that are odd. Nothing here is refused: each of these habits was met in the world, and turned honest users
 //! away somewhere. A new one is a line in [`Oddity`], and a line here.
 //!
-//! The last part goes through all journeys of `tests/journey.rs` with the oddest provider there is.
+//! The last part goes through all journeys of `tests/journeys/journey.rs` with the oddest provider there is.
 
 use crate::expect::{accepted, login_with, refused};
 use authtool_tests::browser::Browser;
@@ -52,8 +52,14 @@ async fn whole_journey(what: &str, stage: &Stage) {
 
 #[tokio::test]
 async fn an_odd_provider_is_as_good_as_any() {
-    let alone = Oddity::ODDEST.into_iter().map(|oddity| async move {
-        let stage = Stage::odd(&[oddity], attentive).await;
+    let alone = Oddity::ODDEST.into_iter().chain(Oddity::OF_KEYS).map(|oddity| async move {
+        let stage = Stage::odd(&[oddity], |config| {
+            attentive(config);
+            if oddity == Oddity::ShortCoordinate {
+                config.set("/client/idTokenSigningAlgorithms", json!(["ES256"]));
+            }
+        })
+        .await;
         whole_journey(&format!("{oddity:?}"), &stage).await;
     });
     join_all(alone).await;
