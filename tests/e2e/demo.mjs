@@ -25,7 +25,7 @@ function isFree(port) {
  * demos that start at the same time do not take each other's; nor are they those of the tests in Rust (from 20 000), or those
  * that the kernel gives to connections (from 32 768).
  */
-async function freePorts(slot) {
+export async function freePorts(slot) {
   for (let attempt = 0; attempt < 50; attempt += 1) {
     const first = 12_000 + 1_000 * slot + 8 * Math.floor(Math.random() * 120);
     const free = await Promise.all([0, 1, 2, 3, 4, 5, 6, 7].map((offset) => isFree(first + offset)));
