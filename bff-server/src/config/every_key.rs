@@ -397,7 +397,7 @@ fn server_rows() -> Vec<Row> {
             json!({"server": {"outbound": {"proxy": {"url": "http://proxy:3128", "username": "u"}}}}),
             missing_secrets(),
         ),
-        row_in("server.outbound.proxy.noProxy", egress(), json!([["a b"], ["http://a.example"], [7]])),
+        row_in("server.outbound.proxy.noProxy", egress(), json!([["a b"], ["http://a.example"], [7.5]])),
         row_in(
             "server.outbound.proxy.noProxy[]",
             egress(),

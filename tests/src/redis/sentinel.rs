@@ -2,7 +2,6 @@
 
 use super::{RedisServer, connection};
 use crate::wait;
-use redis::RedisResult;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -46,11 +45,9 @@ impl SentinelTrio {
     }
 
     async fn is_watched(&self) {
-        for sentinel in &self.sentinels {
+        for sentinel in 0..self.sentinels.len() {
             wait::until("a Sentinel knows the others", async || {
-                let state: RedisResult<HashMap<String, String>> =
-                    sentinel.try_ask(&["SENTINEL", "MASTER", PRIMARY]).await;
-                let state = state.ok()?;
+                let state = self.state(sentinel).await?;
                 let is = |field: &str, value| state.get(field).is_some_and(|found| found == value);
                 (is("num-slaves", "1") && is("num-other-sentinels", "2")).then_some(())
             })
@@ -65,13 +62,30 @@ impl SentinelTrio {
         connection(json!({"sentinel": {"nodes": nodes, "primary": PRIMARY}}))
     }
 
-    /// Hands over to the replica while both are well, as an operator does before an upgrade.
-    pub async fn hand_over(&self) {
-        // A Sentinel has to look at the replica once more before it promotes it.
-        wait::until("a Sentinel begins the failover", async || {
-            self.sentinels[0].try_ask::<()>(&["SENTINEL", "FAILOVER", PRIMARY]).await.ok()
+    /// Hands over to the replica while both are well, as an operator does before an upgrade. Returns once all Sentinels agree.
+    pub async fn hand_over_to(&self, replica: &RedisServer) {
+        let port = replica.port.to_string();
+        wait::until("the Sentinels hand over", async || {
+            let state = self.state(0).await?;
+            let has = |field: &str, value: &str| state.get(field).is_some_and(|found| found.contains(value));
+            if has("port", &port) {
+                return Some(());
+            }
+            // Refused until this Sentinel has looked at the replica once more. Given up where another one, which has not
+            // heard of it, makes the replica one again: then an operator asks again.
+            if !has("flags", "failover_in_progress") {
+                let _refused =
+                    self.sentinels[0].try_ask::<redis::Value>(&["SENTINEL", "FAILOVER", PRIMARY]).await;
+            }
+            None
         })
         .await;
+        self.is_led_by(replica).await;
+    }
+
+    /// What a Sentinel knows of the primary.
+    async fn state(&self, sentinel: usize) -> Option<HashMap<String, String>> {
+        self.sentinels[sentinel].try_ask(&["SENTINEL", "MASTER", PRIMARY]).await.ok()
     }
 
     /// Waits until the replica has everything that the primary has.
@@ -87,11 +101,9 @@ impl SentinelTrio {
     /// Waits until the Sentinels have agreed that this server is the primary.
     pub async fn is_led_by(&self, server: &RedisServer) {
         let port = server.port.to_string();
-        for sentinel in &self.sentinels {
+        for sentinel in 0..self.sentinels.len() {
             wait::until("a Sentinel names the new primary", async || {
-                let address: Vec<String> =
-                    sentinel.try_ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", PRIMARY]).await.ok()?;
-                (address.get(1) == Some(&port)).then_some(())
+                (self.state(sentinel).await?.get("port") == Some(&port)).then_some(())
             })
             .await;
         }

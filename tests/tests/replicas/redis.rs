@@ -115,8 +115,7 @@ async fn a_failover_by_sentinel_is_a_short_gap() {
     // And back again, this time because somebody wants it.
     redis.first.start_again().await;
     redis.is_replicated_to(&redis.first).await;
-    redis.hand_over().await;
-    redis.is_led_by(&redis.first).await;
+    redis.hand_over_to(&redis.first).await;
     let served = recovered(&replicas, &users).await;
     load.serves_more(USERS * 5).await;
     tokio::time::sleep(WATCHED).await;

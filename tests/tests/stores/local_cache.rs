@@ -556,8 +556,7 @@ async fn after_a_failover_the_new_primary_is_listened_to() {
     // And back, without anything having died.
     redis.first.start_again().await;
     redis.is_replicated_to(&redis.first).await;
-    redis.hand_over().await;
-    redis.is_led_by(&redis.first).await;
+    redis.hand_over_to(&redis.first).await;
     // The other one takes writes until a Sentinel tells it not to, and they are lost.
     wait::until("the session has ended at the first primary", async || {
         there.remove(&session).await.ok()?;

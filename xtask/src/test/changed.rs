@@ -70,7 +70,7 @@ const PROGRAMS: &[(&str, &[&str])] = &[
 /// By the beginning of a path, all that fit: steps of the complete run.
 const STEPS: &[(&str, &[Step])] = &[
     (".github/", &[Step::Deploy]),
-    ("client-leptos/", &[Step::WasmBuild, Step::Wasm]),
+    ("client-leptos/", &[Step::WasmBuild, Step::Wasm, Step::Sizes]),
     ("client-wasm/", &[Step::WasmBuild, Step::Wasm, Step::Client]),
     ("deny.toml", &[Step::Deny]),
     ("deploy/", &[Step::Deploy]),

@@ -45,6 +45,8 @@ pub(super) enum Step {
     Interface,
     /// The documentation builds, its examples run, and its links lead somewhere
     Doc,
+    /// What authtool adds to a Leptos app is within its limit
+    Sizes,
     /// Each crate compiles alone, with the features that its users choose (only when named)
     Features,
 }
@@ -68,6 +70,7 @@ impl Step {
             Self::Wasm => "wasm",
             Self::Interface => "interface",
             Self::Doc => "doc",
+            Self::Sizes => "sizes",
             Self::Features => "features",
         }
     }
@@ -94,7 +97,7 @@ impl Step {
             Self::WasmBuild => (180, 20),
             Self::Wasm => (60, 60),
             Self::Interface => (60, 20),
-            Self::Doc => (120, 60),
+            Self::Doc | Self::Sizes => (120, 60),
             Self::Features => (600, 60),
         };
         Duration::from_secs(if warm { then } else { cold })
@@ -134,6 +137,7 @@ impl Step {
             Self::Wasm => browser_tests::run(context),
             Self::Interface => interface::check(context),
             Self::Doc => documentation(context),
+            Self::Sizes => sizes(context),
             Self::Features => features(context),
         }
     }
@@ -142,7 +146,7 @@ impl Step {
 impl Task for Step {
     fn needs(self) -> &'static [Self] {
         match self {
-            Self::Deny | Self::Deploy | Self::Client | Self::Doc => &[Self::Tools],
+            Self::Deny | Self::Deploy | Self::Client | Self::Doc | Self::Sizes => &[Self::Tools],
             Self::Rust => &[Self::Tools, Self::Build],
             Self::Examples => &[Self::Client],
             Self::E2e => &[Self::Tools, Self::Build, Self::Examples],
@@ -168,6 +172,7 @@ impl Task for Step {
                 | Self::WasmBuild
                 | Self::Interface
                 | Self::Doc
+                | Self::Sizes
                 | Self::Features
         )
     }
@@ -268,7 +273,11 @@ fn examples(context: &Context) -> Result<()> {
     node::build_example(context, "vanilla")?;
     node::build_example(context, "react-vite")?;
     node::build_leptos_example(context, "leptos-csr")?;
-    node::build_leptos_example(context, "leptos-ssr")?;
+    node::build_leptos_example(context, "leptos-ssr")
+}
+
+fn sizes(context: &Context) -> Result<()> {
+    node::check()?;
     let size = node::leptos_script(context, "size.mjs")?;
     context
         .progress
