@@ -52,7 +52,11 @@ for (const base of ['', '/myapp']) {
 
   test(`${where}: a script of a page that has lost its session is told 401, and not sent to the login`, inBrowser(async (context) => {
     const page = await context.newPage();
-    await page.goto(`${site.origin}${base}/bff/session`);
+    await page.goto(`${site.origin}${base}/`);
+    await page.getByLabel('Login name').fill('grace');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('heading', { name: 'The site' }).waitFor();
+    await context.clearCookies();
     const answer = await page.evaluate(async (url) => {
       const response = await fetch(url);
       return { status: response.status, redirected: response.redirected };
