@@ -46,10 +46,14 @@ test('the session cookie has every protection that a cookie can have', inBrowser
   );
 }));
 
-test('a login leaves no cookie behind but the session', inBrowser(async (context) => {
+test('a login leaves no cookie behind but the session, and for two minutes that it has just succeeded', inBrowser(async (context) => {
   await openLoggedIn(context);
-  const names = (await context.cookies(APP)).map(({ name }) => name);
-  assert.deepEqual(names, [SESSION_COOKIE]);
+  const cookies = await context.cookies(APP);
+  assert.deepEqual(cookies.map(({ name }) => name).sort(), ['__Host-authtool_returned', SESSION_COOKIE].sort());
+  const returned = cookies.find(({ name }) => name !== SESSION_COOKIE);
+  assert.ok(returned.httpOnly && returned.secure, JSON.stringify(returned));
+  const seconds = returned.expires - Date.now() / 1000;
+  assert.ok(seconds > 0 && seconds <= 120, `${seconds} s`);
 }));
 
 test('scripts cannot read the cookie', inBrowser(async (context) => {
