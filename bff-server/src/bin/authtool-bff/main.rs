@@ -180,7 +180,7 @@ fn check(path: &Path, online: bool) -> Outcome {
                 }
             }
             MetadataSource::Configuration => {
-                say(&mut out, "  metadata   of client.endpoints, nothing is fetched")
+                say(&mut out, "  metadata   of client.endpoints, nothing is fetched");
             }
         }
     }
