@@ -84,20 +84,22 @@ impl Step {
     /// table marks a step that took half as long again.
     pub(super) fn budget(self, warm: bool) -> Duration {
         let (cold, then) = match self {
-            Self::Tools => (240, 5),
+            Self::Tools => (600, 5),
             Self::Fmt => (5, 5),
-            Self::Clippy | Self::Examples => (240, 30),
-            Self::Build => (420, 30),
+            Self::Clippy => (360, 30),
+            Self::Build => (480, 30),
             Self::Deny => (20, 10),
             Self::Deploy => (60, 30),
             Self::Rust => (480, 360),
-            Self::Client => (90, 20),
+            Self::Client => (60, 20),
+            Self::Examples => (480, 30),
             Self::E2e => (480, 420),
-            Self::Npm => (240, 180),
-            Self::WasmBuild => (180, 20),
+            Self::Npm => (300, 240),
+            Self::WasmBuild => (300, 20),
             Self::Wasm => (60, 60),
             Self::Interface => (60, 20),
-            Self::Doc | Self::Sizes => (120, 60),
+            Self::Doc => (60, 30),
+            Self::Sizes => (180, 60),
             Self::Features => (600, 60),
         };
         Duration::from_secs(if warm { then } else { cold })
