@@ -26,12 +26,17 @@ pub(crate) struct Program {
     pub(crate) folder: PathBuf,
 }
 
-/// Builds the server and all tests.
+/// Builds the server, the other programs that tests and demos start, and all tests.
 pub(crate) fn build(context: &Context) -> Result<()> {
-    context.progress.step("Build the tests and the server", |log| {
-        let arguments = [&["test", "--no-run"], &EVERYTHING[..]].concat();
-        context.supervisor.run(&context.workspace.cargo(&arguments), log)
-    })?;
+    for (title, arguments) in [
+        ("Build the server and the examples' programs", &["build", "--bins"][..]),
+        ("Build the tests", &["test", "--no-run"]),
+    ] {
+        let arguments = [arguments, &EVERYTHING[..]].concat();
+        context
+            .progress
+            .step(title, |log| context.supervisor.run(&context.workspace.cargo(&arguments), log))?;
+    }
     programs(context, &EVERYTHING).map(drop)
 }
 

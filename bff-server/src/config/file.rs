@@ -148,8 +148,8 @@ sections! {
         /// for `form_post` where `name` or `email` is in the scope. Default: `query`.
         pub(super) response_mode: Option<String>,
         /// Lets the provider report logouts through the browser (Front-Channel Logout), at
-        /// `{apiPrefix}/oidc/logout/frontchannel`, and of several clients at `…/frontchannel/{name}`. Whoever knows the `sid`
-        /// of a session at the provider can end the sessions here that belong to it. Default: false.
+        /// `{apiPrefix}/oidc/logout/frontchannel`, and of several clients at `…/frontchannel/{name}`. Anyone who knows
+        /// the `sid` of a session at the provider can end the sessions here that belong to it. Default: false.
         pub(super) front_channel_logout: bool,
         /// Binds tokens to a key of the session (RFC 9449); whoever calls APIs needs a proof for each request.
         /// Only with the mode `bff`. See `docs/dpop.md` first. Default: false.
@@ -200,7 +200,7 @@ pub(super) struct CredentialsSection {
     /// The key's id at the provider. Default: the JWK's own, or none.
     pub(super) kid: Option<String>,
     /// Apple only: the developer team's id. With it, `privateKey` (the `.p8` file) and `kid` sign the client secret that
-    /// Apple wants, a short-lived JWT, anew for each request. Default: none.
+    /// Apple wants: a short-lived JWT, one for each request. Default: none.
     pub(super) team_id: Option<String>,
 }
 

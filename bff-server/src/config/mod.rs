@@ -436,7 +436,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The environment does not decide where client secrets go (SEC-132), but whoever set the variable should know.
+    /// The environment does not decide where client secrets go (SEC-132), but the operator who set the variable should know.
     fn warn_of_ignored_proxies(&mut self, environment: impl Iterator<Item = (String, String)>) {
         let ignored = outbound::variables_in(environment);
         if self.server.outbound.proxy.is_none() && !ignored.is_empty() {

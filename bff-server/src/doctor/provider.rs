@@ -143,7 +143,7 @@ fn methods(metadata: &ProviderMetadata, notes: &mut Notes) {
 pub(super) fn fix(error: &ProviderError) -> &'static str {
     let reason = error.reason.as_str();
     if reason.contains("certificate") {
-        "trust whoever issued the provider's certificate (server.outbound.tls.ca, SSL_CERT_FILE, or the system's \
+        "trust the authority that issued the provider's certificate (server.outbound.tls.ca, SSL_CERT_FILE, or the system's \
          store), and compare the names in it"
     } else if reason.contains("tunnel") || reason.contains("proxy auth") {
         "the proxy of server.outbound.proxy does not let the connection through: compare url, username and password, \

@@ -1,4 +1,4 @@
-//! What a provider says about an error, for whoever runs the app: for the log and the developer's page, and for no page that
+//! What a provider says about an error, for the operator: in the log and on the developer's page, and on no page that
 //! users see (SEC-26). Short, on one line, and without anything that looks like a token, since some providers repeat what they
 //! were sent.
 

@@ -28,8 +28,8 @@ impl ResponseMode {
         Self::ALL.into_iter().find(|mode| mode.name() == name)
     }
 
-    /// Whether a login that asked for this mode may be answered by another. A code may not: whoever asked for
-    /// `form_post` does not want it in a URL, and nobody asked for a form where none was announced. An error may come in
+    /// Whether a login that asked for this mode may be answered by another. A code may not: a client that
+    /// asks for `form_post` keeps codes out of URLs, and one that does not ask expects no form. An error may come in
     /// the query: some providers do not look at `response_mode` before they have accepted the request. It carries
     /// nothing that is worth stealing, and without the login's `state` and cookie it ends nothing.
     pub fn admits(self, came_by: Self, is_error: bool) -> bool {

@@ -77,7 +77,7 @@ pub enum OriginRefusal {
     /// `*` somewhere else than as the whole first label.
     #[error("a `*` can only be the whole first label of a host name, as in https://*.example.com")]
     WildcardPlace,
-    /// Whoever can answer for any host in plain text would be sent the user.
+    /// An attacker who can answer for any host in plain text would receive the user.
     #[error("a `*` needs https")]
     PlainWildcard,
     /// Everybody can have a domain there.

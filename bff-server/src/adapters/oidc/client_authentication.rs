@@ -204,7 +204,7 @@ fn basic(client_id: &str, secret: &str) -> Result<HeaderValue, ProviderError> {
         .map_err(|_| ProviderError::new("the client's credentials do not fit into a header"))
 }
 
-/// Apple, *Creating a client secret*. Made anew for each request: nothing expires while nobody looks.
+/// Apple, *Creating a client secret*. Signed for each request, so no stored secret can expire unnoticed.
 fn signed_secret(
     key: &SigningKey,
     team_id: &str,

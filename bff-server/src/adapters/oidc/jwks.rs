@@ -77,7 +77,7 @@ pub(crate) struct PassedOver {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Reason {
-    /// It is meant for something else, as many providers' second key is: nobody has to do anything.
+    /// It is meant for something else, as many providers' second key is: no action is needed.
     OtherUse(&'static str),
     Unusable(UnusableKey),
 }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 const DEFAULT_PORT: u16 = 3000;
-/// Longer than the proxies that are common keep an idle connection: whoever closes first must not be the server.
+/// Longer than common proxies keep an idle connection: the server must not be the first to close it.
 const DEFAULT_KEEP_ALIVE_SECS: u64 = 130;
 const DEFAULT_CSP: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
      connect-src 'self'; img-src 'self' data:; font-src 'self'; manifest-src 'self'; base-uri 'none'; \
