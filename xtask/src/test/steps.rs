@@ -82,6 +82,7 @@ impl Step {
 
     /// How long it takes on two cores, beside the step in the other lane: from an empty cache, and with a warm one. The
     /// table marks a step that took half as long again.
+    #[allow(clippy::match_same_arms, reason = "a table with a line for each step")]
     pub(super) fn budget(self, warm: bool) -> Duration {
         let (cold, then) = match self {
             Self::Tools => (600, 5),
