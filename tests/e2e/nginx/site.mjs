@@ -56,8 +56,8 @@ async function recipe(base, { app, server, internal, pages }) {
   return text;
 }
 
-/** Starts all of it; the site's pages are below `base`. */
-export async function startSite(base = '') {
+/** Starts all of it; the site's pages are below `base`, and `client` are further keys of the client's configuration. */
+export async function startSite(base = '', client = {}) {
   const first = await freePorts(Number(process.env.AUTHTOOL_DEMO_SLOT ?? 0));
   const [app, server, internal, provider] = [0, 1, 2, 3].map((offset) => first + offset);
   const folder = await mkdtemp(join(tmpdir(), 'authtool-nginx-'));
@@ -102,7 +102,7 @@ export async function startSite(base = '') {
 
     const key = () => randomBytes(32).toString('base64');
     const config = {
-      client: { issuer, clientId: CLIENT_ID, redirect_uri: redirectUri, postLogoutRedirectUri: afterLogout, credentials: { secret }, scope: 'openid profile email' },
+      client: { issuer, clientId: CLIENT_ID, redirect_uri: redirectUri, postLogoutRedirectUri: afterLogout, credentials: { secret }, scope: 'openid profile email', ...client },
       session: { mode: { type: 'bff' }, signingKey: key(), encryptionKey: key(), userClaims: ['name'] },
       server: {
         apiPrefix: '/bff', ip: '127.0.0.1', port: server, internal: { ip: '127.0.0.1', port: internal }, trustedProxies: ['127.0.0.1'],

@@ -1,5 +1,6 @@
 // The whole site behind nginx, with the default cookie (`__Host-`, Strict), at the root of its host and below a path: a
-// navigation that comes back from the provider does not bring that cookie along, and must not go round in circles.
+// navigation that comes back from the provider does not bring that cookie along, and must not go round in circles. Neither
+// does the provider's own form, where answers are posted.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
@@ -8,11 +9,14 @@ import { startSite } from './site.mjs';
 
 const inBrowser = browserTests();
 
-for (const base of ['', '/myapp']) {
-  const where = base === '' ? 'at the root' : `below ${base}`;
+for (const { where, base, client } of [
+  { where: 'at the root', base: '' },
+  { where: 'below /myapp', base: '/myapp' },
+  { where: 'with posted answers', base: '', client: { responseMode: 'form_post' } },
+]) {
   let site;
   before(async () => {
-    site = await startSite(base);
+    site = await startSite(base, client);
   });
   after(async () => {
     await site?.stop();

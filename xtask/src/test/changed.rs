@@ -262,8 +262,10 @@ impl Plan {
         })?;
         let mut programs = rust_tests::programs(context, &arguments)?;
         programs.retain(|program| self.programs.contains(&program.name));
+        // Nothing else runs beside them, and most tests wait.
+        let threads = ["--test-threads=4".to_owned()];
         context.progress.step(&format!("Run {} programs of Rust tests", programs.len()), |_| {
-            rust_tests::run_all(context, programs, &[])
+            rust_tests::run_all(context, programs, &threads)
         })
     }
 }
