@@ -39,8 +39,9 @@ async fn replicas_that_are_killed_while_they_refresh_lose_no_session() {
     for (kill, group) in users.chunks(USERS_EACH).enumerate() {
         let gate = Gate::closed();
         replicas.op.lies(Lie::about(Endpoint::Refresh).held_by(&gate));
-        // All of these need a refresh at once, wherever they are asked for; those from before go on as well.
-        loads.push(Load::begin(USERS_EACH * 3, replicas.internal(), group));
+        // All of these need a refresh at once, wherever they are asked for; those from before go on as well. No more workers
+        // than users: a server that gets no processor for ten seconds gives up a refresh that the provider then grants.
+        loads.push(Load::begin(USERS_EACH, replicas.internal(), group));
         wait::until("refreshes are under way", async || (replicas.op.pending() >= USERS_EACH).then_some(()))
             .await;
         let before = replicas.op.abandoned();
