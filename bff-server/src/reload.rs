@@ -1,8 +1,8 @@
 //! A new configuration for a server that runs: what of it can be taken, and what needs a restart.
 //!
-//! Everything that a configuration makes is made anew and takes the place of the old at once, for the next request. What is
-//! under way goes on with what it began with, as it would on another replica. So there is no list of what can change,
-//! only this one of what cannot: what the process holds for as long as it lives.
+//! A reload builds everything from the new configuration and swaps it in at once, for the next request. Requests under way
+//! finish with what they started with, as they would on another replica. So there is no list of what can change,
+//! only this one of what cannot: what the process holds for its whole life.
 
 use crate::config::Config;
 

@@ -166,9 +166,9 @@ pub fn without_login_error(return_to: &Url) -> Url {
     url
 }
 
-/// What the query of `/login` asks for. Whoever writes a URL into it without encoding it, as a gateway's
-/// `/login?redirect_uri=$request_uri` does, means all of it: what follows its own question mark, but for parameters of ours, and
-/// what is encoded in it as it is.
+/// What the query of `/login` asks for. A gateway may write a URL into it without encoding it
+/// (`/login?redirect_uri=$request_uri`) and mean all of it: what follows its own question mark, except our parameters, and
+/// its percent-encoding as it stands.
 pub fn requested(
     rules: &ReturnUrls,
     query: &str,

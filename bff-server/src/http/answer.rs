@@ -21,7 +21,7 @@ pub(crate) fn problem_in_detail(code: ProblemCode, detail: Option<&str>, id: &Co
         correlation_id: Some(id.as_str().to_owned()),
         ..Problem::new(code)
     });
-    // For whoever has a page to show instead.
+    // Lets a caller replace the problem document by a page.
     response.extensions_mut().insert(code);
     response
 }

@@ -220,8 +220,8 @@ fn came_back_where_it_should(flow: &LoginFlow, path: &str) -> bool {
     })
 }
 
-/// A redirect after another site's POST carries no Strict cookie, whoever renders the page; and what is reloaded must not
-/// be the POST. So a posted answer always goes on by a page of ours.
+/// Browsers send no Strict cookie with a redirect that follows another site's POST, and a reload must not repeat the POST. So
+/// a posted answer always continues through a page of ours.
 fn onward(
     app: &App,
     path: &str,

@@ -160,7 +160,7 @@ fn give_up(app: &App, id: &CorrelationId, headers: &HeaderMap, has_cookie: bool)
         journal.begin("", app.clock.now(), Step::bad(what, fix(code), id));
     });
     let mut response = app.built_in_page(code, id);
-    // A person who tries again begins anew.
+    // The next attempt is a first one: it does not count as part of a loop.
     returned::forget(app, headers, &mut response);
     response
 }

@@ -146,8 +146,7 @@ struct Requests {
     peer: SocketAddr,
 }
 
-/// The current handlers, for one connection. Each has its own: what all of them counted their uses of, every request would have
-/// to fetch from another processor.
+/// The current handlers, one copy per connection: a shared `Arc` count would bounce between CPU caches on every request.
 struct Current {
     handlers: Arc<Handlers>,
     router: Router,

@@ -1,7 +1,7 @@
 //! Logouts that the provider reports through the browser (OpenID Connect Front-Channel Logout 1.0): it loads a URL of ours
 //! in a frame, with the `sid` of its session.
 //!
-//! Nobody signs such a request, and no cookie comes with it, so all that is known of whoever sends it is that they know a
+//! Such a request is not signed and carries no cookie, so all that the server knows about the sender is that it knows a
 //! `sid`. That is enough to end the local sessions that belong to it, and for nothing else: nothing is revoked, now or later,
 //! and nothing is written for a `sid` that no session has. A stranger cannot guess one; somebody who has learned it
 //! can make its user log in again.

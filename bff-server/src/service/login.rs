@@ -78,7 +78,7 @@ pub enum FinishError {
     /// The authentication is not one of those that were asked for (RFC 9470 §4).
     #[error("the ID token's `acr` is none of the `acr_values` that were asked for")]
     TooWeak,
-    /// The user was to authenticate anew, and the provider did not ask (OpenID Connect Core 1.0 §3.1.2.1, `max_age`).
+    /// The user should have authenticated again, and the provider did not ask (OpenID Connect Core 1.0 §3.1.2.1, `max_age`).
     #[error(
         "the ID token's `auth_time` is missing or older than `max_age` allows: the provider did not ask the user again"
     )]
