@@ -1,9 +1,12 @@
 //! Free TCP ports for child processes that must be told theirs.
 
-use std::net::{Ipv4Addr, TcpListener};
+use crate::wait;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::sync::Mutex;
+use tokio::net::TcpListener;
 
 /// Below the range from which the kernel takes the source ports of outgoing connections, so that no
 /// connection of a parallel test can occupy a port between our look and the child's bind.
@@ -59,9 +62,27 @@ fn reserve(ours: usize) -> Option<(u16, UnixListener)> {
 pub fn free() -> u16 {
     for _ in 0..COUNT {
         let port = OURS.lock().unwrap().next();
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        // A look by binding would leave a listening socket with every child that another thread forks meanwhile, until that
+        // child executes its program: whoever binds the port next would find it taken.
+        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             return port;
         }
     }
     panic!("no free port between {FIRST} and {}", FIRST + COUNT);
+}
+
+/// Listens on a port that was given by [`free`], for the first time or again. It waits while a child that another thread has
+/// just forked still holds the socket that listened there before.
+///
+/// # Panics
+/// When the port stays taken.
+pub async fn listen(port: u16) -> TcpListener {
+    wait::until(&format!("port {port} is free"), async || {
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+            Ok(listener) => Some(listener),
+            Err(error) if error.kind() == ErrorKind::AddrInUse => None,
+            Err(error) => panic!("cannot listen on port {port}: {error}"),
+        }
+    })
+    .await
 }

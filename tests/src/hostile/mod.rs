@@ -38,10 +38,9 @@ use listener::Listening;
 use oddity::Oddities;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use tokio::net::TcpListener;
 
 /// The client that the provider knows.
 pub const CLIENT_ID: &str = "authtool-tests";
@@ -145,7 +144,7 @@ impl HostileOp {
         oddities: Oddities,
         issuer: impl AsyncFnOnce(SocketAddr) -> String,
     ) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("the port is free");
+        let listener = ports::listen(port).await;
         let address: SocketAddr = listener.local_addr().expect("a bound socket has an address");
         let state = Arc::new(OpState {
             address,
@@ -206,7 +205,7 @@ impl HostileOp {
 
     /// It is back, and remembers everything.
     pub async fn comes_back(&self) {
-        let listener = TcpListener::bind(self.state.address).await.expect("the port is still free");
+        let listener = ports::listen(self.state.address.port()).await;
         *self.listening.lock().unwrap() = Some(Listening::on(listener, Arc::clone(&self.state)));
     }
 

@@ -7,8 +7,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -52,7 +52,7 @@ impl Wire {
     /// nobody should have put there.
     pub async fn balancing(redis: &[u16]) -> Self {
         let port = ports::free();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("a free port");
+        let listener = ports::listen(port).await;
         let state = Arc::new(State {
             held: watch::Sender::new(Held::Nothing),
             cuts: watch::Sender::new(0),

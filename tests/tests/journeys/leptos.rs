@@ -6,7 +6,7 @@ use authtool_leptos::server::{self, RemoteBff, Sessions, with_session};
 use authtool_leptos::{Authenticated, AuthtoolOptions, Unauthenticated, provide_authtool, use_user};
 use authtool_tests::browser::Browser;
 use authtool_tests::hostile::HostileOp;
-use authtool_tests::{Answer, SESSION, ServerConfig, Stage, wait};
+use authtool_tests::{Answer, SESSION, ServerConfig, Stage, ports, wait};
 use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
 use axum::{Router, routing::get, routing::post};
@@ -47,7 +47,7 @@ fn app(sessions: Sessions) -> Router {
 }
 
 async fn serve(app: Router, port: u16) -> Url {
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    let listener = ports::listen(port).await;
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move { axum::serve(listener, app).await });
     Url::parse(&format!("http://localhost:{port}/")).unwrap()
@@ -118,7 +118,7 @@ async fn a_server_elsewhere_is_asked_with_the_session_cookie() {
     let browser = stage.logged_in().await;
     let bff = RemoteBff::new(stage.bff("").as_str()).unwrap();
     // Cookies know no ports: the browser sends the same ones to the app's own.
-    let url = serve(app(Sessions::remote(bff)), 0).await;
+    let url = serve(app(Sessions::remote(bff)), ports::free()).await;
     let html = browser.open(url.clone()).go().await.answer.text();
     assert!(html.contains("hello ") && !html.contains("nobody"), "{html}");
     no_token_in(&html, &stage.op);

@@ -3,11 +3,9 @@
 use crate::MACHINE;
 use authtool_tests::load::{Load, Observed};
 use authtool_tests::redis::{RedisCluster, RedisServer, SentinelTrio};
-use authtool_tests::{LoggedIn, Replicas, wait};
+use authtool_tests::{LoggedIn, Replicas, ports, wait};
 use futures_util::future::join_all;
-use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
 
 const USERS: usize = 40;
 const WORKERS: usize = 40;
@@ -25,7 +23,7 @@ const FEW: u64 = 12;
 
 /// Takes the place of a Redis that is down for a while, and counts those who come.
 async fn visitors(port: u16, duration: Duration) -> u64 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("Redis has left its port");
+    let listener = ports::listen(port).await;
     let mut count = 0;
     let end = tokio::time::Instant::now() + duration;
     while let Ok(accepted) = tokio::time::timeout_at(end, listener.accept()).await {
