@@ -7,6 +7,7 @@ import Provider from 'oidc-provider';
 import { providerConfiguration } from './configuration.mjs';
 import { interact, isInteraction } from './interactions.mjs';
 import { exitOnSignals, exitWithParent, listen } from './lifecycle.mjs';
+import { odd } from './odd.mjs';
 import { readOptions, wholeNumber } from './options.mjs';
 
 const options = readOptions('AUTHTOOL_PROVIDER', {
@@ -30,6 +31,8 @@ const options = readOptions('AUTHTOOL_PROVIDER', {
   'require-signed-request-object': { type: 'boolean' },
   // Every DPoP proof needs a nonce (RFC 9449 §8).
   'require-dpop-nonce': { type: 'boolean' },
+  // Its answers are honest and unusual.
+  odd: { type: 'boolean' },
   'exit-with-parent': { type: 'boolean' },
 });
 
@@ -58,6 +61,7 @@ async function makeProvider() {
       requireDpopNonce: options['require-dpop-nonce'] ?? false,
     }),
   );
+  if (options.odd) provider.use(odd);
   provider.on('server_error', (_ctx, error) => console.error('server error:', error));
   provider.on('backchannel.error', (_ctx, error, client) =>
     console.error(`back-channel logout of ${client.clientId} failed:`, error.message),

@@ -20,6 +20,8 @@ pub struct ProviderOptions {
     pub rotate: bool,
     /// Members of the client's registration that differ (RFC 7591 §2); null leaves one out.
     pub client: Value,
+    /// Whether its answers are unusual: `tests/provider/odd.mjs`.
+    pub odd: bool,
     /// What the provider insists on: `par`, `signed-request-object`, `dpop-nonce`.
     pub insists_on: Vec<&'static str>,
 }
@@ -32,6 +34,7 @@ impl ProviderOptions {
             access_token_ttl: 300,
             rotate: true,
             client: json!({}),
+            odd: false,
             insists_on: Vec::new(),
         }
     }
@@ -66,6 +69,9 @@ impl Provider {
                 .current_dir(&folder);
             if options.rotate {
                 command.arg("--rotate");
+            }
+            if options.odd {
+                command.arg("--odd");
             }
         });
         let mut provider = Self { issuer: String::new(), process };

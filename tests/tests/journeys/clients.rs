@@ -8,8 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
-use authtool_tests::browser::{Browser, Page};
-use authtool_tests::{Provider, ProviderOptions, SESSION, Server, ServerConfig, raw, wait};
+use super::at_a_provider::{Habits, Journey, with_all_habits};
+use authtool_tests::{ProviderOptions, SESSION, ServerConfig, raw, wait};
 use aws_lc_rs::{
     encoding::AsDer as _,
     rsa::{KeyPair as RsaKeyPair, KeySize},
@@ -24,69 +24,55 @@ use base64::{
 };
 use serde_json::{Value, json};
 
-struct Journey {
-    provider: Provider,
-    server: Server,
-    browser: Browser,
-}
+with_all_habits!(
+    a_client_proves_itself_with_its_secret_in_every_way,
+    a_client_without_a_secret_says_so,
+    a_client_proves_itself_with_a_private_key_of_every_kind_which_the_server_publishes,
+    a_private_key_may_be_a_jwk_with_a_name_of_its_own,
+    a_request_is_pushed_if_the_provider_wants_it_whatever_the_client_proves_itself_with,
+    a_request_is_signed_in_the_query_or_pushed,
+    a_silent_login_asks_the_provider_and_bothers_nobody,
+    a_user_confirms_who_they_are_with_a_stronger_login,
+    tokens_are_bound_to_the_sessions_key_and_the_provider_gets_its_nonces,
+);
 
-impl Journey {
-    /// A provider that registered the client as `client`, and insists on some things; a server configured to
-    /// suit it.
-    async fn begin(
-        client: Value,
-        insists_on: &[&'static str],
-        configure: impl FnOnce(&mut ServerConfig),
-    ) -> Self {
-        let mut config = ServerConfig::new("http://127.0.0.1:9");
-        let mut options = ProviderOptions::new(&config.app());
+/// A provider that registered the client as `client`, and insists on some things; a server configured to suit it.
+async fn begin(
+    habits: Habits,
+    client: Value,
+    insists_on: &[&'static str],
+    configure: impl FnOnce(&mut ServerConfig),
+) -> Journey {
+    let options = |options: &mut ProviderOptions| {
         options.access_token_ttl = 1;
         options.client = client;
         options.insists_on = insists_on.to_vec();
         // For registrations by `jwks_uri`: where the server publishes the client's keys.
         if options.client.get("jwks_uri").is_some() {
-            options.client["jwks_uri"] = json!(format!("{}/bff/oauth/jwks", config.app()));
+            options.client["jwks_uri"] = json!(format!("{}/bff/oauth/jwks", options.app));
         }
-        let provider = Provider::start(&options).await;
-        provider.register(&mut config);
-        config.set("/session/sessionJitterSecs", json!(0));
-        configure(&mut config);
-        let server = Server::start(config).await;
-        Self { provider, server, browser: Browser::new() }
-    }
+    };
+    Journey::begin(habits, options, configure).await
+}
 
-    async fn log_in(&self, login: &str) -> Page {
-        let page = self.browser.follow(&self.server.public, self.server.bff("/login")).go().await;
-        assert!(self.provider.is_here(&page.url), "the provider shows its login page: {page:#?}");
-        self.provider.log_in(&self.browser, page, login).await
-    }
-
-    async fn token(&self) -> Value {
-        let answer = self.server.token_for(&self.browser.cookie(SESSION).unwrap_or_default()).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.json()
-    }
-
-    /// Logs in, waits for a refresh, and logs out; the answer is the token after the refresh.
-    async fn whole(&self) -> Value {
-        let page = self.log_in("ada").await;
-        assert_eq!(page.url, self.server.public, "{page:#?}");
-        let session = self.browser.fetch(&self.server.public, self.server.bff("/session")).go().await;
-        assert_eq!(session.json()["email"], "ada@example.com", "{session:?}");
-        let first = self.token().await;
-        let refreshed = wait::until("the access token is another", async || {
-            let next = self.token().await;
-            (next["access_token"] != first["access_token"]).then_some(next)
-        })
-        .await;
-        let page =
-            self.browser.follow(&self.server.public, self.server.bff("/logout")).posting("").go().await;
-        let page = self.provider.confirm_logout(&self.browser, page).await;
-        assert_eq!(page.url, self.server.public, "{page:#?}");
-        let session = self.browser.fetch(&self.server.public, self.server.bff("/session")).go().await;
-        assert_eq!(session.status, 401, "{session:?}");
-        refreshed
-    }
+/// Logs in, waits for a refresh, and logs out; the answer is the token after the refresh.
+async fn whole(journey: &Journey) -> Value {
+    let page = journey.log_in("ada").await;
+    assert_eq!(page.url, journey.server.public, "{page:#?}");
+    let session = journey.session().await;
+    assert_eq!(session.json()["email"], "ada@example.com", "{session:?}");
+    let first = journey.token().await;
+    let refreshed = wait::until("the access token is another", async || {
+        let next = journey.token().await;
+        (next["access_token"] != first["access_token"]).then_some(next)
+    })
+    .await;
+    let page = journey.log_out().await;
+    let page = journey.provider.confirm_logout(&journey.browser, page).await;
+    assert_eq!(page.url, journey.server.public, "{page:#?}");
+    let session = journey.session().await;
+    assert_eq!(session.status, 401, "{session:?}");
+    refreshed
 }
 
 fn pem(der: &[u8]) -> String {
@@ -111,30 +97,27 @@ fn by_published_key(algorithm: &str) -> Value {
     })
 }
 
-#[tokio::test]
-async fn a_client_proves_itself_with_its_secret_in_every_way() {
+async fn a_client_proves_itself_with_its_secret_in_every_way(habits: Habits) {
     for method in ["client_secret_basic", "client_secret_post", "client_secret_jwt"] {
-        let journey = Journey::begin(json!({"token_endpoint_auth_method": method}), &[], |config| {
+        let journey = begin(habits, json!({"token_endpoint_auth_method": method}), &[], |config| {
             config.set("/client/preferredTokenEndpointAuthMethod", json!(method));
         })
         .await;
-        assert_eq!(journey.whole().await["token_type"], "Bearer", "{method}");
+        assert_eq!(whole(&journey).await["token_type"], "Bearer", "{method}");
     }
 }
 
-#[tokio::test]
-async fn a_client_without_a_secret_says_so() {
+async fn a_client_without_a_secret_says_so(habits: Habits) {
     let journey =
-        Journey::begin(json!({"token_endpoint_auth_method": "none", "client_secret": null}), &[], |config| {
+        begin(habits, json!({"token_endpoint_auth_method": "none", "client_secret": null}), &[], |config| {
             config.remove("/client/credentials");
             config.set("/client/preferredTokenEndpointAuthMethod", json!("none"));
         })
         .await;
-    journey.whole().await;
+    whole(&journey).await;
 }
 
-#[tokio::test]
-async fn a_client_proves_itself_with_a_private_key_of_every_kind_which_the_server_publishes() {
+async fn a_client_proves_itself_with_a_private_key_of_every_kind_which_the_server_publishes(habits: Habits) {
     let rsa = rsa_key();
     for (algorithm, key) in [
         ("RS256", rsa.clone()),
@@ -145,13 +128,13 @@ async fn a_client_proves_itself_with_a_private_key_of_every_kind_which_the_serve
         ("ES512", ec_key(&ECDSA_P521_SHA512_FIXED_SIGNING)),
         ("EdDSA", pem(Ed25519KeyPair::generate().unwrap().to_pkcs8().unwrap().as_ref())),
     ] {
-        let journey = Journey::begin(by_published_key(algorithm), &[], |config| {
+        let journey = begin(habits, by_published_key(algorithm), &[], |config| {
             config
                 .set("/client/credentials", json!({"privateKey": key}))
                 .set("/client/preferredTokenEndpointSigningAlgorithm", json!(algorithm));
         })
         .await;
-        journey.whole().await;
+        whole(&journey).await;
 
         let keys = raw::get(&journey.server.public, "/bff/oauth/jwks").send().await;
         assert_eq!(keys.status, 200, "{keys:?}");
@@ -166,25 +149,23 @@ async fn a_client_proves_itself_with_a_private_key_of_every_kind_which_the_serve
     }
 }
 
-#[tokio::test]
-async fn a_private_key_may_be_a_jwk_with_a_name_of_its_own() {
+async fn a_private_key_may_be_a_jwk_with_a_name_of_its_own(habits: Habits) {
     // RFC 8037 appendix A.1.
     let jwk = json!({
         "kty": "OKP", "crv": "Ed25519", "kid": "ours",
         "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
         "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
     });
-    let journey = Journey::begin(by_published_key("EdDSA"), &[], |config| {
+    let journey = begin(habits, by_published_key("EdDSA"), &[], |config| {
         config.set("/client/credentials", json!({"privateKey": jwk.to_string()}));
     })
     .await;
-    journey.whole().await;
+    whole(&journey).await;
     let keys = raw::get(&journey.server.public, "/bff/oauth/jwks/").send().await.json();
     assert_eq!(keys["keys"][0]["kid"], "ours", "{keys}");
 }
 
-#[tokio::test]
-async fn a_request_is_pushed_if_the_provider_wants_it_whatever_the_client_proves_itself_with() {
+async fn a_request_is_pushed_if_the_provider_wants_it_whatever_the_client_proves_itself_with(habits: Habits) {
     let key = ec_key(&ECDSA_P256_SHA256_FIXED_SIGNING);
     let without_secret = |method: &str| json!({"token_endpoint_auth_method": method, "client_secret": null});
     for (client, credentials) in [
@@ -194,7 +175,7 @@ async fn a_request_is_pushed_if_the_provider_wants_it_whatever_the_client_proves
         (by_published_key("ES256"), Some(json!({"privateKey": key}))),
     ] {
         let method = client["token_endpoint_auth_method"].clone();
-        let journey = Journey::begin(client, &["par"], |config| {
+        let journey = begin(habits, client, &["par"], |config| {
             config.set("/client/preferredTokenEndpointAuthMethod", method);
             if let Some(credentials) = credentials {
                 config.set("/client/credentials", credentials);
@@ -204,12 +185,11 @@ async fn a_request_is_pushed_if_the_provider_wants_it_whatever_the_client_proves
         let page = journey.browser.open(journey.server.bff("/login")).first_hop().go().await;
         let location = page.answer.header("location");
         assert!(location.contains("request_uri=") && !location.contains("state="), "{location}");
-        journey.whole().await;
+        whole(&journey).await;
     }
 }
 
-#[tokio::test]
-async fn a_request_is_signed_in_the_query_or_pushed() {
+async fn a_request_is_signed_in_the_query_or_pushed(habits: Habits) {
     let rsa = rsa_key();
     for (algorithm, key, pushed) in [
         ("ES256", ec_key(&ECDSA_P256_SHA256_FIXED_SIGNING), "never"),
@@ -219,7 +199,7 @@ async fn a_request_is_signed_in_the_query_or_pushed() {
         let mut client = by_published_key("ES256");
         client["token_endpoint_auth_signing_alg"] = json!(algorithm);
         client["request_object_signing_alg"] = json!(algorithm);
-        let journey = Journey::begin(client, &["signed-request-object"], |config| {
+        let journey = begin(habits, client, &["signed-request-object"], |config| {
             config
                 .set("/client/credentials", json!({"privateKey": key}))
                 .set("/client/preferredTokenEndpointSigningAlgorithm", json!(algorithm))
@@ -239,13 +219,12 @@ async fn a_request_is_signed_in_the_query_or_pushed() {
             _ => &["client_id", "request_uri"],
         };
         assert_eq!(sent, expected, "{location}");
-        journey.whole().await;
+        whole(&journey).await;
     }
 }
 
-#[tokio::test]
-async fn a_silent_login_asks_the_provider_and_bothers_nobody() {
-    let journey = Journey::begin(json!({}), &[], |_| {}).await;
+async fn a_silent_login_asks_the_provider_and_bothers_nobody(habits: Habits) {
+    let journey = begin(habits, json!({}), &[], |_| {}).await;
     let (browser, app) = (&journey.browser, &journey.server.public);
     let silent = journey.server.bff("/login?prompt=none&redirect_uri=/%3Fa%3Db");
     let page = browser.follow(app, silent.clone()).go().await;
@@ -257,9 +236,8 @@ async fn a_silent_login_asks_the_provider_and_bothers_nobody() {
     assert_ne!(browser.cookie(SESSION).unwrap(), first, "a fresh session");
 }
 
-#[tokio::test]
-async fn a_user_confirms_who_they_are_with_a_stronger_login() {
-    let journey = Journey::begin(json!({}), &[], |config| {
+async fn a_user_confirms_who_they_are_with_a_stronger_login(habits: Habits) {
+    let journey = begin(habits, json!({}), &[], |config| {
         config.set("/client/requireAcr", json!(true)).set("/session/userClaims", json!(["sub", "acr"]));
     })
     .await;
@@ -277,8 +255,7 @@ async fn a_user_confirms_who_they_are_with_a_stronger_login() {
     assert_eq!(journey.server.token_for(&weak).await.status, 401);
 }
 
-#[tokio::test]
-async fn tokens_are_bound_to_the_sessions_key_and_the_provider_gets_its_nonces() {
+async fn tokens_are_bound_to_the_sessions_key_and_the_provider_gets_its_nonces(habits: Habits) {
     let key = ec_key(&ECDSA_P256_SHA256_FIXED_SIGNING);
     let without_secret = json!({"token_endpoint_auth_method": "none", "client_secret": null});
     for (mut client, credentials) in [
@@ -288,7 +265,7 @@ async fn tokens_are_bound_to_the_sessions_key_and_the_provider_gets_its_nonces()
     ] {
         client["dpop_bound_access_tokens"] = json!(true);
         let method = client.get("token_endpoint_auth_method").cloned();
-        let journey = Journey::begin(client, &["dpop-nonce"], |config| {
+        let journey = begin(habits, client, &["dpop-nonce"], |config| {
             config.set("/client/dpop", json!(true));
             if let (Some(method), Some(credentials)) = (method, credentials) {
                 config.set("/client/credentials", credentials);
@@ -296,7 +273,7 @@ async fn tokens_are_bound_to_the_sessions_key_and_the_provider_gets_its_nonces()
             }
         })
         .await;
-        let refreshed = journey.whole().await;
+        let refreshed = whole(&journey).await;
         assert_eq!(refreshed["token_type"], "DPoP", "{refreshed}");
         let payload = refreshed["access_token"].as_str().unwrap().split('.').nth(1).unwrap().to_owned();
         let payload: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();

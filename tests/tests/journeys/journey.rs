@@ -7,58 +7,22 @@
     reason = "a test fails by panicking"
 )]
 
-use authtool_tests::browser::{Browser, Page};
-use authtool_tests::{Provider, ProviderOptions, SESSION, Server, ServerConfig, Upstream, wait};
-use serde_json::{Value, json};
+use super::at_a_provider::{Habits, Journey, with_all_habits};
+use authtool_tests::{SESSION, Upstream, wait};
+use serde_json::json;
 
-struct Journey {
-    provider: Provider,
-    server: Server,
-    browser: Browser,
-}
+with_all_habits!(
+    a_user_logs_in_uses_the_api_and_logs_out_everywhere,
+    access_tokens_are_refreshed_while_the_provider_rotates_refresh_tokens,
+    a_user_who_declines_at_the_provider_is_back_with_an_error_and_may_try_again,
+    sec_114_a_logout_at_the_provider_ends_the_sessions_that_belong_to_it,
+    tabs_share_a_session_and_a_logout,
+);
 
-impl Journey {
-    async fn begin(
-        options: impl FnOnce(&mut ProviderOptions),
-        configure: impl FnOnce(&mut ServerConfig),
-    ) -> Self {
-        // A placeholder: the provider must know the app's port before it can say its own.
-        let mut config = ServerConfig::new("http://127.0.0.1:9");
-        let mut provider_options = ProviderOptions::new(&config.app());
-        options(&mut provider_options);
-        let provider = Provider::start(&provider_options).await;
-        provider.register(&mut config);
-        configure(&mut config);
-        let server = Server::start(config).await;
-        Self { provider, server, browser: Browser::new() }
-    }
-
-    /// From the app's page through the provider's login and consent pages, back to the app.
-    async fn log_in(&self, login: &str) -> Page {
-        let page = self
-            .browser
-            .follow(&self.server.public, self.server.bff("/login?redirect_uri=/%3Fa%3Db%23top"))
-            .go()
-            .await;
-        assert!(self.provider.is_here(&page.url), "the provider shows its login page: {page:#?}");
-        self.provider.log_in(&self.browser, page, login).await
-    }
-
-    async fn session(&self) -> authtool_tests::Answer {
-        self.browser.fetch(&self.server.public, self.server.bff("/session")).go().await
-    }
-
-    async fn token(&self) -> Value {
-        let answer = self.server.token_for(&self.browser.cookie(SESSION).unwrap_or_default()).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.json()
-    }
-}
-
-#[tokio::test]
-async fn a_user_logs_in_uses_the_api_and_logs_out_everywhere() {
+async fn a_user_logs_in_uses_the_api_and_logs_out_everywhere(habits: Habits) {
     let upstream = Upstream::start().await;
     let journey = Journey::begin(
+        habits,
         |_| {},
         |config| {
             config
@@ -70,7 +34,7 @@ async fn a_user_logs_in_uses_the_api_and_logs_out_everywhere() {
     let (browser, app) = (&journey.browser, &journey.server.public);
     assert_eq!(journey.session().await.status, 401);
 
-    let page = journey.log_in("ada").await;
+    let page = journey.log_in_from("ada", "/login?redirect_uri=/%3Fa%3Db%23top").await;
     assert_eq!(page.url.as_str(), format!("{app}?a=b#top"), "a deep link is returned to");
     assert!(browser.jar().rejected().is_empty(), "{:?}", browser.jar().rejected());
     let session = journey.session().await;
@@ -87,7 +51,7 @@ async fn a_user_logs_in_uses_the_api_and_logs_out_everywhere() {
     assert!(!upstream.last().header("cookie").contains(SESSION), "{:?}", upstream.last());
 
     let saved = browser.cookie(SESSION).unwrap();
-    let page = browser.follow(app, journey.server.bff("/logout")).posting("").go().await;
+    let page = journey.log_out().await;
     assert!(journey.provider.is_here(&page.url), "the provider asks for confirmation: {page:#?}");
     assert_eq!(journey.session().await.status, 401, "the session ends before the provider is asked");
     let page = journey.provider.confirm_logout(browser, page).await;
@@ -99,10 +63,10 @@ async fn a_user_logs_in_uses_the_api_and_logs_out_everywhere() {
     assert!(asks, "the provider still has a session: {page:#?}");
 }
 
-#[tokio::test]
-async fn access_tokens_are_refreshed_while_the_provider_rotates_refresh_tokens() {
+async fn access_tokens_are_refreshed_while_the_provider_rotates_refresh_tokens(habits: Habits) {
     for rotate in [true, false] {
         let journey = Journey::begin(
+            habits,
             |options| {
                 options.access_token_ttl = 1;
                 options.rotate = rotate;
@@ -126,9 +90,8 @@ async fn access_tokens_are_refreshed_while_the_provider_rotates_refresh_tokens()
     }
 }
 
-#[tokio::test]
-async fn a_user_who_declines_at_the_provider_is_back_with_an_error_and_may_try_again() {
-    let journey = Journey::begin(|_| {}, |_| {}).await;
+async fn a_user_who_declines_at_the_provider_is_back_with_an_error_and_may_try_again(habits: Habits) {
+    let journey = Journey::begin(habits, |_| {}, |_| {}).await;
     let browser = &journey.browser;
     let page = browser.follow(&journey.server.public, journey.server.bff("/login")).go().await;
     let mut form = page.forms().into_iter().next().expect("a login form");
@@ -142,9 +105,9 @@ async fn a_user_who_declines_at_the_provider_is_back_with_an_error_and_may_try_a
     assert_eq!(journey.session().await.status, 200);
 }
 
-#[tokio::test]
-async fn sec_114_a_logout_at_the_provider_ends_the_sessions_that_belong_to_it() {
+async fn sec_114_a_logout_at_the_provider_ends_the_sessions_that_belong_to_it(habits: Habits) {
     let journey = Journey::begin(
+        habits,
         |options| {
             options.client = json!({
                 "backchannel_logout_uri": format!("{}/bff/oidc/logout/backchannel", options.app),
@@ -166,7 +129,7 @@ async fn sec_114_a_logout_at_the_provider_ends_the_sessions_that_belong_to_it() 
     assert_eq!(journey.server.token_for(&first).await.status, 200);
 
     // The second logs out; the first hears of it from the provider alone.
-    let page = journey.browser.follow(app, journey.server.bff("/logout")).posting("").go().await;
+    let page = journey.log_out().await;
     assert_eq!(journey.server.token_for(&first).await.status, 200);
     journey.provider.confirm_logout(&journey.browser, page).await;
     wait::until("the provider's report ends the first session", async || {
@@ -175,9 +138,8 @@ async fn sec_114_a_logout_at_the_provider_ends_the_sessions_that_belong_to_it() 
     .await;
 }
 
-#[tokio::test]
-async fn tabs_share_a_session_and_a_logout() {
-    let journey = Journey::begin(|_| {}, |_| {}).await;
+async fn tabs_share_a_session_and_a_logout(habits: Habits) {
+    let journey = Journey::begin(habits, |_| {}, |_| {}).await;
     // Two tabs at the login page; the second finishes first, and the provider then knows the user.
     let app = &journey.server.public;
     let first = journey.browser.follow(app, journey.server.bff("/login?redirect_uri=/%231")).go().await;
@@ -188,7 +150,7 @@ async fn tabs_share_a_session_and_a_logout() {
     let first = journey.provider.log_in(&journey.browser, first, "ada").await;
     assert_eq!(first.url.fragment(), Some("1"), "{first:#?}");
     assert_eq!(journey.session().await.status, 200);
-    let page = journey.browser.follow(app, journey.server.bff("/logout")).posting("").go().await;
+    let page = journey.log_out().await;
     journey.provider.confirm_logout(&journey.browser, page).await;
     assert_eq!(journey.session().await.status, 401);
 }
