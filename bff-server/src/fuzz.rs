@@ -315,7 +315,7 @@ pub fn metadata(data: &[u8]) {
     }
 }
 
-/// The live part of a record of format 2.
+/// The live part of a record since format 2.
 const GOOD_LIVE: &[u8] = b"\x0a$canary-at\x00\xd8\x04\xc8\x01\x00\x01\x02{}\x00";
 
 /// What a store gives back: a record, an entry of an index, a key. And, since a thief of the keys could write them,
@@ -335,21 +335,20 @@ pub fn record(data: &[u8]) {
     let seal = |purpose, part: &[u8]| sealer.seal(purpose, key.as_str(), part, &SystemEntropy).ok();
     let (live, kept) = data.split_at(data.len() / 2);
     // A kept part is looked at where the live one is good.
+    let compact = |format: u8, live: &[u8], kept: &[u8]| {
+        let length = [live.len().to_le_bytes()[0] | 0x80, (live.len() >> 7).to_le_bytes()[0] & 0x7f];
+        [&[format][..], &length, live, kept].concat()
+    };
     for (live, kept) in [(live, kept), (GOOD_LIVE, data)] {
-        if let (Some(live), Some(kept)) = (seal(Purpose::SessionLive, live), seal(Purpose::SessionKept, kept))
-        {
-            for record in [
-                [&[1][..], &u32::try_from(live.len()).unwrap_or_default().to_be_bytes(), &live, &kept]
-                    .concat(),
-                [
-                    &[2, live.len().to_le_bytes()[0] | 0x80, (live.len() >> 7).to_le_bytes()[0] & 0x7f],
-                    &live[..],
-                    &kept,
-                ]
-                .concat(),
-            ] {
-                read(&record, &key);
-            }
+        let Some(kept) = seal(Purpose::SessionKept, kept) else { return };
+        if let Some(live) = seal(Purpose::SessionLive, live) {
+            let length = u32::try_from(live.len()).unwrap_or_default().to_be_bytes();
+            read(&[&[1][..], &length, &live, &kept].concat(), &key);
+            read(&compact(2, &live, &kept), &key);
+        }
+        let bound = sealer.seal_beside(&kept, Purpose::SessionLive, key.as_str(), live, &SystemEntropy);
+        if let Ok(live) = bound {
+            read(&compact(3, &live, &kept), &key);
         }
     }
     read(data, &key);

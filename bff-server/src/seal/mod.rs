@@ -15,6 +15,8 @@ mod keys;
 mod record;
 mod shared_secret;
 
+use std::borrow::Cow;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
@@ -102,6 +104,18 @@ impl Sealer {
         plaintext: &[u8],
         entropy: &dyn Entropy,
     ) -> Result<Vec<u8>, EntropyFailure> {
+        self.seal_beside(&[], purpose, context, plaintext, entropy)
+    }
+
+    /// [`seal`](Self::seal), for a value that opens only beside these bytes.
+    pub fn seal_beside(
+        &self,
+        neighbour: &[u8],
+        purpose: Purpose,
+        context: &str,
+        plaintext: &[u8],
+        entropy: &dyn Entropy,
+    ) -> Result<Vec<u8>, EntropyFailure> {
         let key = &self.current;
         let mut nonce = [0; NONCE_LEN];
         entropy.fill(&mut nonce)?;
@@ -113,9 +127,10 @@ impl Sealer {
         let context = associated_data(&key.id, purpose, context);
         key.for_context(&context)
             .and_then(|aead| {
+                let data = beside(&context, neighbour);
                 aead.seal_in_place_append_tag(
                     Nonce::assume_unique_for_key(nonce),
-                    Aad::from(&context),
+                    Aad::from(&data),
                     &mut body,
                 )
             })
@@ -126,6 +141,17 @@ impl Sealer {
 
     /// Opens what [`seal`](Self::seal) made for the same purpose and context.
     pub fn open(&self, purpose: Purpose, context: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        self.open_beside(&[], purpose, context, sealed)
+    }
+
+    /// Opens what [`seal_beside`](Self::seal_beside) made with the same bytes, for the same purpose and context.
+    pub fn open_beside(
+        &self,
+        neighbour: &[u8],
+        purpose: Purpose,
+        context: &str,
+        sealed: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
         let Some((header, body)) = sealed.split_at_checked(HEADER_BYTES) else {
             return Err(SealError::UnknownFormat);
         };
@@ -144,7 +170,8 @@ impl Sealer {
         let opened = key
             .for_context(&context)
             .and_then(|aead| {
-                aead.open_in_place(nonce, Aad::from(&context), &mut body).map(|plaintext| plaintext.len())
+                let data = beside(&context, neighbour);
+                aead.open_in_place(nonce, Aad::from(&data), &mut body).map(|plaintext| plaintext.len())
             })
             .map_err(|_| SealError::Forged)?;
         body.truncate(opened);
@@ -169,6 +196,11 @@ fn associated_data(key_id: &[u8], purpose: Purpose, context: &str) -> Vec<u8> {
         data.extend_from_slice(field);
     }
     data
+}
+
+/// The neighbour stands last, and the fields before it say where they end.
+fn beside<'a>(context: &'a [u8], neighbour: &[u8]) -> Cow<'a, [u8]> {
+    if neighbour.is_empty() { context.into() } else { [context, neighbour].concat().into() }
 }
 
 #[cfg(test)]
@@ -217,6 +249,18 @@ mod tests {
                 sealer.open(Purpose::SessionLive, "a", &sealed[..position]).is_err(),
                 "cut at {position}"
             );
+        }
+    }
+
+    #[test]
+    fn sec_052_a_value_opens_beside_its_neighbour_alone() {
+        let sealer = sealer([key(1)]);
+        let sealed =
+            sealer.seal_beside(b"neighbour", Purpose::SessionLive, "a", b"token", &SystemEntropy).unwrap();
+        let open = |neighbour: &[u8]| sealer.open_beside(neighbour, Purpose::SessionLive, "a", &sealed);
+        assert_eq!(open(b"neighbour").unwrap(), b"token");
+        for other in [&b""[..], b"neighbou", b"neighbour ", b"Neighbour", b"another"] {
+            assert_eq!(open(other), Err(SealError::Forged), "{other:?}");
         }
     }
 

@@ -6,8 +6,10 @@
 //! ...         live part, sealed; then kept part, sealed
 //! ```
 //!
-//! Format 2 is written ([`compact`] says what the parts hold). Format 1, which wrote everything out, is still read, so that
-//! an upgrade logs nobody out.
+//! Format 3 is written ([`compact`] says what the parts hold). In it, the live part opens only beside the kept part that it
+//! was written with: whoever may write to the store and has no key can take a record away, and cannot have half of one
+//! served. Format 2, which lacks that, and format 1, which wrote everything out, are still read, so that an upgrade logs
+//! nobody out; the next refresh writes them anew.
 
 mod compact;
 mod packed;
@@ -43,6 +45,7 @@ pub enum UnreadableRecord {
 enum Format {
     Plain = 1,
     Compact = 2,
+    Bound = 3,
 }
 
 /// Encodes and decodes session records.
@@ -65,10 +68,10 @@ impl RecordCodec {
     ) -> Result<Vec<u8>, EntropyFailure> {
         let live = compact::write_live(&session.live).map_err(|_| EntropyFailure)?;
         let kept = compact::write_kept(&session.kept, &live).map_err(|_| EntropyFailure)?;
-        let live = self.sealer.seal(Purpose::SessionLive, key.as_str(), &live, entropy)?;
         let kept = self.sealer.seal(Purpose::SessionKept, key.as_str(), &kept, entropy)?;
+        let live = self.sealer.seal_beside(&kept, Purpose::SessionLive, key.as_str(), &live, entropy)?;
         let mut record = Vec::with_capacity(1 + 3 + live.len() + kept.len());
-        record.push(Format::Compact as u8);
+        record.push(Format::Bound as u8);
         varint::write(u64::try_from(live.len()).unwrap_or(u64::MAX), &mut record);
         record.extend_from_slice(&live);
         record.extend_from_slice(&kept);
@@ -78,7 +81,7 @@ impl RecordCodec {
     /// The live part alone, for the hot path.
     pub fn decode_live(&self, key: &SessionKey, record: &[u8]) -> Result<Live, UnreadableRecord> {
         let parts = Parts::split(record)?;
-        let mut opened = self.open(Purpose::SessionLive, key, parts.live)?;
+        let mut opened = self.open_live(key, &parts)?;
         let live = read_live(parts.format, &mut opened);
         // It is erased in any case: what is in use byte by byte, spare room at once.
         opened.clear();
@@ -88,25 +91,22 @@ impl RecordCodec {
     /// The whole session.
     pub fn decode(&self, key: &SessionKey, record: &[u8]) -> Result<Session, UnreadableRecord> {
         let parts = Parts::split(record)?;
-        let mut live = self.open(Purpose::SessionLive, key, parts.live)?;
-        let mut kept = self.open(Purpose::SessionKept, key, parts.kept)?;
+        let mut live = self.open_live(key, &parts)?;
+        let mut kept = Zeroizing::new(self.sealer.open(Purpose::SessionKept, key.as_str(), parts.kept)?);
         let kept: Kept = match parts.format {
             Format::Plain => {
                 kept.extend_from_slice(&compact::NONE);
                 postcard::from_bytes(&kept).map_err(|_| UnreadableRecord::Content)?
             }
-            Format::Compact => compact::read_kept(&kept, &live)?,
+            Format::Compact | Format::Bound => compact::read_kept(&kept, &live)?,
         };
         Ok(Session { live: read_live(parts.format, &mut live)?, kept })
     }
 
-    fn open(
-        &self,
-        purpose: Purpose,
-        key: &SessionKey,
-        sealed: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, UnreadableRecord> {
-        Ok(Zeroizing::new(self.sealer.open(purpose, key.as_str(), sealed)?))
+    fn open_live(&self, key: &SessionKey, parts: &Parts<'_>) -> Result<Zeroizing<Vec<u8>>, UnreadableRecord> {
+        let neighbour = if parts.format == Format::Bound { parts.kept } else { &[] };
+        let live = self.sealer.open_beside(neighbour, Purpose::SessionLive, key.as_str(), parts.live)?;
+        Ok(Zeroizing::new(live))
     }
 }
 
@@ -116,7 +116,7 @@ fn read_live(format: Format, opened: &mut Zeroizing<Vec<u8>>) -> Result<Live, Un
             opened.extend_from_slice(&compact::NONE);
             postcard::from_bytes(opened).map_err(|_| UnreadableRecord::Content)
         }
-        Format::Compact => compact::read_live(opened),
+        Format::Compact | Format::Bound => compact::read_live(opened),
     }
 }
 
@@ -140,6 +140,7 @@ impl<'a> Parts<'a> {
                 (Format::Plain, u64::from(u32::from_be_bytes(*length)))
             }
             2 => (Format::Compact, varint::read(&mut rest)?),
+            3 => (Format::Bound, varint::read(&mut rest)?),
             _ => return None,
         };
         let (live, kept) = rest.split_at_checked(usize::try_from(length).ok()?)?;
@@ -230,10 +231,20 @@ mod tests {
     }
 
     fn of_format_2(live: &[u8], kept: &[u8]) -> Vec<u8> {
-        let live = sealed(Purpose::SessionLive, live);
-        let mut record = vec![2];
+        of_parts(2, &sealed(Purpose::SessionLive, live), &sealed(Purpose::SessionKept, kept))
+    }
+
+    fn of_format_3(live: &[u8], kept: &[u8]) -> Vec<u8> {
+        let kept = sealed(Purpose::SessionKept, kept);
+        let live =
+            codec().sealer.seal_beside(&kept, Purpose::SessionLive, key(1).as_str(), live, &SystemEntropy);
+        of_parts(3, &live.unwrap(), &kept)
+    }
+
+    fn of_parts(format: u8, live: &[u8], kept: &[u8]) -> Vec<u8> {
+        let mut record = vec![format];
         varint::write(live.len() as u64, &mut record);
-        [record, live, sealed(Purpose::SessionKept, kept)].concat()
+        [&record, live, kept].concat()
     }
 
     /// As a provider answers: what is said of the user stands in the ID token.
@@ -318,6 +329,36 @@ mod tests {
         let live = b"\x0a$canary-at\x00\xd8\x04\xc8\x01\x00\x01\x02{}\x00";
         let kept = b"zO\x019\x97\x01\x00\x03\x0fS1\"}7{\xb1\x02\xa5ada\"}\x0dsig\x01R\x004rt\x12\x9d\x01\xfc\x05op.example\x00\x00\x01n\x03app\x01\x14\xaf\x00`mail\x00\x00";
         assert_eq!(plain(&read(&of_format_2(live, kept))), plain(&session));
+        // Format 3 holds the same.
+        assert_eq!(plain(&read(&of_format_3(live, kept))), plain(&session));
+        assert_eq!(write(&session)[0], 3);
+    }
+
+    #[test]
+    fn sec_058_neither_half_of_a_record_opens_without_the_other() {
+        let (one, other) = (write(&session()), write(&usual_session()));
+        let (one, other) = (Parts::split(&one).unwrap(), Parts::split(&other).unwrap());
+        let mut changed = one.kept.to_vec();
+        let middle = changed.len() / 2;
+        changed[middle] ^= 1;
+        let again = sealed(Purpose::SessionKept, &compact::write_kept(&session().kept, b"").unwrap());
+        for (what, kept) in [
+            ("cut off", &b""[..]),
+            ("shorter", &one.kept[..one.kept.len() - 1]),
+            ("longer", &[one.kept, b"\0"].concat()),
+            ("changed in the middle", &changed),
+            ("of another session", other.kept),
+            ("of an earlier time", &again),
+        ] {
+            let record = of_parts(3, one.live, kept);
+            let forged = Some(UnreadableRecord::Sealed(SealError::Forged));
+            assert_eq!(codec().decode_live(&key(1), &record).err(), forged, "{what}");
+            assert!(codec().decode(&key(1), &record).is_err(), "{what}");
+        }
+        // Calling it an older format does not help.
+        for format in [1, 2] {
+            assert!(codec().decode_live(&key(1), &of_parts(format, one.live, one.kept)).is_err(), "{format}");
+        }
     }
 
     #[test]
@@ -334,6 +375,7 @@ mod tests {
         for live in [without(&compact), with_more(&compact)] {
             let kept = compact::write_kept(&session.kept, &live).unwrap();
             assert_eq!(plain(&read(&of_format_2(&live, &kept))), plain(&session));
+            assert_eq!(plain(&read(&of_format_3(&live, &kept))), plain(&session));
         }
     }
 
@@ -381,8 +423,10 @@ mod tests {
             (&live, b"\x80\x80\x40\x00"),
             (&live, &[0xff; 40]),
         ] {
-            let error = codec().decode(&key(1), &of_format_2(live, kept)).err();
-            assert_eq!(error, Some(UnreadableRecord::Content), "{live:x?} {kept:x?}");
+            for record in [of_format_2(live, kept), of_format_3(live, kept)] {
+                let error = codec().decode(&key(1), &record).err();
+                assert_eq!(error, Some(UnreadableRecord::Content), "{live:x?} {kept:x?}");
+            }
         }
     }
 }
