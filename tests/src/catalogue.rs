@@ -11,9 +11,12 @@ pub type Coverage = BTreeMap<String, Vec<String>>;
 /// Reads the names of all tests in folders of Rust and JavaScript sources: `sec_043_a_missing_nonce_is_refused` covers
 /// SEC-43, `sec_017_and_026_…` covers both. A part of a name that is filled in when the test runs is shown as `…`.
 pub fn coverage(folders: &[&Path]) -> Coverage {
-    let rust = Regex::new(r"#\[(?:tokio::|wasm_bindgen_)?test[^\]]*\]\s+(?:async )?fn (sec_[a-z0-9_]+)")
-        .expect("a pattern");
-    let javascript = Regex::new(r"\btest\(\s*['`](sec_[^'`]+)['`]").expect("a pattern");
+    // Or a name in a list of tests that a macro makes, alone on its line.
+    let rust = Regex::new(
+        r"(?:#\[(?:tokio::|wasm_bindgen_)?test[^\]]*\]\s+(?:async )?fn (?<test>sec_[a-z0-9_]+)|(?m:^    (?<listed>sec_[a-z0-9_]+),$))",
+    )
+    .expect("a pattern");
+    let javascript = Regex::new(r"\btest\(\s*['`](?<test>sec_[^'`]+)['`]").expect("a pattern");
     let filled_in = Regex::new(r"\$\{[^}]*\}").expect("a pattern");
     let id = Regex::new(r"^(?:sec|and)_(\d{3}b?)_").expect("a pattern");
     let mut coverage = Coverage::new();
@@ -21,7 +24,8 @@ pub fn coverage(folders: &[&Path]) -> Coverage {
         let content = std::fs::read_to_string(&source).expect("a source file is readable");
         let test =
             if source.extension().is_some_and(|extension| extension == "rs") { &rust } else { &javascript };
-        for name in test.captures_iter(&content).filter_map(|found| found.get(1)) {
+        for found in test.captures_iter(&content) {
+            let Some(name) = found.name("test").or_else(|| found.name("listed")) else { continue };
             let name = filled_in.replace_all(name.as_str(), "…");
             let mut rest = &*name;
             while let Some(found) = id.captures(rest) {

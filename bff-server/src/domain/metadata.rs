@@ -99,14 +99,9 @@ pub struct ProviderMetadata {
 /// Why a metadata document is not used. The whole document is refused: half a provider is a trap.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableMetadata {
-    /// Not a JSON object.
-    #[error("the metadata is not a JSON object (near line {line}, column {column})")]
-    Malformed {
-        /// Line of the first surprise.
-        line: usize,
-        /// Column of the first surprise.
-        column: usize,
-    },
+    /// Not a JSON object, or one with a member that occurs twice.
+    #[error("the metadata cannot be read: {0}")]
+    Malformed(provider_json::Unreadable),
     /// A member has the wrong type.
     #[error("the metadata's {member} is not of the expected type")]
     Type {
@@ -164,8 +159,7 @@ impl ProviderMetadata {
         configured_issuer: &str,
         transport: Transport,
     ) -> Result<Self, UnusableMetadata> {
-        let mut document = provider_json::object(document)
-            .map_err(|error| UnusableMetadata::Malformed { line: error.line(), column: error.column() })?;
+        let mut document = provider_json::object(document).map_err(UnusableMetadata::Malformed)?;
         for (member, value) in configured.iter().filter(|(member, _)| *member != "issuer") {
             document.insert(member.clone(), value.clone());
         }

@@ -48,11 +48,11 @@ pub struct UnusableTokenResponse {
 }
 
 /// What is wrong with an answer of the token endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableReason {
-    /// Not a JSON object.
-    #[error("the token endpoint's answer is not a JSON object")]
-    NotAnObject,
+    /// Not a JSON object, or one with a member that occurs twice.
+    #[error("the token endpoint's answer cannot be read: {0}")]
+    Unreadable(provider_json::Unreadable),
     /// No `access_token`, or one that cannot be used.
     #[error("the token endpoint's `access_token` cannot be used: {0}")]
     AccessToken(MalformedCredential),
@@ -67,6 +67,9 @@ pub enum UnusableReason {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// An error, and tokens with it: which of the two counts, the provider alone knows (RFC 6749 §5).
+    #[error("the token endpoint's answer has tokens and an `error`")]
+    ErrorBesideTokens,
     /// `token_type` is missing or not what was asked for.
     #[error("the token endpoint's `token_type` is not {}", .0.as_str())]
     TokenType(TokenType),
@@ -101,9 +104,8 @@ impl TokenResponse {
     /// Reads the body of an answer of success.
     pub fn parse(body: &[u8], token_type: TokenType) -> Result<Self, UnusableTokenResponse> {
         let unusable = |reason, refresh_token| UnusableTokenResponse { reason, refresh_token };
-        let Ok(mut body) = provider_json::object(body) else {
-            return Err(unusable(UnusableReason::NotAnObject, None));
-        };
+        let mut body =
+            provider_json::object(body).map_err(|error| unusable(UnusableReason::Unreadable(error), None))?;
         let refresh_token = optional(&mut body, "refresh_token", RefreshToken::parse)
             .map_err(|error| unusable(UnusableReason::RefreshToken(error), None))?;
         match Self::parse_rest(body, token_type) {
@@ -113,6 +115,9 @@ impl TokenResponse {
     }
 
     fn parse_rest(mut body: Map<String, Value>, token_type: TokenType) -> Result<Self, UnusableReason> {
+        if body.get("error").is_some_and(|error| error.as_str() != Some("")) {
+            return Err(UnusableReason::ErrorBesideTokens);
+        }
         let stated = body.get("token_type").and_then(Value::as_str).unwrap_or_default();
         if !stated.eq_ignore_ascii_case(token_type.as_str()) {
             return Err(UnusableReason::TokenType(token_type));
@@ -298,10 +303,27 @@ mod tests {
             assert!(matches!(refusal(&with("access_token", bad)), UnusableReason::AccessToken(_)));
         }
         for body in ["", "null", "[]", "\"x\"", "<html>"] {
-            assert_eq!(
-                TokenResponse::parse(body.as_bytes(), TokenType::Bearer).unwrap_err().reason,
-                UnusableReason::NotAnObject
-            );
+            let reason = TokenResponse::parse(body.as_bytes(), TokenType::Bearer).unwrap_err().reason;
+            assert!(matches!(reason, UnusableReason::Unreadable(_)), "{body}: {reason:?}");
+        }
+    }
+
+    #[test]
+    fn sec_196_an_answer_that_can_be_read_in_two_ways_is_refused() {
+        let tokens = r#""access_token":"at","token_type":"Bearer","refresh_token":"rt""#;
+        for member in ["access_token", "token_type", "refresh_token", "expires_in"] {
+            let body = format!(r#"{{"{member}":"other",{tokens},"expires_in":60}}"#);
+            let unusable = TokenResponse::parse(body.as_bytes(), TokenType::Bearer).unwrap_err();
+            let expected = format!("the member `{member}` occurs twice");
+            assert!(unusable.to_string().contains(&expected), "{unusable}");
+            assert!(unusable.refresh_token.is_none(), "nobody can say which");
+        }
+        let beside = refusal(&with("error", json!("invalid_grant")));
+        assert_eq!(beside, UnusableReason::ErrorBesideTokens);
+        assert_eq!(refusal(&with("error", json!({"code": 1}))), UnusableReason::ErrorBesideTokens);
+        // Says nothing, as some write it.
+        for none in [json!(null), json!("")] {
+            assert!(parse(&with("error", none)).is_ok());
         }
     }
 }

@@ -377,6 +377,10 @@ async fn send(
             }
             Part::Body(bytes) => body = bytes.clone(),
             Part::Prefix(bytes) => body = [bytes, &*body].concat().into(),
+            Part::Repeat(member, value) => {
+                let text = std::str::from_utf8(&body).expect("a JSON answer is text");
+                body = super::id_token::with_first(text, member, value).into();
+            }
             Part::Transport(how) => transport = Some(*how),
             Part::Json(_) | Part::IdToken(_) | Part::Parameters(_) | Part::Delay(_) | Part::Gate(_) => {}
         }

@@ -18,6 +18,8 @@ pub struct IdTokenDraft {
     pub signer: Signer,
     /// Instead of the JSON text of `claims`, for what a JSON value cannot express.
     pub payload: Option<String>,
+    /// Instead of the JSON text of `header`.
+    pub protected: Option<String>,
     /// Instead of everything above.
     pub compact: Option<String>,
 }
@@ -41,6 +43,7 @@ impl IdTokenDraft {
             claims,
             signer: Signer::Key(key),
             payload: None,
+            protected: None,
             compact: None,
         }
     }
@@ -66,17 +69,24 @@ impl IdTokenDraft {
         }
     }
 
+    /// Says a claim once more, before the one that is there.
+    pub fn repeats(&mut self, claim: &str, value: &Value) {
+        self.payload = Some(with_first(&self.claims.to_string(), claim, value));
+    }
+
+    /// Says a member of the header once more, before the one that is there.
+    pub fn repeats_in_header(&mut self, member: &str, value: &Value) {
+        self.protected = Some(with_first(&self.header.to_string(), member, value));
+    }
+
     /// The compact serialisation (RFC 7515 §7.1).
     pub fn serialise(&self) -> String {
         if let Some(compact) = &self.compact {
             return compact.clone();
         }
         let payload = self.payload.clone().unwrap_or_else(|| self.claims.to_string());
-        let input = format!(
-            "{}.{}",
-            URL_SAFE_NO_PAD.encode(self.header.to_string()),
-            URL_SAFE_NO_PAD.encode(payload)
-        );
+        let header = self.protected.clone().unwrap_or_else(|| self.header.to_string());
+        let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
         let signature = match &self.signer {
             Signer::Key(key) => key.sign(input.as_bytes()),
             Signer::Pss(key) => key.sign_pss(input.as_bytes()),
@@ -87,6 +97,11 @@ impl IdTokenDraft {
         };
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
+}
+
+/// The JSON text of an object with one more member in front, which may be there already.
+pub(super) fn with_first(object: &str, member: &str, value: &Value) -> String {
+    format!("{{{}:{value},{}", json!(member), object.trim_start_matches('{'))
 }
 
 /// The present time as a `NumericDate`.

@@ -34,6 +34,7 @@ pub(super) enum Part {
     Header(String, String),
     Body(Bytes),
     Prefix(&'static [u8]),
+    Repeat(String, Value),
     Delay(Duration),
     Gate(Gate),
     Transport(Transport),
@@ -100,6 +101,11 @@ impl Lie {
     /// Sends these bytes before the answer's own.
     pub fn prefixed(self, bytes: &'static [u8]) -> Self {
         self.with(Part::Prefix(bytes))
+    }
+
+    /// Says a member of the JSON answer once more, before the one that is there.
+    pub fn repeats(self, member: &str, value: Value) -> Self {
+        self.with(Part::Repeat(member.to_owned(), value))
     }
 
     /// An OAuth error answer (RFC 6749 §5.2).

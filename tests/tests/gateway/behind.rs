@@ -143,6 +143,7 @@ impl Behind {
                         }),
                         signer: Signer::Key(key),
                         payload: None,
+                        protected: None,
                         compact: None,
                     };
                     edit(&mut token);

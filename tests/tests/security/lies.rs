@@ -603,7 +603,7 @@ fn refresh_rows() -> Vec<(&'static str, Lie, u16, &'static str)> {
     let refresh = || Lie::about(Endpoint::Refresh);
     vec![
         ("503", refresh().status(503), 503, "token endpoint answered 503"),
-        ("no JSON", refresh().body("<html>"), 503, "not a JSON object"),
+        ("no JSON", refresh().body("<html>"), 503, "not JSON"),
         ("an unknown error", refresh().oauth_error(400, "made_up"), 503, "token endpoint answered 400"),
         ("access_token: none", refresh().without("access_token"), 503, "`access_token`"),
         (

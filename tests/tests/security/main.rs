@@ -36,4 +36,5 @@ mod session_and_token;
 mod session_ends;
 mod storage;
 mod token_exchange;
+mod twofold;
 mod userinfo;

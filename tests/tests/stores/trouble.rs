@@ -102,23 +102,41 @@ async fn sec_058_an_unreadable_record_is_no_session() {
     assert_eq!(replicas.token_at(0, &user.cookie).await.status, 200);
 }
 
-/// The refresh token is sealed for itself, so that the hot path need not open it.
+/// Requests open the first half of a record alone. Whoever may write to Redis and has no key could have it served without
+/// the second one, which holds what ends it.
 #[tokio::test]
-async fn sec_058_a_record_that_cannot_be_refreshed_ends_when_it_must_be() {
-    let (redis, replicas, _) = one_user().await;
-    redis.ask::<()>(&["FLUSHALL"]).await;
-    replicas.op.issues_access_tokens_for(2);
-    let user = replicas.log_in(1).await.remove(0);
-    // A busy machine may have taken so long to log in that the token was refreshed on the way.
-    let before = replicas.op.count(Endpoint::Refresh);
+async fn sec_058_and_197_half_a_record_is_no_session() {
+    let (redis, replicas, user) = one_user().await;
     let good = record(&redis).await;
-    let mut damaged = good.value.clone();
-    *damaged.last_mut().unwrap() ^= 1;
-    overwrite(&redis, &good.key, &damaged).await;
-    let answer = refused("its token has expired", &replicas, &user).await;
-    assert_eq!(answer.status, 401, "{answer:?}");
-    assert_eq!(replicas.op.count(Endpoint::Refresh), before, "there was nothing to refresh with");
-    assert_eq!(replicas.token_at(0, &user.cookie).await.status, 401);
+    let other = {
+        redis.ask::<()>(&["DEL", &good.key]).await;
+        replicas.log_in(1).await;
+        let other = record(&redis).await;
+        redis.ask::<()>(&["DEL", &other.key]).await;
+        other
+    };
+    let length = good.value.len();
+    let mut last_byte = good.value.clone();
+    last_byte[length - 1] ^= 1;
+    let mut in_the_middle = good.value.clone();
+    in_the_middle[length - 60] ^= 1;
+    let mut of_another = good.value.clone();
+    of_another.truncate(length - 60);
+    of_another.extend_from_slice(&other.value[other.value.len() - 60..]);
+    for (what, value) in [
+        ("the end is cut off", good.value[..length - 60].to_vec()),
+        ("one byte is cut off", good.value[..length - 1].to_vec()),
+        ("one byte is added", [&good.value[..], b"x"].concat()),
+        ("the last byte is changed", last_byte),
+        ("a byte of the second half is changed", in_the_middle),
+        ("the end is another record's", of_another),
+    ] {
+        overwrite(&redis, &good.key, &value).await;
+        assert_eq!(refused(what, &replicas, &user).await.status, 401, "{what}");
+        assert_eq!(replicas.session_at(0, &user.cookie).await.status, 401, "{what}");
+        overwrite(&redis, &good.key, &good.value).await;
+        assert_eq!(replicas.token_at(0, &user.cookie).await.status, 200, "{what}: it did not spread");
+    }
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ impl Header {
     /// Reads the header and checks its algorithm against those that are accepted.
     pub(super) fn of(token: &IdToken, accepted: &[Algorithm]) -> Result<Self, TokenVerificationError> {
         let encoded = token.expose().split('.').next().unwrap_or_default();
-        let header = decode_object(encoded).ok_or_else(|| refused("its header is not a JSON object"))?;
+        let header = decode_object("header", encoded)?;
         if header.contains_key("crit") {
             return Err(refused("its header has critical extensions that are not supported (`crit`)"));
         }
@@ -117,12 +117,14 @@ pub(super) fn verify(
         return Err(refused("its signature does not verify"));
     }
     let (_, payload) = message.split_once('.').ok_or_else(|| refused("it has no payload"))?;
-    let claims = decode_object(payload).ok_or_else(|| refused("its payload is not a JSON object"))?;
+    let claims = decode_object("payload", payload)?;
     Ok(SignedClaims { claims, typ: header.typ.clone(), hash: header.hash() })
 }
 
-fn decode_object(encoded: &str) -> Option<Map<String, Value>> {
-    provider_json::object(&URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()
+fn decode_object(part: &str, encoded: &str) -> Result<Map<String, Value>, TokenVerificationError> {
+    let text =
+        URL_SAFE_NO_PAD.decode(encoded).map_err(|_| refused(&format!("its {part} is not base64url")))?;
+    provider_json::object(&text).map_err(|error| refused(&format!("its {part} cannot be read: {error}")))
 }
 
 fn refused(why: &str) -> TokenVerificationError {

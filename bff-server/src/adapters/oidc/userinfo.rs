@@ -62,7 +62,7 @@ pub(super) async fn fetch(
     if answer.is_json() {
         return match provider_json::object(&answer.body) {
             Ok(claims) => Ok(UserInfo::Plain(claims)),
-            Err(_) => Err(UserInfoError::Refused("it is not a JSON object".into())),
+            Err(error) => Err(UserInfoError::Refused(error.to_string().into())),
         };
     }
     if !is_jwt(&answer) {

@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn sec_058_neither_half_of_a_record_opens_without_the_other() {
+    fn sec_197_neither_half_of_a_record_opens_without_the_other() {
         let (one, other) = (write(&session()), write(&usual_session()));
         let (one, other) = (Parts::split(&one).unwrap(), Parts::split(&other).unwrap());
         let mut changed = one.kept.to_vec();
