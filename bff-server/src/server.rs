@@ -359,13 +359,23 @@ fn metrics_router() -> Option<Router> {
     let upkeep = handle.clone();
     tokio::spawn(async move {
         // Every single latency is kept until somebody asks, or this sums them up: nobody may ever ask.
-        let mut turns = tokio::time::interval(METRICS_UPKEEP);
+        let (mut turns, mut known) = (tokio::time::interval(METRICS_UPKEEP), 0);
         loop {
             turns.tick().await;
             upkeep.run_upkeep();
+            let dropped = telemetry::metrics::log_lines_dropped();
+            if dropped > known {
+                tracing::warn!(
+                    event = "log_lines_dropped",
+                    lines = dropped - known,
+                    "lines of the log were lost, since nobody took them in time; see what reads standard error"
+                );
+                known = dropped;
+            }
         }
     });
     let render = move || {
+        telemetry::metrics::log_lines_dropped();
         let text = handle.render();
         async move { ([(::http::header::CONTENT_TYPE, "text/plain; version=0.0.4")], text) }
     };

@@ -158,7 +158,31 @@ fn create_private(path: &Path) -> std::io::Result<()> {
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
     }
-    options.open(path).map(drop)
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    tighten(path, &file);
+    Ok(())
+}
+
+/// A file that was there already may be open to others: restored from a backup, say, or made by a copy.
+#[cfg(unix)]
+fn tighten(path: &Path, file: &std::fs::File) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Ok(mode) = file.metadata().map(|it| it.permissions().mode() & 0o777) else { return };
+    if mode & 0o077 == 0 {
+        return;
+    }
+    let path = path.display();
+    match file.set_permissions(std::fs::Permissions::from_mode(mode & 0o700)) {
+        Ok(()) => tracing::warn!(
+            %path, event = "store_file_tightened",
+            "the session file was open to others (mode {mode:04o}); it is its owner's alone now"
+        ),
+        Err(error) => tracing::warn!(
+            %path, %error, event = "store_file_open_to_others",
+            "the session file is open to others (mode {mode:04o}), and its mode cannot be changed; make it 0600"
+        ),
+    }
 }
 
 /// A session's value as stored: when it expires, which write it is, and the record.
@@ -576,6 +600,25 @@ mod tests {
         let clock = Arc::new(contract_tests::ManualClock::default());
         let store = EmbeddedStore::open(&folder.path().join("sessions.redb"), clock.clone()).unwrap();
         contract_tests::run(Arc::new(store), clock).await;
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn sec_200_a_file_that_was_open_to_others_is_tightened() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sessions.redb");
+        let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        for (open, expected) in
+            [(0o644, 0o600), (0o666, 0o600), (0o640, 0o600), (0o604, 0o600), (0o600, 0o600)]
+        {
+            drop(EmbeddedStore::open(&path, Arc::new(SystemClock)).unwrap());
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(open)).unwrap();
+            let store = EmbeddedStore::open(&path, Arc::new(SystemClock)).unwrap();
+            assert_eq!(mode(), expected, "{open:04o}");
+            store.insert(&contract_tests::key(1), b"value", Duration::from_mins(1)).await.unwrap();
+            assert_eq!(mode(), expected, "{open:04o}");
+        }
     }
 
     #[tokio::test]

@@ -5,7 +5,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use super::resolve::KEPT_IN_MEMORY;
-use super::{Config, ConfigProblems};
+use super::{Config, ConfigProblems, LoadError};
+use std::path::Path;
 
 const APP: &str = "http://localhost";
 const PORT: u16 = 3000;
@@ -15,6 +16,20 @@ impl Config {
     /// variables override them as they do a file's keys, and `settings`, in the form of the file, override both.
     /// `app` is the app's origin, if another server shows it.
     pub fn for_development(settings: Value, app: Option<&str>) -> Result<Self, ConfigProblems> {
+        Self::develop(Value::Null, settings, app)
+    }
+
+    /// [`for_development`](Self::for_development) with a configuration file, whose keys override the embedded defaults. Keys
+    /// and sections that it lacks keep these.
+    pub fn for_development_with(path: &Path, settings: Value, app: Option<&str>) -> Result<Self, LoadError> {
+        let (value, remark) = Self::value_of(path)?;
+        let mut config = Self::develop(value, settings, app)
+            .map_err(|problems| LoadError::Invalid { path: path.to_owned(), problems })?;
+        config.warnings.splice(0..0, remark);
+        Ok(config)
+    }
+
+    fn develop(file: Value, settings: Value, app: Option<&str>) -> Result<Self, ConfigProblems> {
         let mut problems = ConfigProblems::default();
         let (Some(signing_key), Some(encryption_key)) = (random_key(), random_key()) else {
             problems.add("session", "the system's random source failed", "try again");
@@ -30,6 +45,9 @@ impl Config {
             },
             "server": { "apiPrefix": "/bff", "ip": "127.0.0.1" },
         });
+        if !file.is_null() {
+            merge(&mut value, file);
+        }
         let overrides = super::environment::apply(&mut value, super::variables(), &mut problems);
         merge(&mut value, settings);
         complete(&mut value, app);
@@ -119,6 +137,23 @@ mod tests {
         let redirect_uri = |app| develop(settings(), app).provider.clients[0].redirect_uri.to_string();
         assert_eq!(redirect_uri(None), "http://localhost:4000/auth/oauth/callback");
         assert_eq!(redirect_uri(Some("http://localhost:5173/")), "http://localhost:5173/auth/oauth/callback");
+    }
+
+    #[test]
+    fn a_file_goes_before_the_defaults_and_options_before_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("authtool.yaml");
+        let file = "client: {issuer: https://op.example, clientId: spa, scope: openid}\nserver: {port: 4000, apiPrefix: /auth}\n";
+        std::fs::write(&path, file).unwrap();
+        let config =
+            Config::for_development_with(&path, json!({"client": {"clientId": "other"}}), None).unwrap();
+        let client = &config.provider.clients[0];
+        assert_eq!((client.client_id.as_str(), client.scope.as_str()), ("other", "openid"));
+        assert_eq!(client.redirect_uri.as_str(), "http://localhost:4000/auth/oauth/callback");
+        assert!(config.development && config.server.public.ip().is_loopback());
+        std::fs::write(&path, "client: {isuer: https://op.example}\n").unwrap();
+        let error = Config::for_development_with(&path, json!({}), None).unwrap_err().to_string();
+        assert!(error.contains("isuer") && error.contains("authtool.yaml"), "{error}");
     }
 
     #[test]

@@ -419,21 +419,27 @@ impl Config {
     /// (`AUTHTOOL__SESSION__SESSIONJITTERSECS` is `session.sessionJitterSecs`). Relative paths inside it are
     /// relative to the working directory.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
-        let invalid = |problems| LoadError::Invalid { path: path.to_owned(), problems };
+        let (value, remark) = Self::value_of(path)?;
+        let mut config = Self::from_value(value, variables())
+            .map_err(|problems| LoadError::Invalid { path: path.to_owned(), problems })?;
+        config.warn_of_ignored_proxies(variables());
+        config.warnings.splice(0..0, remark);
+        Ok(config)
+    }
+
+    /// What a file says, and what there is to remark about how it says it.
+    fn value_of(path: &Path) -> Result<(Value, Option<String>), LoadError> {
         let format = Format::of(path).ok_or_else(|| LoadError::UnknownFormat { path: path.to_owned() })?;
         let unreadable = |reason| LoadError::Unreadable { path: path.to_owned(), reason };
         let bytes = std::fs::read(path).map_err(unreadable)?;
         let not_text = || std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not text in UTF-8");
         let Decoded { text, mark } = encoding::decode(&bytes).ok_or_else(|| unreadable(not_text()))?;
-        let value = format.parse(&text).map_err(invalid)?;
-        let mut config = Self::from_value(value, variables()).map_err(invalid)?;
-        config.warn_of_ignored_proxies(variables());
-        if let Some(mark) = mark {
-            let remark =
-                format!("{} begins with the byte order mark of {mark}, which was ignored", path.display());
-            config.warnings.insert(0, remark);
-        }
-        Ok(config)
+        let value =
+            format.parse(&text).map_err(|problems| LoadError::Invalid { path: path.to_owned(), problems })?;
+        let remark = mark.map(|mark| {
+            format!("{} begins with the byte order mark of {mark}, which was ignored", path.display())
+        });
+        Ok((value, remark))
     }
 
     /// The environment does not decide where client secrets go (SEC-132), but the operator who set the variable should know.

@@ -11,7 +11,10 @@ use url::Url;
 use crate::{
     adapters::{SystemClock, SystemEntropy, oidc::OidcProvider},
     config::{Config, Mode},
-    http::{session_cookie_name, upstream::NEVER_FROM_CLIENTS},
+    http::{
+        session_cookie_name,
+        upstream::{NEVER_FROM_APIS, NEVER_FROM_CLIENTS},
+    },
     ports::{AuthorizationServer as _, ProviderError},
     server::provider_settings,
 };
@@ -317,6 +320,7 @@ fn routes(config: &Config, gateway: &Gateway) -> Vec<Value> {
                 "timeout": "0s",
                 "max_stream_duration": {"max_stream_duration": longest, "grpc_timeout_header_max": longest},
             },
+            "response_headers_to_remove": NEVER_FROM_APIS,
         });
         if !config.server.base_path.is_empty() {
             // As `server.proxy` does: APIs do not know of the base path.

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use authtool_contract::{ProblemCode, TokenType};
 use axum::{Router, body::Body, extract::Request, response::Response};
 use axum_reverse_proxy::{ProxyError, ProxyPolicy, ReverseProxy};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::Authority};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::Authority};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -26,7 +26,7 @@ use super::{
     correlation::CorrelationId,
     headers, login_needed, page_request, session_and_token_of,
     stream_end::WatchedSession,
-    upstream::Changes,
+    upstream::{self, Changes},
     upstream_address::Addresses,
 };
 use crate::{
@@ -39,8 +39,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection to an upstream is kept, and how often an open one is probed.
 const KEEPALIVE: Duration = Duration::from_mins(1);
 const MAX_IDLE_PER_HOST: usize = 32;
-
-const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// What all prefixes share: connections to their upstreams.
 pub(crate) type UpstreamClient = Client<HttpsConnector<HttpConnector>, Body>;
@@ -219,7 +217,9 @@ fn guarded_answer(
         return Err(problem(ProblemCode::UpstreamUnavailable, id));
     }
     let headers = response.headers_mut();
-    headers.remove(CLEAR_SITE_DATA);
+    for name in upstream::NEVER_FROM_APIS {
+        headers.remove(name);
+    }
     // The upstream was asked with `Authorization`, which keeps shared caches away (RFC 9111 §3.5); what the
     // browser and everything before us see is only a cookie.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-store"));

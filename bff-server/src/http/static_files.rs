@@ -1,9 +1,16 @@
 //! `server.static`: the built app, from the same origin.
+//!
+//! Files and folders whose name begins with a dot are not there, except below `/.well-known/`: a folder that is served often
+//! holds a `.env` or a `.git` that nobody meant. Nor is what a symbolic link leads to outside of the folder.
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use axum::{Router, body::Body, extract::Request, response::Response};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use percent_encoding::percent_decode_str;
 use tower::ServiceExt as _;
 use tower_http::services::{ServeDir, ServeFile};
 
@@ -17,21 +24,26 @@ const DECIDED_BY: HeaderValue = HeaderValue::from_static("Accept, Sec-Fetch-Dest
 /// Serves the folder. A navigation to a path without a file gets the app's page: its router takes over.
 pub(crate) fn router(files: &StaticFiles, base_path: &str) -> Router {
     let base_path: Arc<str> = base_path.into();
+    let root: Arc<Path> = files.root.as_path().into();
     let folder = ServeDir::new(&files.root).precompressed_br().precompressed_gzip();
     let app_page = files.fallback.as_ref().map(|name| ServeFile::new(files.root.join(name)));
     let policy = HeaderValue::try_from(files.content_security_policy.as_str()).ok();
     let serve = move |id: CorrelationId, request: Request| {
         let (folder, app_page, policy) = (folder.clone(), app_page.clone(), policy.clone());
-        let base_path = Arc::clone(&base_path);
+        let (base_path, root) = (Arc::clone(&base_path), Arc::clone(&root));
         async move {
             let wants_page = is_page_request(&request);
             let mut retry = Request::new(Body::empty());
             *retry.method_mut() = request.method().clone();
             *retry.headers_mut() = request.headers().clone();
-            let Ok(response) = folder.oneshot(request).await;
-            let mut response = response.map(Body::new);
-            if response.status() == StatusCode::NOT_FOUND {
-                response = match app_page {
+            let mut found = None;
+            if is_public(&root, request.uri().path()).await {
+                let Ok(response) = folder.oneshot(request).await;
+                found = Some(response.map(Body::new)).filter(|it| it.status() != StatusCode::NOT_FOUND);
+            }
+            let mut response = match found {
+                Some(response) => response,
+                None => match app_page {
                     Some(page) if wants_page => {
                         let Ok(page) = page.oneshot(retry).await;
                         let mut page = page.map(Body::new);
@@ -39,8 +51,8 @@ pub(crate) fn router(files: &StaticFiles, base_path: &str) -> Router {
                         page
                     }
                     _ => answer::problem(ProblemCode::NotFound, &id),
-                };
-            }
+                },
+            };
             if let Some(location) = response.headers_mut().get_mut(header::LOCATION) {
                 of_our_origin(location, &base_path);
             }
@@ -49,6 +61,44 @@ pub(crate) fn router(files: &StaticFiles, base_path: &str) -> Router {
         }
     };
     Router::new().fallback(serve)
+}
+
+/// Whether what a path names may be shown to everybody. What does not exist may: it is not found.
+async fn is_public(root: &Path, path: &str) -> bool {
+    let Some(name) = name_of(path) else { return false };
+    let file = root.join(name);
+    let root = root.to_owned();
+    let stays_inside = move || {
+        let Ok(root) = root.canonicalize() else { return false };
+        // A folder's page, and the compressed forms of a file, are read for it.
+        let with = |suffix: &str| {
+            let mut path = file.clone().into_os_string();
+            path.push(suffix);
+            PathBuf::from(path)
+        };
+        [file.clone(), file.join("index.html"), with(".br"), with(".gz")]
+            .iter()
+            .filter_map(|path| path.canonicalize().ok())
+            .all(|path| path.starts_with(&root))
+    };
+    tokio::task::spawn_blocking(stays_inside).await.unwrap_or(false)
+}
+
+/// The file that a path names below the folder; `None` for hidden ones.
+fn name_of(path: &str) -> Option<PathBuf> {
+    let path = percent_decode_str(path).decode_utf8().ok()?;
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty()).peekable();
+    let mut name = PathBuf::new();
+    if segments.peek() == Some(&".well-known") {
+        name.extend(segments.next());
+    }
+    for segment in segments {
+        if segment.starts_with('.') || segment.contains(['\\', '\0']) {
+            return None;
+        }
+        name.push(segment);
+    }
+    Some(name)
 }
 
 /// Whether the app's page answers for a file that is not there: its router knows routes such as `/docs/v1.2` and
@@ -97,6 +147,33 @@ fn protect(response: &mut Response, policy: Option<HeaderValue>) {
 mod tests {
     use super::*;
     use crate::http::page_request::tests::{REQUESTS, headers};
+
+    #[test]
+    fn sec_202_hidden_files_have_no_name() {
+        for (path, expected) in [
+            ("/", Some("")),
+            ("/assets/app.js", Some("assets/app.js")),
+            ("/docs/v1.2", Some("docs/v1.2")),
+            ("//assets//x", Some("assets/x")),
+            ("/a%20b.txt", Some("a b.txt")),
+            ("/.well-known/security.txt", Some(".well-known/security.txt")),
+            ("/.env", None),
+            ("/%2eenv", None),
+            ("/%2Egit/config", None),
+            ("/assets/.DS_Store", None),
+            ("/.git/config", None),
+            ("/.well-known/.env", None),
+            ("/a/.well-known/x", None),
+            ("/..", None),
+            ("/a/../b", None),
+            ("/a%2f..%2fb", None),
+            ("/a\\..\\b", None),
+            ("/a%00", None),
+            ("/%ff", None),
+        ] {
+            assert_eq!(name_of(path), expected.map(PathBuf::from), "{path}");
+        }
+    }
 
     #[test]
     fn a_dot_in_a_route_does_not_make_it_a_file() {

@@ -32,6 +32,26 @@ pub(crate) const NEVER_FROM_CLIENTS: [&str; 16] = [
 const NEVER_FROM_CLIENTS_WITH_PREFIX: [&str; 4] =
     ["x-auth-request-", "x-authtool-", "x-envoy-", "x-forwarded-"];
 
+/// What an API may not say, since it holds for the app's whole origin or outlasts the answer, and is the app's to say: what is
+/// stored for the origin, which scripts may take it over, by which address and protocol it is reached, which keys and sessions
+/// belong to it, and where browsers report to.
+pub(crate) const NEVER_FROM_APIS: [&str; 14] = [
+    "accept-ch",
+    "alt-svc",
+    "clear-site-data",
+    "critical-ch",
+    "expect-ct",
+    "nel",
+    "origin-agent-cluster",
+    "public-key-pins",
+    "public-key-pins-report-only",
+    "report-to",
+    "secure-session-registration",
+    "service-worker-allowed",
+    "set-login",
+    "strict-transport-security",
+];
+
 /// RFC 9449 §4.1.
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 /// Until when an answer must be complete; gRPC's, and what Envoy's `grpc_timeout_header_max` obeys for any request.

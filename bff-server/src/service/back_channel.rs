@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use super::sessions::{SessionError, Sessions};
 use crate::{
-    domain::{credential::IdToken, logout_token::ReportedLogout, session_index::IndexName},
+    domain::{
+        credential::IdToken, logout_token::ReportedLogout, session::Session, session_id::SessionKey,
+        session_index::IndexName,
+    },
     ports::{Marker, StoreError, TokenOrigin, TokenVerificationError},
 };
 
@@ -48,7 +51,7 @@ impl BackChannelLogouts {
 
     /// Acts on a logout token. Returns how many sessions ended; none is a success too.
     pub async fn report(&self, token: &IdToken) -> Result<usize, ReportError> {
-        let logout = self.verify(token).await?;
+        let Report { logout, clients } = self.verify(token).await?;
         let store = &self.sessions.store;
         let indexes = &self.sessions.indexes;
         let replay = Marker(format!("jti:{}", indexes.token_marker(&logout.issuer, &logout.token_id)));
@@ -60,16 +63,29 @@ impl BackChannelLogouts {
                 let names = indexes.of_provider_session(&logout.issuer, sid);
                 // Before the index is read: a login in flight either sees this, or is in the index.
                 for name in &names {
-                    store.spend(&tombstone(name), TOMBSTONE).await?;
+                    for client in &clients {
+                        store.spend(&tombstone(name, client), TOMBSTONE).await?;
+                    }
                 }
                 names
             }
             (None, Some(subject)) => indexes.of_subject(&logout.issuer, subject),
             (None, None) => Vec::new(),
         };
-        let mut ended = self.end_all(&names).await?;
+        let mut ended = self
+            .end_matching(&names, |session| {
+                is_of(session, &clients, &logout)
+                    && logout.provider_session.as_ref().is_none_or(|sid| says(session, sid))
+            })
+            .await?;
         if let (Some(_), Some(subject)) = (&logout.provider_session, &logout.subject) {
-            ended += self.end_those_without_sid(&indexes.of_subject(&logout.issuer, subject)).await?;
+            // A report with `sid` and `sub` is about one session of the user. Those whose login did not say which session of
+            // the provider they belong to may be that one.
+            ended += self
+                .end_matching(&indexes.of_subject(&logout.issuer, subject), |session| {
+                    is_of(session, &clients, &logout) && session.kept.provider_session.is_none()
+                })
+                .await?;
         }
         self.sessions.store.settle().await;
         // Only now: a report that failed halfway may come again.
@@ -96,7 +112,10 @@ impl BackChannelLogouts {
 
     /// With the keys of the provider that it says it comes from, and of no other: those of one cannot vouch for
     /// another, and a provider that is down does not hold up another's report.
-    async fn verify(&self, token: &IdToken) -> Result<ReportedLogout, ReportError> {
+    ///
+    /// Several clients of ours may be in its `aud`, and the report is about the sessions of each of them.
+    async fn verify(&self, token: &IdToken) -> Result<Report, ReportError> {
+        let mut report: Option<Report> = None;
         let mut refusal = "its `iss` is none of the configured issuers".to_owned();
         let issuer = token.claimed_issuer().unwrap_or_default();
         for client in self.sessions.clients.of_issuer(&issuer) {
@@ -110,31 +129,43 @@ impl BackChannelLogouts {
                     let now = self.sessions.clock.now();
                     let expiry = client.logout_token_expiry;
                     match signed.validate_logout(&issuer, &[&client.client_id], expiry, now) {
-                        Ok(logout) => return Ok(logout),
+                        Ok(logout) => {
+                            report
+                                .get_or_insert(Report { logout, clients: Vec::new() })
+                                .clients
+                                .push(client.name.clone());
+                        }
                         Err(why) => refusal = why.to_string(),
                     }
                 }
             }
         }
-        Err(ReportError::Refused(refusal))
+        report.ok_or(ReportError::Refused(refusal))
     }
 
-    /// A report with `sid` and `sub` is about one session of the user. Those whose login did not say which
-    /// session of the provider they belong to may be that one: they end as well.
-    async fn end_those_without_sid(&self, indexes: &[IndexName]) -> Result<usize, ReportError> {
+    /// Ends those that match. An index is named by a hash of what a report says; what counts is what the session itself says.
+    async fn end_matching(
+        &self,
+        indexes: &[IndexName],
+        matches: impl Fn(&Session) -> bool,
+    ) -> Result<usize, ReportError> {
         let mut ended = 0;
         for index in indexes {
             for member in self.sessions.store.enlisted(index).await? {
-                match self.sessions.read(&member.key).await {
-                    Ok((_, session)) if session.kept.provider_session.is_none() => {
-                        ended += usize::from(self.sessions.end(&member.key).await?.is_some());
-                    }
-                    Ok(_) | Err(SessionError::NoSession) => {}
-                    Err(error) => return Err(error.into()),
+                if self.look_at(&member.key).await?.is_none_or(|session| matches(&session)) {
+                    ended += usize::from(self.sessions.end(&member.key).await?.is_some());
+                    self.sessions.store.delist(index, &member).await?;
                 }
             }
         }
         Ok(ended)
+    }
+
+    /// `None` where there is none any more, or one that this replica cannot read. Another replica may serve the latter, and
+    /// must not: what nobody can look at ends.
+    async fn look_at(&self, key: &SessionKey) -> Result<Option<Session>, StoreError> {
+        let record = self.sessions.store.read(key).await?;
+        Ok(record.and_then(|record| self.sessions.codec.decode(key, &record.value).ok()))
     }
 
     async fn end_all(&self, indexes: &[IndexName]) -> Result<usize, ReportError> {
@@ -149,7 +180,24 @@ impl BackChannelLogouts {
     }
 }
 
-/// Marks a provider session as ended.
-pub(super) fn tombstone(index: &IndexName) -> Marker {
-    Marker(format!("ended:{}", index.0))
+/// A logout token that was verified, and the clients that it was verified for.
+struct Report {
+    logout: ReportedLogout,
+    clients: Vec<String>,
+}
+
+/// Whether a session is one of these clients', and of the user that the report names, if it names one.
+fn is_of(session: &Session, clients: &[String], logout: &ReportedLogout) -> bool {
+    clients.contains(&session.kept.client)
+        && session.kept.issuer == logout.issuer
+        && logout.subject.as_ref().is_none_or(|subject| session.kept.subject.as_ref() == Some(subject))
+}
+
+fn says(session: &Session, provider_session: &str) -> bool {
+    session.kept.provider_session.as_deref() == Some(provider_session)
+}
+
+/// Marks a provider session as ended for a client.
+pub(super) fn tombstone(index: &IndexName, client: &str) -> Marker {
+    Marker(format!("ended:{}:{client}", index.0))
 }

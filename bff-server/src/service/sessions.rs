@@ -345,7 +345,7 @@ impl Sessions {
     async fn ended_at_provider(&self, session: &Session) -> Result<bool, StoreError> {
         let Some(provider_session) = &session.kept.provider_session else { return Ok(false) };
         for index in self.indexes.of_provider_session(&session.kept.issuer, provider_session) {
-            if self.store.is_spent(&tombstone(&index)).await? {
+            if self.store.is_spent(&tombstone(&index, &session.kept.client)).await? {
                 return Ok(true);
             }
         }

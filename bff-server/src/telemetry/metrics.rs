@@ -37,6 +37,20 @@ pub const CACHE_BYTES: &str = "authtool_cache_bytes";
 /// `authtool_cache_in_use`: 1 while Redis proves that it reports changes, otherwise 0.
 pub const CACHE_IN_USE: &str = "authtool_cache_in_use";
 
+/// `authtool_log_lines_dropped_total`.
+pub const LOG_LINES_DROPPED: &str = "authtool_log_lines_dropped_total";
+
+/// Tells how many lines of the log nobody took.
+type DroppedLines = Box<dyn Fn() -> u64 + Send + Sync>;
+
+static DROPPED_LINES: OnceLock<DroppedLines> = OnceLock::new();
+
+/// Has lines counted that the log could not write: requests do not wait for whoever reads it. The first source counts.
+pub fn count_dropped_log_lines(dropped: impl Fn() -> u64 + Send + Sync + 'static) {
+    // A second one would be another log of the same process.
+    let _first = DROPPED_LINES.set(Box::new(dropped));
+}
+
 /// Tells the recorder what the metrics mean.
 pub fn describe() {
     describe_counter!(LOGINS, "Logins by how they ended: success, or the code of the error page");
@@ -54,7 +68,15 @@ pub fn describe() {
     describe_counter!(CACHE_READS, "Sessions looked up in the local cache, by whether they were there");
     describe_counter!(CACHE_INVALIDATIONS, "Sessions that left the local cache because they had changed");
     describe_gauge!(CACHE_BYTES, Unit::Bytes, "What the sessions in the local cache take");
+    describe_counter!(LOG_LINES_DROPPED, "Lines of the log that nobody took in time, and that are lost");
     describe_gauge!(CACHE_IN_USE, "Whether the local cache is in use: whether Redis reports what changes");
+}
+
+/// Takes over how many lines are lost. Returns their number.
+pub(crate) fn log_lines_dropped() -> u64 {
+    let dropped = DROPPED_LINES.get().map_or(0, |dropped| dropped());
+    counter!(LOG_LINES_DROPPED).absolute(dropped);
+    dropped
 }
 
 pub(crate) fn login(outcome: &'static str) {

@@ -38,6 +38,31 @@ async fn a_developer_logs_in_without_a_configuration_file() {
     assert_eq!(raw::get(&server.public, "/bff/token").as_same_origin_fetch().send().await.status, 403);
 }
 
+#[tokio::test]
+async fn sec_201_a_file_that_is_named_counts_in_development_too() {
+    let op = HostileOp::start().await;
+    let mut config = ServerConfig::new("");
+    let (port, internal) = (config.public_port().to_string(), config.internal_port().to_string());
+    let file = config.file(
+        "development.yaml",
+        format!("client:\n  issuer: {}\n  clientId: {CLIENT_ID}\n  credentials: {{secret: {CLIENT_SECRET}}}\nsession: {{userClaims: [name]}}\n", op.issuer()),
+    );
+    let file = file.to_str().unwrap();
+    config.command(&["dev", "--config", file, "--port", &port]);
+    config.environment("AUTHTOOL__SERVER__INTERNAL__PORT", &internal);
+    let server = Server::start(config).await;
+    let browser = Browser::new();
+    browser.follow(server.public.clone(), server.bff("/login")).go().await;
+    let answer = browser.fetch(server.public.clone(), server.bff("/session")).go().await.json();
+    assert!(answer.get("name").is_some() && answer.get("email").is_none(), "the file's claims: {answer}");
+    server.log().shows("development.yaml").await;
+
+    let mut config = ServerConfig::new("");
+    config.command(&["dev", "--config", "/nowhere/authtool.yaml"]);
+    let refusal = Server::refuses(&config);
+    assert!(refusal.output.contains("/nowhere/authtool.yaml"), "{}", refusal.output);
+}
+
 #[test]
 fn what_is_missing_is_named_with_a_command_to_copy() {
     let mut config = ServerConfig::new("");

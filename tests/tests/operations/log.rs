@@ -1,8 +1,11 @@
 //! The log: every line is found under the request that caused it, and says where the request came from.
 
+use authtool_tests::hostile::HostileOp;
 use authtool_tests::hostile::{Endpoint, Lie};
-use authtool_tests::{SESSION, Stage, raw, wait};
+use authtool_tests::{SESSION, ServerConfig, Stage, raw, server_binary, wait};
 use serde_json::{Value, json};
+use std::process::{Child, Command, Stdio};
+use url::Url;
 
 /// The line of the log with this event.
 async fn line(stage: &Stage, event: &str) -> Value {
@@ -59,5 +62,54 @@ async fn sec_069_and_151_only_a_trusted_proxy_says_who_the_client_is() {
             .send()
             .await;
         assert_eq!(answer.status, 403, "{answer:?}");
+    }
+}
+
+/// A process of which nobody reads standard error. It ends with the test.
+struct Unread(Child);
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+#[tokio::test]
+async fn sec_199_requests_do_not_wait_for_whoever_reads_the_log() {
+    let op = HostileOp::start().await;
+    let config = ServerConfig::new(op.issuer());
+    let file = config.file("authtool.json", config.text());
+    let child = Command::new(server_binary())
+        .args(["--config".as_ref(), file.as_os_str()])
+        .env("AUTHTOOL_LOG", "trace")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let _unread = Unread(child);
+    let at = |port: u16| Url::parse(&format!("http://localhost:{port}/")).unwrap();
+    let (public, internal) = (at(config.public_port()), at(config.internal_port()));
+    wait::until("the server is ready", async || {
+        let answer = raw::get(&internal, "/-/ready").try_send().await.ok()?;
+        answer.status.is_success().then_some(())
+    })
+    .await;
+    // More than a pipe and the buffer hold: each request has several lines at this level.
+    wait::until("lines are dropped and counted, not waited for", async || {
+        for _ in 0..200 {
+            let answer = raw::get(&public, "/bff/oauth/callback?code=x&state=y").as_navigation().send().await;
+            assert_eq!(answer.status, 400, "{answer:?}");
+        }
+        let metrics = raw::get(&internal, "/-/metrics").send().await.text();
+        let line = metrics.lines().find_map(|it| it.strip_prefix("authtool_log_lines_dropped_total "));
+        let dropped: u64 = line.unwrap_or_else(|| panic!("no such metric: {metrics}")).parse().unwrap();
+        (dropped > 0).then_some(())
+    })
+    .await;
+    for (listener, path) in [(&internal, "/-/healthz"), (&internal, "/-/ready"), (&public, "/bff/session")] {
+        let answer = raw::get(listener, path).send().await;
+        assert!(matches!(answer.status.as_u16(), 200 | 401), "{path}: {answer:?}");
     }
 }

@@ -3,7 +3,8 @@
 use crate::expect::{accepted, refused};
 use authtool_tests::browser::Browser;
 use authtool_tests::hostile::{
-    CLIENT_SECRET, Endpoint, Gate, IdTokenDraft, LOGOUT_EVENT, Lie, OTHER_CLIENT_ID, Signer, SigningKey, now,
+    CLIENT_ID, CLIENT_SECRET, Endpoint, Gate, IdTokenDraft, LOGOUT_EVENT, Lie, OTHER_CLIENT_ID, Signer,
+    SigningKey, now,
 };
 use authtool_tests::{Answer, SESSION, Stage, raw, wait};
 use base64::Engine as _;
@@ -89,6 +90,98 @@ async fn sec_114_a_logout_of_one_provider_session_leaves_the_users_others() {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert!(!is_alive(&stage, &reported).await);
     assert!(is_alive(&stage, &other).await);
+}
+
+/// Two clients of one provider. Its session, and so its `sid`, is the same for both.
+async fn two_clients() -> Stage {
+    Stage::with(|config| {
+        let mut client = config.get("/client").clone();
+        let issuer = client.as_object_mut().unwrap().remove("issuer");
+        let clients = [("staff", CLIENT_ID), ("guests", OTHER_CLIENT_ID)].map(|(name, id)| {
+            let mut entry = client.clone();
+            (entry["name"], entry["clientId"]) = (json!(name), json!(id));
+            entry
+        });
+        config.set("/client", json!({"issuer": issuer, "clients": clients}));
+    })
+    .await
+}
+
+async fn cookie_of_a_login_as(stage: &Stage, client: &str) -> String {
+    let browser = Browser::new();
+    browser.follow(stage.app(), stage.bff(&format!("/login?client={client}"))).go().await;
+    browser.cookie(SESSION).unwrap_or_else(|| panic!("{client} did not log in"))
+}
+
+#[tokio::test]
+async fn sec_198_a_report_ends_only_what_belongs_to_the_client_that_it_names() {
+    let stage = two_clients().await;
+    for (turn, (audience, names, staff_ends, guests_end)) in [
+        (json!(CLIENT_ID), "sid", true, false),
+        (json!(OTHER_CLIENT_ID), "sid", false, true),
+        (json!(CLIENT_ID), "sub", true, false),
+        (json!(OTHER_CLIENT_ID), "both", false, true),
+        (json!([CLIENT_ID, OTHER_CLIENT_ID]), "sid", true, true),
+        (json!([OTHER_CLIENT_ID, "another"]), "sub", false, true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let what = format!("{audience} {names}");
+        let sid = shared_session(&stage, turn);
+        let staff = cookie_of_a_login_as(&stage, "staff").await;
+        let guests = cookie_of_a_login_as(&stage, "guests").await;
+        let mut draft = stage.op.logout_token(&match names {
+            "sid" => json!({"sid": sid}),
+            "sub" => json!({"sub": "ada"}),
+            _ => json!({"sub": "ada", "sid": sid}),
+        });
+        draft.claims["aud"] = audience;
+        let answer = report(&stage, &draft.serialise()).await;
+        assert_eq!(answer.status, 200, "{what}: {answer:?}");
+        assert_eq!(is_alive(&stage, &staff).await, !staff_ends, "{what}: staff");
+        assert_eq!(is_alive(&stage, &guests).await, !guests_end, "{what}: guests");
+    }
+}
+
+/// From now on, logins of all clients belong to this session of the provider.
+fn shared_session(stage: &Stage, turn: usize) -> String {
+    let sid = format!("shared-{turn}");
+    let named = sid.clone();
+    stage.op.tells_the_truth();
+    stage.op.lies(
+        Lie::about(Endpoint::CodeExchange).id_token(move |token| token.claims["sid"] = json!(named.clone())),
+    );
+    sid
+}
+
+#[tokio::test]
+async fn sec_198_everything_that_a_report_says_must_match() {
+    let stage = two_clients().await;
+    let sid = shared_session(&stage, 0);
+    let cookie = cookie_of_a_login_as(&stage, "staff").await;
+    for who in [json!({"sub": "eve", "sid": sid}), json!({"sub": "ada", "sid": "another"})] {
+        let answer = report(&stage, &stage.op.logout_token(&who).serialise()).await;
+        assert_eq!(answer.status, 200, "{who}: {answer:?}");
+        assert!(is_alive(&stage, &cookie).await, "{who}");
+    }
+    let answer = report(&stage, &stage.op.logout_token(&json!({"sub": "ada", "sid": sid})).serialise()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(!is_alive(&stage, &cookie).await);
+}
+
+#[tokio::test]
+async fn sec_198_a_report_about_one_client_refuses_no_login_of_another() {
+    let stage = two_clients().await;
+    let sid = shared_session(&stage, 0);
+    // The report overtakes the logins.
+    let answer = report(&stage, &stage.op.logout_token(&json!({"sid": sid})).serialise()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let guests = cookie_of_a_login_as(&stage, "guests").await;
+    assert!(is_alive(&stage, &guests).await);
+    let staff = Browser::new();
+    staff.follow(stage.app(), stage.bff("/login?client=staff")).go().await;
+    assert_eq!(stage.session(&staff).await.status, 401, "the provider has ended this client's session");
 }
 
 #[tokio::test]

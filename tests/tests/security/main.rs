@@ -34,6 +34,7 @@ mod secrets;
 mod sender_constrained;
 mod session_and_token;
 mod session_ends;
+mod static_files;
 mod storage;
 mod token_exchange;
 mod twofold;

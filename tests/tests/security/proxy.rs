@@ -158,6 +158,45 @@ async fn sec_169_an_api_cannot_set_our_cookies() {
 }
 
 #[tokio::test]
+async fn sec_203_an_api_says_nothing_for_the_whole_origin() {
+    let (stage, upstream, browser) = with_api().await;
+    let origin_wide = [
+        ("clear-site-data", "\"*\""),
+        ("service-worker-allowed", "/"),
+        ("alt-svc", "h3=\"evil.example:443\"; ma=2592000"),
+        ("strict-transport-security", "max-age=0"),
+        ("public-key-pins", "pin-sha256=\"x\"; max-age=1"),
+        ("expect-ct", "max-age=1"),
+        ("nel", "{\"report_to\":\"x\",\"max_age\":1}"),
+        ("report-to", "{\"group\":\"x\",\"endpoints\":[{\"url\":\"https://evil.example\"}]}"),
+        ("accept-ch", "Sec-CH-UA-Model"),
+        ("critical-ch", "Sec-CH-UA-Model"),
+        ("origin-agent-cluster", "?1"),
+        ("secure-session-registration", "(ES256);path=\"/x\""),
+        ("set-login", "logged-in"),
+    ];
+    // What holds for the answer alone is the API's to say.
+    let of_the_answer = [
+        ("content-security-policy", "default-src 'none'"),
+        ("etag", "\"v1\""),
+        ("link", "</next>; rel=next"),
+        ("deprecation", "@1688169599"),
+        ("x-request-cost", "7"),
+    ];
+    for (name, value) in origin_wide.iter().chain(&of_the_answer) {
+        upstream.answers_with(name, value);
+    }
+    let answer = browser.fetch(stage.app(), stage.app().join("/api/").unwrap()).go().await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    for (name, _) in origin_wide {
+        assert!(!answer.headers.contains_key(name), "{name}: {answer:?}");
+    }
+    for (name, value) in of_the_answer {
+        assert_eq!(answer.header(name), value, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn sec_166_only_the_configured_prefix_is_forwarded() {
     let (stage, upstream, browser) = with_api().await;
     let cookie = format!("{SESSION}={}", browser.cookie(SESSION).unwrap());

@@ -228,8 +228,8 @@ impl KeyCache {
 
 impl KeySet {
     pub(super) fn parse(document: &[u8]) -> Result<Self, String> {
-        let document =
-            provider_json::value(document).map_err(|error| format!("the answer of its jwks_uri cannot be read: {error}"))?;
+        let document = provider_json::value(document)
+            .map_err(|error| format!("the answer of its jwks_uri cannot be read: {error}"))?;
         let members = document
             .get("keys")
             .and_then(Value::as_array)

@@ -1,6 +1,8 @@
 //! `authtool-bff dev`: a server on a developer's own machine, from a few options instead of a file.
 
-use authtool_bff::Config;
+use std::path::Path;
+
+use authtool_bff::{Config, config::StoreConfig};
 use authtool_contract::endpoint;
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -41,7 +43,7 @@ pub(crate) struct Options {
 }
 
 /// The configuration, and a word on the terminal about what it is.
-pub(crate) fn config(options: Options) -> Fallible<Config> {
+pub(crate) fn config(options: Options, file: Option<&Path>) -> Fallible<Config> {
     let mut settings = Map::new();
     let mut set = |pointer: &[&str], value: Option<Value>| {
         let Some(value) = value else { return };
@@ -66,23 +68,21 @@ pub(crate) fn config(options: Options) -> Fallible<Config> {
     let routes: Vec<Value> = options.api.iter().map(|route| api(route)).collect::<Fallible<_>>()?;
     set(&["server", "proxy"], (!routes.is_empty()).then_some(Value::Array(routes)));
 
-    let config =
-        Config::for_development(Value::Object(settings), options.app.as_deref()).map_err(|problems| {
+    let (settings, app) = (Value::Object(settings), options.app.as_deref());
+    let config = match file {
+        Some(file) => Config::for_development_with(file, settings, app)?,
+        None => Config::for_development(settings, app).map_err(|problems| {
             format!(
                 "{problems}\n\nFor a start, register {} at your provider and run\n  \
              authtool-bff dev --issuer https://login.example.com --client-id my-app --client-secret …",
                 "http://localhost:3000/bff/oauth/callback"
             )
-        })?;
+        })?,
+    };
     let mut out = std::io::stderr();
-    say(
-        &mut out,
-        "authtool-bff in development mode: the keys are made for this run, and sessions are kept in memory.",
-    );
-    say(
-        &mut out,
-        "They end with it. Only this machine can connect. Not for production: `authtool-bff keys`, and a file.",
-    );
+    for line in introduction(&config, file) {
+        say(&mut out, &line);
+    }
     for client in &config.provider.clients {
         say(
             &mut out,
@@ -124,6 +124,25 @@ pub(crate) fn config(options: Options) -> Fallible<Config> {
         ),
     );
     Ok(config)
+}
+
+/// What is true of this run.
+fn introduction(config: &Config, file: Option<&Path>) -> Vec<String> {
+    let mut lines = vec![match file {
+        None => "authtool-bff in development mode: the keys are made for this run.".to_owned(),
+        Some(file) => format!(
+            "authtool-bff in development mode, with {}: keys that it does not name are made for this run.",
+            file.display()
+        ),
+    }];
+    if matches!(config.store, StoreConfig::Memory) {
+        lines.push("Sessions are kept in memory, and end with it.".to_owned());
+    }
+    if config.server.public.ip().is_loopback() {
+        lines.push("Only this machine can connect.".to_owned());
+    }
+    lines.push("Not for production: `authtool-bff keys`, and a file.".to_owned());
+    lines
 }
 
 fn api(route: &str) -> Fallible<Value> {

@@ -1,18 +1,27 @@
 //! The log, on standard error, and traces.
+//!
+//! Nothing waits for whoever reads standard error: a pipe that is full would otherwise hold up every request that has
+//! something to say, and anybody can make requests that do. What does not fit is dropped and counted.
 
 use std::io::IsTerminal as _;
 
-use authtool_bff::{Config, telemetry::traces::SPANS};
+use authtool_bff::{Config, telemetry};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Layer as _, Registry, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
 };
 
 use crate::Fallible;
 
+/// How many lines wait for standard error: some megabytes at most.
+const WAITING_LINES: usize = 4096;
+
 /// What must be ended after everything else.
 pub(crate) struct Traces {
+    /// Writes what waits when it is dropped, as long as somebody takes it.
+    _log: WorkerGuard,
     #[cfg(feature = "otlp")]
-    exporter: Option<authtool_bff::telemetry::traces::Exporter>,
+    exporter: Option<telemetry::traces::Exporter>,
 }
 
 impl Traces {
@@ -44,7 +53,7 @@ pub(crate) fn filter(config: &Config) -> Fallible<EnvFilter> {
         (None, Some(directives)) => EnvFilter::try_new(directives)?,
         (None, None) => EnvFilter::new("info"),
     };
-    Ok(filter.add_directive(format!("{SPANS}=off").parse()?))
+    Ok(filter.add_directive(format!("{}=off", telemetry::traces::SPANS).parse()?))
 }
 
 fn variable() -> Option<String> {
@@ -69,7 +78,15 @@ pub(crate) fn start(config: &Config) -> Fallible<(Traces, LogFilter)> {
         Ok(other) => return Err(format!("AUTHTOOL_LOG_FORMAT is {other:?}; use json or pretty").into()),
         Err(_) => !std::io::stderr().is_terminal(),
     };
-    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let (sink, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(WAITING_LINES)
+        .lossy(true)
+        .thread_name("log")
+        .finish(std::io::stderr());
+    let lost = sink.error_counter();
+    telemetry::metrics::count_dropped_log_lines(move || lost.dropped_lines() as u64);
+    // Colours are for people, and the layer looks at standard output to find out.
+    let log = tracing_subscriber::fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(sink);
     let log = if json {
         log.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
     } else {
@@ -86,7 +103,7 @@ pub(crate) fn start(config: &Config) -> Fallible<(Traces, LogFilter)> {
         if let Some(settings) = settings {
             tracing::info!(endpoint = %settings.endpoint, "exporting traces");
         }
-        Ok((Traces { exporter }, changes))
+        Ok((Traces { _log: guard, exporter }, changes))
     }
     #[cfg(not(feature = "otlp"))]
     {
@@ -94,6 +111,6 @@ pub(crate) fn start(config: &Config) -> Fallible<(Traces, LogFilter)> {
         if config.server.traces.is_some() {
             tracing::warn!("server.traces is set, but this build has no support for it (the feature `otlp`)");
         }
-        Ok((Traces {}, changes))
+        Ok((Traces { _log: guard }, changes))
     }
 }

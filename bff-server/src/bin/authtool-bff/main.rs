@@ -23,16 +23,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(version, about, long_about = None)]
 struct Arguments {
-    /// The configuration file (.json, .yaml or .toml).
-    #[arg(
-        short,
-        long,
-        global = true,
-        env = "AUTHTOOL_CONFIG",
-        default_value = "authtool.json",
-        value_name = "FILE"
-    )]
-    config: PathBuf,
+    /// The configuration file (.json, .yaml or .toml); authtool.json unless you name one. `dev` needs none.
+    #[arg(short, long, global = true, env = "AUTHTOOL_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
 
     #[command(subcommand)]
     command: Option<Command>,
@@ -63,18 +56,21 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let outcome = match arguments.command {
-        None | Some(Command::Serve) => Config::load(&arguments.config)
-            .map_err(Into::into)
-            .and_then(|config| serve(config, Some(arguments.config))),
-        Some(Command::Dev(options)) => dev::config(options).and_then(|config| serve(config, None)),
-        Some(Command::Check { online }) => check(&arguments.config, online),
-        Some(Command::Doctor(options)) => doctor::run(&arguments.config, &options),
-        Some(Command::Health(options)) => health::ask(&arguments.config, &options),
-        Some(Command::Envoy(options)) => Config::load(&arguments.config)
-            .map_err(Into::into)
-            .and_then(|config| envoy::print(&config, *options)),
+    let Arguments { config: named, command } = Arguments::parse();
+    let file = named.clone().unwrap_or_else(|| PathBuf::from("authtool.json"));
+    let outcome = match command {
+        None | Some(Command::Serve) => {
+            Config::load(&file).map_err(Into::into).and_then(|config| serve(config, Some(file)))
+        }
+        Some(Command::Dev(options)) => {
+            dev::config(options, named.as_deref()).and_then(|config| serve(config, None))
+        }
+        Some(Command::Check { online }) => check(&file, online),
+        Some(Command::Doctor(options)) => doctor::run(&file, &options),
+        Some(Command::Health(options)) => health::ask(&file, &options),
+        Some(Command::Envoy(options)) => {
+            Config::load(&file).map_err(Into::into).and_then(|config| envoy::print(&config, *options))
+        }
         Some(Command::Schema) => {
             say(&mut std::io::stdout(), &Config::schema());
             Ok(())
