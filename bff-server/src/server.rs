@@ -26,7 +26,7 @@ use crate::{
         session_id::{CookieKey, SessionCookie},
         session_index::SessionIndexes,
     },
-    http::{self, App, CookiePolicy, CorrelationIds, journal::Journal, session_cookie_name},
+    http::{self, App, CookiePolicy, CorrelationIds, LatestProbe, journal::Journal, session_cookie_name},
     listening::{Handlers, Serves, accept},
     ports::{AuthorizationServer, Clock, Entropy, ProviderError, SessionStore, StoreError},
     reload::{self, Reloaded},
@@ -37,6 +37,7 @@ use crate::{
         front_channel::FrontChannelLogouts,
         login::Logins,
         logout::Logouts,
+        machine_clients::MachineClients,
         sessions::{Sessions, SessionsParts},
         tasks::Tasks,
     },
@@ -174,7 +175,7 @@ impl Bff {
     }
 
     /// The browser's endpoints under `server.apiPrefix`, and `server.proxy` and `server.static` if they
-    /// are configured.
+    /// are configured. Probes are answered at `/-/healthz` and `/-/ready`, unless your app has routes there.
     pub fn public_router(&self) -> Router {
         http::public_router(&self.app, &self.config)
     }
@@ -442,13 +443,14 @@ fn assemble(
         config.server.allowed_return_origins.iter().cloned(),
         config.server.api_prefix.clone(),
     );
+    let clients = Arc::new(Clients::new(
+        config.provider.clients.iter().map(|it| client(it, &config.provider.issuers)).collect(),
+        config.provider.default_client,
+    ));
     let sessions = Arc::new(Sessions::new(SessionsParts {
         store: Arc::clone(&store),
         server: Arc::clone(&server),
-        clients: Arc::new(Clients::new(
-            config.provider.clients.iter().map(|it| client(it, &config.provider.issuers)).collect(),
-            config.provider.default_client,
-        )),
+        clients: Arc::clone(&clients),
         codec: RecordCodec::new(Sealer::new(&config.session.encryption_keys)),
         lifetimes: config.session.lifetimes.clone(),
         user_claims: config.session.user_claims.clone(),
@@ -468,6 +470,12 @@ fn assemble(
         logouts: Logouts::new(Arc::clone(&sessions)),
         back_channel: BackChannelLogouts::new(Arc::clone(&sessions)),
         front_channel: FrontChannelLogouts::new(Arc::clone(&sessions)),
+        machine_clients: MachineClients::new(
+            config.server.machine_clients.clone(),
+            clients,
+            Arc::clone(&server),
+            Arc::clone(&clock),
+        ),
         sessions,
         sealer: Sealer::new(&config.session.encryption_keys),
         cookies: CookiePolicy::new(&config.session.cookie),
@@ -486,6 +494,7 @@ fn assemble(
         operator_credential: config.server.operator_credential.clone(),
         trusted_proxies: config.server.trusted_proxies.clone(),
         store,
+        latest_probe: LatestProbe::default(),
         server,
         clock,
         entropy,

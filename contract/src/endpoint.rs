@@ -50,10 +50,10 @@ pub const BROWSER_ENDPOINTS: [&str; 10] = [
     CLIENT_KEYS,
 ];
 
-/// On the internal listener: the process is alive. Not below `apiPrefix`.
+/// The process is alive. On either listener, on the public one with a status alone. Not below `apiPrefix`.
 pub const HEALTHZ: &str = "/-/healthz";
 
-/// On the internal listener: the process can log users in. Not below `apiPrefix`.
+/// The process can log users in. On either listener, on the public one with a status alone. Not below `apiPrefix`.
 pub const READY: &str = "/-/ready";
 
 /// On the internal listener: metrics in the text format of Prometheus. Not below `apiPrefix`.
@@ -114,6 +114,10 @@ pub mod param {
 
     /// On `/-/sessions/end`: at which issuer; without it, at all that are configured.
     pub const ISSUER: &str = "issuer";
+
+    /// On `/-/forward-auth`: the prefix of `server.machineClients` that holds for the request, where one does. It stands in the
+    /// gateway's own configuration.
+    pub const MACHINES: &str = "machines";
 
     /// On `/oidc/logout/backchannel`: the signed report.
     pub const LOGOUT_TOKEN: &str = "logout_token";

@@ -20,6 +20,7 @@ pub(crate) mod journal;
 mod login;
 mod login_needed;
 mod logout;
+mod machine;
 mod page;
 mod page_request;
 mod proxy;
@@ -54,6 +55,7 @@ pub(crate) use self::cookies::{CookiePolicy, flow_path, session_cookie_name};
 pub(crate) use self::correlation::CorrelationIds;
 #[cfg(all(feature = "fuzzing", feature = "grpc"))]
 pub(crate) use self::gateway::headers_of_check_request;
+pub(crate) use self::health::LatestProbe;
 pub use self::page::{ErrorPage, error_pages};
 pub(crate) use self::quick::Quick;
 use self::{
@@ -78,6 +80,7 @@ use crate::{
         front_channel::FrontChannelLogouts,
         login::Logins,
         logout::Logouts,
+        machine_clients::MachineClients,
         sessions::{Sessions, UsableToken, VisibleSession},
     },
 };
@@ -97,6 +100,7 @@ pub(crate) struct App {
     pub(crate) logouts: Logouts,
     pub(crate) back_channel: BackChannelLogouts,
     pub(crate) front_channel: FrontChannelLogouts,
+    pub(crate) machine_clients: MachineClients,
     pub(crate) sealer: Sealer,
     pub(crate) cookies: CookiePolicy,
     pub(crate) return_urls: ReturnUrls,
@@ -115,6 +119,7 @@ pub(crate) struct App {
     pub(crate) apis: Vec<ProxyRoute>,
     pub(crate) correlation_ids: CorrelationIds,
     pub(crate) store: Arc<dyn SessionStore>,
+    pub(crate) latest_probe: LatestProbe,
     pub(crate) server: Arc<dyn AuthorizationServer>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -278,11 +283,11 @@ pub(crate) fn public_router(app: &Arc<App>, config: &ServerConfig) -> Router {
             router = router.merge(proxy::router(app, route, &client));
         }
     }
-    router = match &config.static_files {
-        Some(files) => router.merge(static_files::router(files, &config.base_path)),
-        None => router
-            .fallback_service(Router::new().fallback(not_found).layer(middleware::from_fn(headers::protect))),
+    let rest = match &config.static_files {
+        Some(files) => static_files::router(files, &config.base_path),
+        None => Router::new().fallback(not_found).layer(middleware::from_fn(headers::protect)),
     };
+    let router = router.fallback_service(health::for_anybody_before(app, rest));
     base_path::around(&config.base_path, around(router, app, Listener::Public))
 }
 
