@@ -39,6 +39,8 @@ if (options['exit-with-parent']) exitWithParent();
 const server = createServer();
 const port = await listen(server, wholeNumber('port', options.port ?? '3002'));
 const issuer = options.issuer ?? `http://127.0.0.1:${port}`;
+/** Where the provider is mounted: an issuer may have a path. */
+const base = new URL(issuer).pathname.replace(/\/$/, '');
 
 /** The issuer contains the port, so the provider exists only after the server listens. */
 async function makeProvider() {
@@ -74,8 +76,14 @@ const making = makeProvider();
 // Who connects in the meantime waits.
 server.on('request', async (request, response) => {
   const { provider, handle } = await making;
-  if (isInteraction(request)) await interact(provider, request, response);
-  else handle(request, response);
+  if (isInteraction(request)) return interact(provider, request, response);
+  if (base !== '') {
+    if (!request.url.startsWith(`${base}/`)) return response.writeHead(404).end();
+    // As frameworks do that mount a handler; oidc-provider reads where it is from the two.
+    request.originalUrl = request.url;
+    request.url = request.url.slice(base.length);
+  }
+  return handle(request, response);
 });
 
 await making;
