@@ -22,6 +22,7 @@ use super::{
     App,
     answer::{problem, problem_in_detail},
     api_proof,
+    caller::Origin,
     cookies::CookiePolicy,
     correlation::CorrelationId,
     headers, login_needed, page_request, session_and_token_of,
@@ -174,8 +175,13 @@ async fn authorize(
             Some(proof(app, upstream, &request, &token).ok_or_else(|| problem(ProblemCode::Internal, id))?)
         }
     };
+    let from_trusted_proxy =
+        Origin::of(request.extensions(), request.headers(), &app.trusted_proxies).through_a_trusted_proxy;
     let headers = request.headers_mut();
     let mut changes = Changes::stripping(headers, &app.cookies, &[]);
+    if from_trusted_proxy {
+        changes = changes.keeping(&app.trusted_proxy_headers);
+    }
     changes.authorize(&token, proof.as_deref()).ok_or_else(|| problem(ProblemCode::Internal, id))?;
     changes.apply(headers);
     // `Connection: authorization` asks a proxy to drop the header it names (RFC 9110 §7.6.1).

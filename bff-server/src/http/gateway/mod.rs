@@ -77,7 +77,9 @@ async fn decide_for_scripts(
     id: &CorrelationId,
 ) -> Result<Changes, Response> {
     let headers = question.headers;
-    let stripped = || Changes::stripping(headers, &app.cookies, question.of_the_gateway);
+    let stripped = || {
+        Changes::stripping(headers, &app.cookies, question.of_the_gateway).keeping(&app.trusted_proxy_headers)
+    };
     let anonymous = question.session == Session::Optional;
     if anonymous && cookies::find(headers, app.cookies.session_name()) == Presented::Absent {
         return Ok(stripped());
