@@ -37,6 +37,7 @@ use crate::{
         front_channel::FrontChannelLogouts,
         login::Logins,
         logout::Logouts,
+        machine_clients::MachineClients,
         sessions::{Sessions, SessionsParts},
         tasks::Tasks,
     },
@@ -432,13 +433,14 @@ fn assemble(
         config.server.allowed_return_origins.iter().cloned(),
         config.server.api_prefix.clone(),
     );
+    let clients = Arc::new(Clients::new(
+        config.provider.clients.iter().map(|it| client(it, &config.provider.issuers)).collect(),
+        config.provider.default_client,
+    ));
     let sessions = Arc::new(Sessions::new(SessionsParts {
         store: Arc::clone(&store),
         server: Arc::clone(&server),
-        clients: Arc::new(Clients::new(
-            config.provider.clients.iter().map(|it| client(it, &config.provider.issuers)).collect(),
-            config.provider.default_client,
-        )),
+        clients: Arc::clone(&clients),
         codec: RecordCodec::new(Sealer::new(&config.session.encryption_keys)),
         lifetimes: config.session.lifetimes.clone(),
         user_claims: config.session.user_claims.clone(),
@@ -458,6 +460,12 @@ fn assemble(
         logouts: Logouts::new(Arc::clone(&sessions)),
         back_channel: BackChannelLogouts::new(Arc::clone(&sessions)),
         front_channel: FrontChannelLogouts::new(Arc::clone(&sessions)),
+        machine_clients: MachineClients::new(
+            config.server.machine_clients.clone(),
+            clients,
+            Arc::clone(&server),
+            Arc::clone(&clock),
+        ),
         sessions,
         sealer: Sealer::new(&config.session.encryption_keys),
         cookies: CookiePolicy::new(&config.session.cookie),

@@ -115,6 +115,10 @@ pub mod param {
     /// On `/-/sessions/end`: at which issuer; without it, at all that are configured.
     pub const ISSUER: &str = "issuer";
 
+    /// On `/-/forward-auth`: the prefix of `server.machineClients` that holds for the request, where one does. It stands in the
+    /// gateway's own configuration.
+    pub const MACHINES: &str = "machines";
+
     /// On `/oidc/logout/backchannel`: the signed report.
     pub const LOGOUT_TOKEN: &str = "logout_token";
 

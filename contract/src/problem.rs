@@ -9,6 +9,9 @@
 pub enum ProblemCode {
     /// 401: there is no session, or no longer. The only code that means "log in".
     NoSession,
+    /// 401: a bearer token that a client brought itself, without a session, is not accepted (RFC 6750 §3.1). To log in
+    /// does not help.
+    InvalidToken,
     /// 403: the endpoint does not answer requests that come from this context
     /// (another site, a subresource, a browser where only a gateway may ask).
     ForbiddenContext,
@@ -34,8 +37,9 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every code, for tests and for the reference.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NoSession,
+        Self::InvalidToken,
         Self::ForbiddenContext,
         Self::InvalidRequest,
         Self::NotFound,
@@ -52,6 +56,7 @@ impl ProblemCode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NoSession => "no_session",
+            Self::InvalidToken => "invalid_token",
             Self::ForbiddenContext => "forbidden_context",
             Self::InvalidRequest => "invalid_request",
             Self::NotFound => "not_found",
@@ -68,7 +73,7 @@ impl ProblemCode {
     /// The HTTP status that goes with the code.
     pub const fn status(self) -> u16 {
         match self {
-            Self::NoSession => 401,
+            Self::NoSession | Self::InvalidToken => 401,
             Self::ForbiddenContext => 403,
             Self::InvalidRequest => 400,
             Self::NotFound => 404,
@@ -85,6 +90,7 @@ impl ProblemCode {
     pub const fn title(self) -> &'static str {
         match self {
             Self::NoSession => "You are not logged in",
+            Self::InvalidToken => "The access token is not accepted",
             Self::ForbiddenContext => "This request may not be made from here",
             Self::InvalidRequest => "The request is malformed",
             Self::NotFound => "There is nothing here",
@@ -156,9 +162,10 @@ mod tests {
     }
 
     #[test]
-    fn only_no_session_is_401() {
+    fn only_a_missing_session_and_a_bad_token_are_401() {
         for code in ProblemCode::ALL {
-            assert_eq!(code.status() == 401, code == ProblemCode::NoSession, "{code:?}");
+            let is_about_credentials = matches!(code, ProblemCode::NoSession | ProblemCode::InvalidToken);
+            assert_eq!(code.status() == 401, is_about_credentials, "{code:?}");
         }
     }
 }

@@ -15,6 +15,9 @@
 --                       credential, for jwt_authn behind this filter to decide. A route can say otherwise by its
 --                       metadata: filter_metadata: { envoy.filters.http.lua: { anonymous: true } }
 --   protected_prefixes  list of path prefixes, such as { "/api" }: only there the cookie is exchanged. Default: everywhere
+--   machine_prefixes    list of path prefixes at which clients without a session may use a token of their own
+--                       (Authorization: Bearer, a JWT). It goes on as it came: ONLY WHERE jwt_authn BEHIND THIS FILTER
+--                       DEMANDS A TOKEN. Default: nowhere
 --   allowed_origins     list of origins whose pages may call the APIs. Default: the origin that the request is for
 --   strip_headers       list of further headers that a client may not send, such as { "x-jwt-payload", "x-user" }
 --   trusted_proxy_headers
@@ -37,6 +40,8 @@ local MAX_TOKEN_BYTES = 16384
 local CSRF_HEADER = "x-authtool-csrf"
 local CREDENTIAL_HEADER = "x-authtool-gateway"
 local SESSION_ENDS_IN_HEADER = "x-authtool-session-ends-in"
+-- What other filters and the access log may know of a request: authtool.bearer is true for a client's own token.
+local METADATA = "authtool"
 
 local function set_of(list)
   local set = {}
@@ -143,12 +148,14 @@ local function read(headers, config)
     [":method"] = false, [":path"] = false, [":authority"] = false, ["origin"] = false, ["sec-fetch-site"] = false,
     ["sec-fetch-mode"] = false, ["sec-fetch-dest"] = false, ["upgrade"] = false, ["x-request-id"] = false,
     ["traceparent"] = false, ["tracestate"] = false, ["grpc-timeout"] = false, [CSRF_HEADER] = false,
+    ["authorization"] = false,
   }
   local cookies, refused = {}, {}
   for name, value in pairs(headers) do
     local before = said[name]
     if before ~= nil then
       said[name] = before and "" or value
+      if name == "authorization" then refused[#refused + 1] = name end
     elseif name == "cookie" then
       cookies[#cookies + 1] = value
     elseif is_refused(name) and not is_from_a_proxy(name, config) then
@@ -310,9 +317,8 @@ end
 
 local SLASH, QUESTION_MARK = 47, 63
 
-local function is_protected(path, config)
-  if not config.protected_prefixes then return true end
-  for _, prefix in ipairs(config.protected_prefixes) do
+local function is_below(path, prefixes)
+  for _, prefix in ipairs(prefixes) do
     local bare = prefix:sub(-1) == "/" and prefix:sub(1, -2) or prefix
     -- Not by searching: paths are the client's, and may be long.
     local after = path:byte(#bare + 1)
@@ -321,8 +327,39 @@ local function is_protected(path, config)
   return false
 end
 
-local function without_session(handle, config)
-  if config.require_session and handle:metadata():get("anonymous") ~= true then
+local function is_protected(path, config)
+  return not config.protected_prefixes or is_below(path, config.protected_prefixes)
+end
+
+-- An API may find something else at such a path than jwt_authn and the routes do.
+local function leads_elsewhere(path)
+  local plain = path:sub(1, (path:find("?", 1, true) or #path + 1) - 1):lower()
+  for _, odd in ipairs { "/..", "\\", "%2e", "%2f", "%5c" } do
+    if plain:find(odd, 1, true) then return true end
+  end
+  return false
+end
+
+-- The token that a client brought itself, where it may; nil otherwise. It has the characters of a JWT and no others: in
+-- "Bearer a,Bearer b" jwt_authn looks at one, and an API perhaps at the other.
+local function brought_token(said, config)
+  local authorization = said["authorization"]
+  if not authorization or not config.machine_prefixes then return nil end
+  local path = said[":path"] or ""
+  if not is_below(path, config.machine_prefixes) or leads_elsewhere(path) then return nil end
+  if authorization:sub(1, 7):lower() ~= "bearer " then return nil end
+  local token = authorization:sub(8)
+  if token == "" or #token > MAX_TOKEN_BYTES or token:find("[^%w%-%._]") then return nil end
+  return token
+end
+
+local function is_anonymous(handle)
+  return handle:metadata():get("anonymous") == true
+end
+
+-- Who brings a token beside a session that has ended means to be somebody.
+local function without_session(handle, config, brought)
+  if brought or (config.require_session and not is_anonymous(handle)) then
     answer(handle, "401", "no_session", "You are not logged in")
   end
 end
@@ -332,13 +369,20 @@ local function exchange(handle, config)
   local said, cookies, refused = read(headers, config)
   local protected = is_protected(said[":path"] or "", config)
   if protected and config.exchanged_elsewhere then return end
-  for _, name in ipairs(refused) do headers:remove(name) end
   local session, count, others, is_changed = sort_cookies(cookies, config)
+  local brought = protected and brought_token(said, config)
+  for _, name in ipairs(refused) do headers:remove(name) end
   if is_changed then
     headers:remove("cookie")
     if #others > 0 then headers:add("cookie", table.concat(others, "; ")) end
   end
   if not protected then return end
+  if count == 0 and brought then
+    -- For jwt_authn, and as it reads it.
+    headers:replace("authorization", "Bearer " .. brought)
+    handle:streamInfo():dynamicMetadata():set(METADATA, "bearer", true)
+    return
+  end
   if count == 0 then return without_session(handle, config) end
   -- Somebody else planted one of them, and nobody can say which.
   if count > 1 then return answer(handle, "401", "no_session", "You are not logged in") end
@@ -346,7 +390,7 @@ local function exchange(handle, config)
     return answer(handle, "403", "forbidden_context", "This request may not be made from here")
   end
   -- No cookie of ours is empty or this long: do not ask about it.
-  if session == "" or #session > 256 then return without_session(handle, config) end
+  if session == "" or #session > 256 then return without_session(handle, config, brought) end
 
   local response_headers, body = ask(handle, config, session, said)
   local status = response_headers and response_headers[":status"]
@@ -358,7 +402,7 @@ local function exchange(handle, config)
     headers:replace("authorization", "Bearer " .. token)
     end_with_session(handle, headers, response_headers[SESSION_ENDS_IN_HEADER], said["grpc-timeout"])
   elseif status == "401" then
-    without_session(handle, config)
+    without_session(handle, config, brought)
   else
     unavailable(handle, "authtool-bff answered " .. tostring(status), response_headers and response_headers["retry-after"])
   end
@@ -397,7 +441,8 @@ end
 -- Interpreted: compiled traces of a few instructions cost more than they bring, and every request is a coroutine of its
 -- own. Not so what runs over the bytes of cookies, which may be many and somebody's malice.
 if jit then
-  for _, straight in ipairs { is_refused, is_from_a_proxy, read, origin_of, is_from_the_app, ask, token_of, deadline, end_with_session, is_protected, exchange } do
+  for _, straight in ipairs { is_refused, is_from_a_proxy, read, origin_of, is_from_the_app, ask, token_of, deadline, end_with_session, is_below, is_protected,
+    leads_elsewhere, brought_token, is_anonymous, without_session, exchange } do
     jit.off(straight)
   end
 end

@@ -16,6 +16,17 @@ pub struct Caddy {
 impl Caddy {
     /// Starts it with the recipe, its addresses replaced by these, and waits until it answers.
     pub async fn start(port: u16, server: &Url, internal: &Url, api: &str) -> Self {
+        Self::with(port, server, internal, api, |recipe| recipe).await
+    }
+
+    /// The same with the recipe changed as an operator would.
+    pub async fn with(
+        port: u16,
+        server: &Url,
+        internal: &Url,
+        api: &str,
+        edit: impl FnOnce(String) -> String,
+    ) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let at = |url: &Url| format!("127.0.0.1:{}", url.port().expect("a port"));
         let mut site = std::fs::read_to_string(recipe()).expect("the recipe is there");
@@ -29,7 +40,7 @@ impl Caddy {
             site = site.replace(what, &by);
         }
         let path = folder.path().join("Caddyfile");
-        std::fs::write(&path, site).expect("a fresh folder is writable");
+        std::fs::write(&path, edit(site)).expect("a fresh folder is writable");
         let process = Process::start("Caddy", binary(), |command| {
             command.args(["run", "--adapter", "caddyfile", "--config"]).arg(&path);
             // It keeps what it remembers there.

@@ -338,6 +338,7 @@ fn server_rows() -> Vec<Row> {
         route.as_object_mut().unwrap().remove(wrong);
         json!({"server": {"proxy": [route]}})
     };
+    let machines = |prefix: &str| json!({"server": {"machineClients": [{"prefix": prefix, "audiences": ["https://api.example"]}]}});
     let statics = || json!({"server": {"static": {"root": "/"}}});
     vec![
         row_in(
@@ -416,6 +417,13 @@ fn server_rows() -> Vec<Row> {
             json!(["", "127.0.0.1:1", "http://a.example/x"]),
         ),
         row_in("server.proxy[].timeoutSecs", proxied("timeoutSecs"), json!([0])),
+        row(
+            "server.machineClients",
+            json!([["/api"], [{}], [{"prefix": "/api"}], [{"prefix": "/api", "audiences": []}], [{"audiences": ["a"]}]]),
+        ),
+        row_in("server.machineClients[].prefix", machines("/a"), json!(["", "/", "api", "/bff", "/bff/api"])),
+        row_in("server.machineClients[].audiences", machines("/a"), json!([[], [""], ["app"], ["a", 7.5]])),
+        row_in("server.machineClients[].audiences[]", machines("/a"), json!(["", "a\nb", "app"])),
     ]
 }
 

@@ -417,6 +417,9 @@ pub(super) struct ServerSection {
     pub(super) static_files: Option<StaticSection>,
     /// Forwards APIs with the session's access token attached. Default: none.
     pub(super) proxy: Vec<ProxySection>,
+    /// Paths of APIs at which clients without a session may use an access token of their own (`Authorization: Bearer …`): through
+    /// `proxy`, and through gateways. Default: none, so that what a client sends as `Authorization` goes no further.
+    pub(super) machine_clients: Vec<MachineClientSection>,
     /// `{apiPrefix}/token` on the public listener. `guarded`: in `bff` mode it answers gateways and refuses
     /// browsers, in `tokenExchange` mode it answers the app. `closed`: it is not there, and gateways ask the
     /// internal listener; only in `bff` mode. Default: `guarded`.
@@ -536,4 +539,16 @@ pub(super) struct ProxySection {
     pub(super) upstream: Option<String>,
     /// Seconds it may take to begin its answer. Default: 60.
     pub(super) timeout_secs: Option<u64>,
+}
+
+/// A path at which clients may use an access token of their own.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct MachineClientSection {
+    /// The path, with everything below it, such as `/api`. Of several that fit, the longest counts. Required.
+    pub(super) prefix: Option<String>,
+    /// The audiences (`aud`) of which such a token must name one: what the provider calls the API. No `clientId` of this file,
+    /// whose ID tokens have it as their audience. Required.
+    pub(super) audiences: Vec<String>,
 }

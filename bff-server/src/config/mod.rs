@@ -43,6 +43,7 @@ use crate::{
         redis::{Credentials, RedisSettings, Topology},
     },
     domain::{
+        access_token::MachineAccess,
         end_session::EndSessionParameters,
         expected_issuer::ExpectedIssuer,
         login_options::LoginPolicy,
@@ -292,6 +293,8 @@ pub struct ServerConfig {
     pub static_files: Option<StaticFiles>,
     /// `proxy`.
     pub proxy: Vec<ProxyRoute>,
+    /// `machineClients`.
+    pub machine_clients: Vec<MachineAccess>,
     /// `publicToken`.
     pub public_token: PublicToken,
     /// `gatewayCredential`.

@@ -1,6 +1,7 @@
 //! The rules, without input or output: no network, no store, no clock, no randomness of their own.
 //! What they need of those comes in as values.
 
+pub mod access_token;
 pub mod apple_user;
 pub mod arrival;
 pub mod authorization_request;

@@ -23,10 +23,17 @@ const NEVER_FROM_CLIENTS_EITHER: [&str; 3] =
 const LUA_MODULE: &str = include_str!("token-exchange.lua");
 const LUA: &str = "envoy.filters.http.lua";
 const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";
+/// Where it leaves a token's claims and header for filters behind it.
+const JWT_PAYLOAD: &str = "jwt_payload";
+const JWT_HEADER: &str = "jwt_header";
 /// The two `ext_authz` filters: the first asks authtool, the second the policy.
 const EXCHANGE: &str = "authtool.exchange";
 const POLICY: &str = "envoy.filters.http.ext_authz";
 const EXT_AUTHZ_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz";
+/// Keeps tokens of other kinds from clients that bring their own.
+const ACCESS_TOKENS_ONLY: &str = "authtool.access_tokens_only";
+/// Where the Lua module notes that a client brought the token itself.
+const NOTED_BY_LUA: (&str, &str) = ("authtool", "bearer");
 /// Connections to authtool that are not used for this long are closed here: it closes them after ten seconds, and a request
 /// that is just then on its way would look like a dead replica's.
 const KEEP_ALIVE: &str = "5s";
@@ -212,9 +219,107 @@ fn http(config: &Config, gateway: &Gateway) -> Value {
         "stream_idle_timeout": "300s",
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "access_log": [access_log()],
-        "local_reply_config": {"mappers": [unavailable()]},
+        "local_reply_config": {"mappers": local_replies(config, gateway)},
         "route_config": {"name": "routes", "virtual_hosts": [virtual_host(config, gateway)]},
         "http_filters": filters(config, gateway),
+    })
+}
+
+/// Answers of Envoy's own that clients see as authtool's.
+fn local_replies(config: &Config, gateway: &Gateway) -> Vec<Value> {
+    let mut mappers = vec![unavailable()];
+    if takes_tokens_of_clients(config, gateway) {
+        mappers.push(invalid_token());
+    }
+    mappers
+}
+
+/// Whether the Lua module leaves clients a token of their own, for `jwt_authn` to check. By `ext_authz`, authtool checks it.
+fn takes_tokens_of_clients(config: &Config, gateway: &Gateway) -> bool {
+    gateway.exchange == Exchange::Lua && !config.server.machine_clients.is_empty()
+}
+
+/// A token that a client brought itself and that is not good (RFC 6750 §3.1): the same answer as authtool's own. Of a session's
+/// token the client knows nothing.
+fn invalid_token() -> Value {
+    let header = |name: &str, value: &str| json!({"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"});
+    let code = authtool_contract::ProblemCode::InvalidToken;
+    json!({
+        "filter": {"and_filter": {"filters": [
+            {"metadata_filter": {"matcher": brought_by_the_client(), "match_if_key_not_found": false}},
+            {"extension_filter": {
+                "name": "envoy.access_loggers.extension_filters.cel",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+                    "expression": "response.code_details.startsWith('jwt_authn_access_denied') \
+                                   || response.code_details.startsWith('rbac_access_denied')",
+                },
+            }},
+        ]}},
+        "status_code": code.status(),
+        "headers_to_add": [
+            header("www-authenticate", "Bearer error=\"invalid_token\""),
+            header("cache-control", "no-store"),
+            header("x-content-type-options", "nosniff"),
+        ],
+        "body_format_override": {
+            "json_format": {
+                "type": format!("urn:authtool:problem:{}", code.as_str()),
+                "title": code.title(),
+                "status": code.status(),
+                "code": code.as_str(),
+            },
+            "content_type": authtool_contract::PROBLEM_MEDIA_TYPE,
+        },
+    })
+}
+
+fn brought_by_the_client() -> Value {
+    let (filter, key) = NOTED_BY_LUA;
+    json!({"filter": filter, "path": [{"key": key}], "value": {"bool_match": true}})
+}
+
+/// Refuses ID tokens and logout tokens that clients bring in place of an access token: `jwt_authn` cannot tell them apart. The
+/// rules are authtool's own, as far as filters can say them.
+fn access_tokens_only(config: &Config) -> Value {
+    let dynamic = |matcher: Value| json!({"sourced_metadata": {"metadata_matcher": matcher, "metadata_source": "DYNAMIC"}});
+    let of_token = |part: &str, name: &str, value: Value| {
+        dynamic(json!({"filter": JWT_AUTHN, "path": [{"key": part}, {"key": name}], "value": value}))
+    };
+    let claim = |name: &str, value: Value| of_token(JWT_PAYLOAD, name, value);
+    let mut marks: Vec<Value> = ["nonce", "at_hash", "c_hash", "s_hash", "events"]
+        .into_iter()
+        .map(|name| claim(name, json!({"present_match": true})))
+        .collect();
+    let is = |kind: &str| json!({"string_match": {"exact": kind, "ignore_case": true}});
+    // Keycloak and Amazon Cognito say so.
+    marks.extend([claim("typ", is("ID")), claim("typ", is("Logout")), claim("token_use", is("id"))]);
+    // An ID token is for the client that it was issued to, and may be for others too.
+    marks.extend(config.provider.clients.iter().map(|client| {
+        let ours = json!({"string_match": {"exact": client.client_id}});
+        claim("aud", json!({"list_match": {"one_of": ours}}))
+    }));
+    // RFC 9068 §2.1.
+    let is_typed = json!({"or_ids": {"ids": [
+        of_token(JWT_HEADER, "typ", is("at+jwt")),
+        of_token(JWT_HEADER, "typ", is("application/at+jwt")),
+    ]}});
+    json!({
+        "name": ACCESS_TOKENS_ONLY,
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
+            "rules": {
+                "action": "DENY",
+                "policies": {"other_tokens": {
+                    "permissions": [{"any": true}],
+                    "principals": [{"and_ids": {"ids": [
+                        dynamic(brought_by_the_client()),
+                        {"not_id": is_typed},
+                        {"or_ids": {"ids": marks}},
+                    ]}}],
+                }},
+            },
+        },
     })
 }
 
@@ -424,7 +529,10 @@ fn filters(config: &Config, gateway: &Gateway) -> Vec<Value> {
         },
     }));
     if !gateway.jwt.is_empty() {
-        filters.push(jwt_authn(config, &gateway.jwt, &gateway.apis));
+        filters.push(jwt_authn(config, gateway));
+        if takes_tokens_of_clients(config, gateway) {
+            filters.push(access_tokens_only(config));
+        }
     }
     if gateway.policy.is_some() {
         filters.push(json!({
@@ -519,6 +627,7 @@ fn lua(config: &Config, gateway: &Gateway) -> String {
          \x20 require_session = true,\n\
          {elsewhere}\
          \x20 protected_prefixes = {{ {prefixes} }},\n\
+         {machines}\
          \x20 allowed_origins = {{ {origin} }},\n\
          {from_proxies}\
          {credential}\
@@ -528,6 +637,13 @@ fn lua(config: &Config, gateway: &Gateway) -> String {
         elsewhere = if gateway.exchange == Exchange::Lua { "" } else { "  exchanged_elsewhere = true,\n" },
         endpoint = lua_string(&format!("{}{}", config.server.api_prefix, authtool_contract::endpoint::TOKEN)),
         cookie = lua_string(&session_cookie_name(&config.session.cookie)),
+        machines = if takes_tokens_of_clients(config, gateway) {
+            let prefixes = config.server.machine_clients.iter();
+            let prefixes = prefixes.map(|it| format!("{}{}", config.server.base_path, it.prefix)).collect();
+            format!("  machine_prefixes = {{ {} }},\n", list(prefixes))
+        } else {
+            String::new()
+        },
         prefixes = list(gateway.apis.iter().map(|api| public_path(config, api)).collect()),
         credential = if gateway.exchange == Exchange::Lua && config.server.gateway_credential.is_some() {
             format!("  gateway_credential = os.getenv(\"{CREDENTIAL_VARIABLE}\"),\n")
@@ -554,7 +670,8 @@ fn lua_string(text: &str) -> String {
     format!("\"{escaped}\"")
 }
 
-fn jwt_authn(config: &Config, issuers: &[Jwt], apis: &[Api]) -> Value {
+fn jwt_authn(config: &Config, gateway: &Gateway) -> Value {
+    let (issuers, apis) = (&gateway.jwt, &gateway.apis);
     // Not from the query, where the default would look too.
     let mut from_headers = vec![json!({"name": "Authorization", "value_prefix": "Bearer "})];
     if config.provider.clients.iter().any(|client| client.dpop) {
@@ -565,7 +682,7 @@ fn jwt_authn(config: &Config, issuers: &[Jwt], apis: &[Api]) -> Value {
         .iter()
         .enumerate()
         .map(|(i, jwt)| {
-            let provider = json!({
+            let mut provider = json!({
                 "issuer": jwt.issuer,
                 "audiences": jwt.audiences,
                 "remote_jwks": {
@@ -576,10 +693,15 @@ fn jwt_authn(config: &Config, issuers: &[Jwt], apis: &[Api]) -> Value {
                 "from_headers": from_headers,
                 "forward": true,
                 // For the policy, and for the access log of those who want it.
-                "payload_in_metadata": "jwt_payload",
+                "payload_in_metadata": JWT_PAYLOAD,
                 "require_expiration": true,
                 "clock_skew_seconds": 10,
             });
+            if let (true, Some(provider)) =
+                (takes_tokens_of_clients(config, gateway), provider.as_object_mut())
+            {
+                provider.insert("header_in_metadata".into(), json!(JWT_HEADER));
+            }
             (name(i), provider)
         })
         .collect();

@@ -20,6 +20,7 @@ pub(crate) mod journal;
 mod login;
 mod login_needed;
 mod logout;
+mod machine;
 mod page;
 mod page_request;
 mod proxy;
@@ -78,6 +79,7 @@ use crate::{
         front_channel::FrontChannelLogouts,
         login::Logins,
         logout::Logouts,
+        machine_clients::MachineClients,
         sessions::{Sessions, UsableToken, VisibleSession},
     },
 };
@@ -97,6 +99,7 @@ pub(crate) struct App {
     pub(crate) logouts: Logouts,
     pub(crate) back_channel: BackChannelLogouts,
     pub(crate) front_channel: FrontChannelLogouts,
+    pub(crate) machine_clients: MachineClients,
     pub(crate) sealer: Sealer,
     pub(crate) cookies: CookiePolicy,
     pub(crate) return_urls: ReturnUrls,

@@ -46,6 +46,15 @@ fn is_the_clients_to_send(name: &str) -> bool {
         && !NEVER_FROM_CLIENTS_WITH_PREFIX.iter().any(|prefix| name.starts_with(prefix))
 }
 
+/// Whether an upstream could resolve a path to something outside of its prefix: dots in any spelling, also behind encoded
+/// slashes, backslashes or path parameters.
+pub(super) fn has_dot_segments(path: &str) -> bool {
+    percent_encoding::percent_decode_str(path)
+        .decode_utf8_lossy()
+        .split(['/', '\\'])
+        .any(|segment| matches!(segment.split(';').next().unwrap_or(segment), "." | ".."))
+}
+
 /// What is done to a request's headers before it goes on.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
@@ -77,7 +86,7 @@ impl Changes {
     }
 
     /// Leaves these headers where they are.
-    pub(crate) fn keeping(mut self, names: &[&str]) -> Self {
+    pub(crate) fn leaving(mut self, names: &[&str]) -> Self {
         self.remove.retain(|it| !names.contains(&it.as_str()));
         self
     }
@@ -95,6 +104,11 @@ impl Changes {
             self.replace(DPOP, sensitive(proof.to_owned())?);
         }
         Some(())
+    }
+
+    /// Leaves a client without a session the token of its own, which has been checked.
+    pub(crate) fn keep(&mut self, authorization: HeaderValue) {
+        self.replace(header::AUTHORIZATION, authorization);
     }
 
     /// Has the gateway end what lasts longer than the session, as it is now (SEC-170). A client may ask for less.
@@ -284,6 +298,24 @@ mod tests {
             changes.end_with_session(&headers, 600);
             changes.apply(&mut headers);
             assert_eq!(headers["grpc-timeout"], bound, "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn sec_164_dots_are_seen_in_every_spelling() {
+        for path in [
+            "/api/../x",
+            "/api/./x",
+            "/api/%2e%2E/x",
+            "/api/..%2fx",
+            "/api/..;a=b/x",
+            "/api/..%5cx",
+            "/api/x/..",
+        ] {
+            assert!(has_dot_segments(path), "{path}");
+        }
+        for path in ["/api/x", "/api/..x", "/api/x..", "/api/a%2fb", "/api/.well-known/x", "/api/v1.0/x"] {
+            assert!(!has_dot_segments(path), "{path}");
         }
     }
 }

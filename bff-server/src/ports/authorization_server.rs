@@ -89,11 +89,11 @@ pub enum GrantError {
     Unusable(#[from] crate::domain::token_response::UnusableTokenResponse),
 }
 
-/// Why an ID token's signature could not be accepted.
+/// Why a token's signature could not be accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenVerificationError {
     /// The token is wrong.
-    #[error("the ID token is refused: {0}")]
+    #[error("the token is refused: {0}")]
     Refused(String),
     /// No key of the provider fits. Forged, or signed with a key that is too new to be known here; nobody can
     /// tell yet, so it is no reason to end anything.
@@ -194,6 +194,14 @@ pub trait AuthorizationServer: Send + Sync {
         client: ClientName<'_>,
         token: &IdToken,
         origin: TokenOrigin,
+    ) -> Result<SignedClaims, TokenVerificationError>;
+
+    /// Checks the signature of an access token that a stranger brought (RFC 9068 §4) and returns its claims, which are still
+    /// to be validated. However many strangers bring however many tokens, the keys are fetched no more often than for one.
+    async fn verify_access_token(
+        &self,
+        client: ClientName<'_>,
+        token: &AccessToken,
     ) -> Result<SignedClaims, TokenVerificationError>;
 
     /// Asks for the claims of the user whose access token this is.

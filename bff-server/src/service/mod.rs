@@ -6,6 +6,7 @@ pub mod clients;
 pub mod front_channel;
 pub mod login;
 pub mod logout;
+pub mod machine_clients;
 mod refresh;
 pub mod sessions;
 pub mod tasks;

@@ -83,12 +83,13 @@ fn ext_authz_answers() -> Vec<Answer> {
             200,
             "It may, with `Authorization`, `Cookie`, `DPoP` and `grpc-timeout` of this answer in place of its own, and without those that `x-envoy-auth-headers-to-remove` lists.",
         ),
-        problem(ProblemCode::NoSession, NO_SESSION),
+        problem(ProblemCode::NoSession, NEITHER_SESSION_NOR_TOKEN),
         problem(ProblemCode::ForbiddenContext, NOT_FROM_HERE),
         problem(ProblemCode::StoreUnavailable, RETRY),
     ]
 }
 
+const NEITHER_SESSION_NOR_TOKEN: &str = "Nobody is logged in; or, with the code `invalid_token`, the client brought a token of its own that is not good (`server.machineClients`).";
 const NO_SESSION: &str = "Nobody is logged in.";
 const NOT_FROM_HERE: &str = "The request comes from where it may not.";
 const RETRY: &str = "The store or the provider cannot be reached; the session may be alive. `Retry-After` says when to ask again.";
@@ -378,6 +379,10 @@ fn operations() -> Vec<Operation> {
             summary: "May this request go on, and with which token",
             description: "For nginx `auth_request`, Traefik `ForwardAuth` and Caddy `forward_auth`: the request's own headers, and its method.",
             parameters: vec![
+                query(
+                    param::MACHINES,
+                    "A prefix of `server.machineClients`, where clients may bring a token of their own: part of the gateway's configuration.",
+                ),
                 header_parameter("x-original-method", "The request's method, as nginx is told to name it."),
                 header_parameter("x-forwarded-method", "The same, as Traefik and Caddy name it."),
                 header_parameter(
@@ -395,11 +400,11 @@ fn operations() -> Vec<Operation> {
                     200,
                     "It may, with `Authorization`, `Cookie` and `DPoP` of this answer in place of its own.",
                 ),
-                problem(ProblemCode::NoSession, NO_SESSION),
+                problem(ProblemCode::NoSession, NEITHER_SESSION_NOR_TOKEN),
                 problem(ProblemCode::ForbiddenContext, NOT_FROM_HERE),
                 problem(
                     ProblemCode::InvalidRequest,
-                    "The gateway does not say which method the request has.",
+                    "The gateway does not say which method the request has, or names a prefix that is not configured.",
                 ),
                 problem(ProblemCode::StoreUnavailable, RETRY),
             ],

@@ -13,6 +13,10 @@ fn advice(code: ProblemCode) -> &'static str {
         ProblemCode::NoSession => {
             "Nobody is logged in, or no longer: the one code that means *log in*. `isUnauthorized(error)` in the client."
         }
+        ProblemCode::InvalidToken => {
+            "A client without a session brought a bearer token that is forged, has expired, or is for somebody else. The log says \
+             what is wrong with it (`bearer_token_refused`). [Machines and browsers behind one gateway](../guides/machines.md)"
+        }
         ProblemCode::ForbiddenContext => {
             "The request comes from where it may not: another site, a subresource, a browser at `/token` in `bff` mode, a \
              gateway without its credential. `detail` says which."

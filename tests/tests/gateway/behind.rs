@@ -71,6 +71,14 @@ impl Behind {
         Self::start(exchange, configure, &all, Upstream::start().await, |it| it).await
     }
 
+    /// With a second prefix, `/browsers`, and the default of `--audience`.
+    pub(crate) async fn for_machines(exchange: Exchange, configure: impl FnOnce(&mut ServerConfig)) -> Self {
+        let api = Upstream::start().await;
+        let routes = ["/api", "/browsers"].map(|prefix| format!("{prefix}={}", api.origin));
+        let arguments = ["--api", &routes[0], "--api", &routes[1]];
+        Self::start(exchange, configure, &arguments, api, |it| it).await
+    }
+
     pub(crate) async fn with(
         exchange: Exchange,
         configure: impl FnOnce(&mut ServerConfig),

@@ -16,6 +16,7 @@ mod configuration;
 mod exchange;
 mod ext_authz;
 mod forward_auth;
+mod machines;
 mod policy;
 mod provenance;
 mod replicas;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::{
-        credential::IdToken,
+        credential::{AccessToken, IdToken},
         id_token::{SignatureHash, SignedClaims},
         provider_json,
     },
@@ -27,21 +27,32 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Reads the header and checks its algorithm against those that are accepted.
+    /// Reads the header of an ID token and checks its algorithm against those that are accepted.
     pub(super) fn of(token: &IdToken, accepted: &[Algorithm]) -> Result<Self, TokenVerificationError> {
-        let encoded = token.expose().split('.').next().unwrap_or_default();
+        let advice = "which is neither in client.idTokenSigningAlgorithms nor, without that setting, announced by the \
+                      provider; add it there if the provider is meant to use it";
+        Self::among(token.expose(), accepted, advice)
+    }
+
+    /// The same for an access token (RFC 9068 §4). Metadata does not say which algorithms sign those: any asymmetric one may,
+    /// if the key is for it. A shared secret never does (RFC 8725 §3.1).
+    pub(super) fn of_access_token(token: &AccessToken) -> Result<Self, TokenVerificationError> {
+        let accepted = SigningAlgorithm::ALL.map(Algorithm::KeyPair);
+        Self::among(token.expose(), &accepted, "which does not sign access tokens")
+    }
+
+    fn among(token: &str, accepted: &[Algorithm], advice: &str) -> Result<Self, TokenVerificationError> {
+        let encoded = token.split('.').next().unwrap_or_default();
         let header = decode_object(encoded).ok_or_else(|| refused("its header is not a JSON object"))?;
         if header.contains_key("crit") {
             return Err(refused("its header has critical extensions that are not supported (`crit`)"));
         }
         let name = header.get("alg").and_then(Value::as_str).unwrap_or_default();
-        let algorithm = name.parse().ok().filter(|algorithm| accepted.contains(algorithm)).ok_or_else(|| {
-            let shown = printable(name);
-            refused(&format!(
-                "it is signed with {shown:?}, which is neither in client.idTokenSigningAlgorithms nor, without that setting, \
-                 announced by the provider; add it there if the provider is meant to use it"
-            ))
-        })?;
+        let algorithm =
+            name.parse().ok().filter(|algorithm| accepted.contains(algorithm)).ok_or_else(|| {
+                let shown = printable(name);
+                refused(&format!("it is signed with {shown:?}, {advice}"))
+            })?;
         let text = |member: &str| match header.get(member) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
@@ -104,12 +115,11 @@ impl VerificationKey<'_> {
 
 /// Verifies the signature and returns the claims.
 pub(super) fn verify(
-    token: &IdToken,
+    token: &str,
     header: &Header,
     key: &VerificationKey<'_>,
 ) -> Result<SignedClaims, TokenVerificationError> {
-    let (message, signature) =
-        token.expose().rsplit_once('.').ok_or_else(|| refused("it has no signature"))?;
+    let (message, signature) = token.rsplit_once('.').ok_or_else(|| refused("it has no signature"))?;
     let genuine = URL_SAFE_NO_PAD
         .decode(signature)
         .is_ok_and(|signature| key.verifies(header.algorithm, message.as_bytes(), &signature));
@@ -166,9 +176,9 @@ mod tests {
         assert!(Header::of(&forged, &[Algorithm::RS256]).is_err());
         let header = |algorithm| Header { algorithm, key_id: None, typ: None };
         let key = VerificationKey::Secret(secret);
-        assert!(verify(&forged, &header(Algorithm::RS256), &key).is_err());
+        assert!(verify(forged.expose(), &header(Algorithm::RS256), &key).is_err());
         assert!(
-            verify(&forged, &header(Algorithm::Secret(HmacAlgorithm::Hs256)), &key).is_ok(),
+            verify(forged.expose(), &header(Algorithm::Secret(HmacAlgorithm::Hs256)), &key).is_ok(),
             "the secret is right"
         );
     }

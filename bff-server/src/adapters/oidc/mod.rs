@@ -59,7 +59,7 @@ use self::{
 use crate::{
     adapters::outbound::OutboundSettings,
     domain::{
-        credential::IdToken,
+        credential::{AccessToken, IdToken},
         dpop::{HeldToken, Nonce, ProofKey, ProvenRequest},
         id_token::SignedClaims,
         metadata::{ProviderMetadata, Transport},
@@ -229,6 +229,27 @@ impl OidcProvider {
         self.rejected_clients.read().unwrap_or_else(PoisonError::into_inner).contains(client_id)
     }
 
+    /// Checks a signature with the key of the provider that the header names.
+    async fn verify_with_published_key(
+        &self,
+        client: &RegisteredClient,
+        token: &str,
+        header: &jws::Header,
+        origin: TokenOrigin,
+    ) -> Result<SignedClaims, TokenVerificationError> {
+        let metadata = self.known_metadata()?;
+        let jwks_uri =
+            metadata.jwks_uri.as_ref().ok_or_else(|| ProviderError::new("its metadata has no jwks_uri"))?;
+        let key = self.keys.find(header, origin, jwks_uri, &self.http).await?;
+        let signed = jws::verify(token, header, &VerificationKey::Public(&key.key))?;
+        if client.many_tenants && !key.is_of_their_issuer(&signed.claims) {
+            return Err(TokenVerificationError::Refused(
+                "its key is that of another tenant (the key's `issuer` is not its `iss`)".into(),
+            ));
+        }
+        Ok(signed)
+    }
+
     fn known_metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderError> {
         self.metadata.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -293,19 +314,19 @@ impl AuthorizationServer for OidcProvider {
                     "it is signed with a secret that this client does not have".into(),
                 )
             })?;
-            return jws::verify(token, &header, &VerificationKey::Secret(key));
+            return jws::verify(token.expose(), &header, &VerificationKey::Secret(key));
         }
-        let metadata = self.known_metadata()?;
-        let jwks_uri =
-            metadata.jwks_uri.as_ref().ok_or_else(|| ProviderError::new("its metadata has no jwks_uri"))?;
-        let key = self.keys.find(&header, origin, jwks_uri, &self.http).await?;
-        let signed = jws::verify(token, &header, &VerificationKey::Public(&key.key))?;
-        if client.many_tenants && !key.is_of_their_issuer(&signed.claims) {
-            return Err(TokenVerificationError::Refused(
-                "its key is that of another tenant (the key's `issuer` is not its `iss`)".into(),
-            ));
-        }
-        Ok(signed)
+        self.verify_with_published_key(client, token.expose(), &header, origin).await
+    }
+
+    async fn verify_access_token(
+        &self,
+        client: ClientName<'_>,
+        token: &AccessToken,
+    ) -> Result<SignedClaims, TokenVerificationError> {
+        let client = self.client(client)?;
+        let header = jws::Header::of_access_token(token)?;
+        self.verify_with_published_key(client, token.expose(), &header, TokenOrigin::Anybody).await
     }
 
     async fn user_info(

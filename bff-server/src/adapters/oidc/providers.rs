@@ -9,7 +9,7 @@ use url::Url;
 use super::OidcProvider;
 use crate::{
     domain::{
-        credential::IdToken,
+        credential::{AccessToken, IdToken},
         dpop::{HeldToken, ProofKey},
         id_token::SignedClaims,
         metadata::ProviderMetadata,
@@ -85,6 +85,14 @@ impl AuthorizationServer for OidcProviders {
         origin: TokenOrigin,
     ) -> Result<SignedClaims, TokenVerificationError> {
         self.of(client)?.verify(client, token, origin).await
+    }
+
+    async fn verify_access_token(
+        &self,
+        client: ClientName<'_>,
+        token: &AccessToken,
+    ) -> Result<SignedClaims, TokenVerificationError> {
+        self.of(client)?.verify_access_token(client, token).await
     }
 
     async fn user_info(

@@ -36,7 +36,7 @@ pub(crate) struct Options {
     /// The server that shows the app's pages. Default: authtool, if server.static is configured.
     #[arg(long, value_name = "HOST:PORT")]
     app: Option<String>,
-    /// An audience that access tokens may be for; repeat it for more.
+    /// An audience that access tokens may be for; repeat it for more. Default: those of server.machineClients.
     #[arg(long, value_name = "AUDIENCE")]
     audience: Vec<String>,
     /// Where the provider's keys are. Default: what its metadata says now.
@@ -124,6 +124,7 @@ fn gateway(config: &Config, options: Options) -> Fallible<Gateway> {
     if apis.is_empty() {
         return Err("there is no API to protect; name one, such as --api /api=http://orders:4000".into());
     }
+    let audiences = audiences(config, &options)?;
     Ok(Gateway {
         listen: options.listen,
         tls: options.tls_certificate.zip(options.tls_key),
@@ -134,7 +135,7 @@ fn gateway(config: &Config, options: Options) -> Fallible<Gateway> {
         jwt: if options.opaque_tokens {
             Vec::new()
         } else {
-            jwt(config, options.issuer, &options.audience, options.jwks_uri)?
+            jwt(config, options.issuer, &audiences, options.jwks_uri)?
         },
         policy: options.policy.as_deref().map(endpoint).transpose()?,
         exchange: match options.exchange {
@@ -146,6 +147,53 @@ fn gateway(config: &Config, options: Options) -> Fallible<Gateway> {
         lua_folder: options.lua_folder,
         admin: options.admin,
     })
+}
+
+/// Whom tokens may be for. `jwt_authn` has one list for tokens of sessions and for those that clients bring themselves
+/// (`server.machineClients`), so that the two have to agree.
+fn audiences(config: &Config, options: &Options) -> Fallible<Vec<String>> {
+    let machines = &config.server.machine_clients;
+    if options.opaque_tokens {
+        if options.exchange == Way::Lua && !machines.is_empty() {
+            return Err("server.machineClients lets clients use tokens of their own, and with --opaque-tokens nothing behind \
+                        the Lua module checks them: give --audience, or use --exchange ext-authz-grpc, by which authtool-bff \
+                        checks them"
+                .into());
+        }
+        return Ok(Vec::new());
+    }
+    let mut of_machines: Vec<String> = machines.iter().flat_map(|it| it.audiences.clone()).collect();
+    of_machines.sort_unstable();
+    of_machines.dedup();
+    if options.audience.is_empty() {
+        return match machines.split_first() {
+            Some((first, rest))
+                if options.exchange == Way::Lua && rest.iter().any(|it| it.audiences != first.audiences) =>
+            {
+                Err("the entries of server.machineClients differ in their audiences, and Envoy's jwt_authn takes one list for \
+                     all APIs: print one configuration for each"
+                    .into())
+            }
+            _ => Ok(of_machines),
+        };
+    }
+    for entry in machines {
+        let missing = entry.audiences.iter().find(|it| !options.audience.contains(it));
+        let further = options.audience.iter().find(|it| !entry.audiences.contains(it));
+        let (audience, where_not) = match (missing, further) {
+            (Some(audience), _) => (audience, "--audience"),
+            // Elsewhere authtool checks first, by its own list.
+            (None, Some(audience)) if options.exchange == Way::Lua => (audience, "server.machineClients"),
+            (None, _) => continue,
+        };
+        return Err(format!(
+            "Envoy's jwt_authn takes one list of audiences for tokens of sessions and of machine clients: {audience} is \
+             not in {where_not} for {}",
+            entry.prefix
+        )
+        .into());
+    }
+    Ok(options.audience.clone())
 }
 
 /// How the tokens of each issuer are checked.

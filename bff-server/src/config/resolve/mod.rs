@@ -105,6 +105,18 @@ pub(super) fn config(
             "set session.mode.type to \"bff\", or server.publicToken to \"guarded\"",
         );
     }
+    let client_ids = || provider.iter().flat_map(|it| &it.clients).map(|client| &client.client_id);
+    for (i, machines) in server.machine_clients.iter().enumerate() {
+        for (j, audience) in machines.audiences.iter().enumerate() {
+            if client_ids().any(|it| it == audience) {
+                notes.problem(
+                    &format!("server.machineClients[{i}].audiences[{j}]"),
+                    "it is a clientId, and so the audience of that client's ID tokens, which are no access tokens",
+                    "have the provider issue tokens for an audience of the API's own, and name that",
+                );
+            }
+        }
+    }
     if let (Some(provider), Some(session), true) = (&provider, &session, notes.problems.is_empty()) {
         look_twice(provider, session, &server, &mut notes);
     }

@@ -13,9 +13,12 @@ use super::{
 use crate::{
     config::{
         FROM_TRUSTED_PROXIES, ProxyRoute, PublicToken, ServerConfig, StaticFiles, TraceSettings,
-        file::{ProxySection, ServerSection, StaticSection, TracesSection},
+        file::{MachineClientSection, ProxySection, ServerSection, StaticSection, TracesSection},
     },
-    domain::return_url::{AllowedOrigin, OriginRefusal},
+    domain::{
+        access_token::MachineAccess,
+        return_url::{AllowedOrigin, OriginRefusal},
+    },
 };
 
 const DEFAULT_PORT: u16 = 3000;
@@ -53,6 +56,7 @@ pub(super) fn server(section: ServerSection, app: Option<Url>, notes: &mut Notes
     }
     let static_files = section.static_files.and_then(|section| static_files(section, notes));
     let proxy = proxy_routes(section.proxy, &api_prefix, &base_path, notes);
+    let machine_clients = machine_clients(section.machine_clients, &api_prefix, &base_path, notes);
     let public_token = match section.public_token.as_deref() {
         None | Some("guarded") => PublicToken::Guarded,
         Some("closed") => PublicToken::Closed,
@@ -87,6 +91,7 @@ pub(super) fn server(section: ServerSection, app: Option<Url>, notes: &mut Notes
         allowed_return_origins,
         static_files,
         proxy,
+        machine_clients,
         public_token,
         gateway_credential: shared_secrets("server.gatewayCredential", section.gateway_credential, notes),
         operator_credential: shared_secrets(
@@ -214,6 +219,57 @@ fn trusted_proxy_headers(names: &[String], notes: &mut Notes) -> Vec<&'static st
     names.iter().enumerate().filter_map(known).collect()
 }
 
+fn machine_clients(
+    sections: Vec<MachineClientSection>,
+    api_prefix: &str,
+    base_path: &str,
+    notes: &mut Notes,
+) -> Vec<MachineAccess> {
+    let mut all: Vec<MachineAccess> = Vec::new();
+    for (i, section) in sections.into_iter().enumerate() {
+        let at = |name: &str| format!("server.machineClients[{i}].{name}");
+        let audiences = section.audiences;
+        if audiences.is_empty() {
+            notes.missing(
+                &at("audiences"),
+                "name the audience (`aud`) of the API's access tokens, such as https://api.example.com: without one, any token \
+                 of the provider would do",
+            );
+        }
+        for (j, audience) in audiences.iter().enumerate() {
+            if audience.is_empty() || audience.chars().any(char::is_control) {
+                notes.problem(
+                    &format!("{}[{j}]", at("audiences")),
+                    "it is not an audience",
+                    "write what tokens have as `aud`, such as https://api.example.com",
+                );
+            }
+        }
+        let Some(prefix) = section.prefix else {
+            notes.missing(&at("prefix"), "give the path of the API, such as /api");
+            continue;
+        };
+        let prefix = path_prefix(&at("prefix"), &prefix, notes);
+        outside_of_base(base_path, &prefix, &at("prefix"), notes);
+        refuse_own_endpoints(&at("prefix"), &prefix, api_prefix, notes);
+        if all.iter().any(|other| other.prefix == prefix) {
+            notes.problem(&at("prefix"), "another entry has the same prefix", "merge the two");
+        }
+        all.push(MachineAccess { prefix, audiences });
+    }
+    all
+}
+
+/// Nothing of an API lies where our own endpoints do.
+fn refuse_own_endpoints(key: &str, prefix: &str, api_prefix: &str, notes: &mut Notes) {
+    let covers = |path: &str| path == prefix || path.starts_with(&format!("{prefix}/"));
+    let own_endpoint = ENDPOINTS.iter().any(|endpoint| covers(&format!("{api_prefix}{endpoint}")));
+    let below_own = !api_prefix.is_empty() && prefix.starts_with(&format!("{api_prefix}/"));
+    if prefix.is_empty() || own_endpoint || below_own {
+        notes.problem(key, "it covers authtool's own endpoints", "use a prefix of its own, such as /api");
+    }
+}
+
 fn proxy_routes(
     sections: Vec<ProxySection>,
     api_prefix: &str,
@@ -229,16 +285,7 @@ fn proxy_routes(
         };
         let prefix = path_prefix(&at("prefix"), &prefix, notes);
         outside_of_base(base_path, &prefix, &at("prefix"), notes);
-        let covers = |path: &str| path == prefix || path.starts_with(&format!("{prefix}/"));
-        let own_endpoint = ENDPOINTS.iter().any(|endpoint| covers(&format!("{api_prefix}{endpoint}")));
-        let below_own = !api_prefix.is_empty() && prefix.starts_with(&format!("{api_prefix}/"));
-        if prefix.is_empty() || own_endpoint || below_own {
-            notes.problem(
-                &at("prefix"),
-                "it covers authtool's own endpoints",
-                "use a prefix of its own, such as /api",
-            );
-        }
+        refuse_own_endpoints(&at("prefix"), &prefix, api_prefix, notes);
         if routes.iter().any(|other| other.prefix == prefix) {
             notes.problem(&at("prefix"), "another route has the same prefix", "merge the two");
         }

@@ -50,6 +50,8 @@ async fn answer(app: &App, id: &CorrelationId, request: &Parts, prefix: &str, se
         session,
         proof: ProofFor::Path(request.uri.path().strip_prefix(prefix).unwrap_or_default()),
         path,
+        // Of the path as Envoy has it, and not as a client describes it.
+        machines: path.and_then(|path| app.machine_access(path)),
         of_the_gateway: &OF_ENVOY,
     };
     let changes = match decide(app, &question, id).await {

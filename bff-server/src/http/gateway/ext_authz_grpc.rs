@@ -85,6 +85,8 @@ async fn answer(app: &App, request: &HttpRequest, session: Session, id: &Correla
         session,
         proof: ProofFor::Path(path),
         path: Some(path),
+        // Of the path as Envoy has it, and not as a client describes it.
+        machines: app.machine_access(path),
         of_the_gateway: &OF_ENVOY,
     };
     match decide(app, &question, id).await {

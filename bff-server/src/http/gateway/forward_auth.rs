@@ -9,12 +9,15 @@
 
 use std::sync::Arc;
 
-use authtool_contract::ProblemCode;
+use authtool_contract::{ProblemCode, endpoint::param};
 use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 
 use super::{App, CorrelationId, ProofFor, Question, Session, decide, problem_in_detail};
-use crate::http::caller;
+use crate::{
+    domain::{access_token::MachineAccess, parameters::Parameter},
+    http::caller,
+};
 
 /// How gateways name the method of the request that they ask about: nginx as its configuration says, Traefik and Caddy
 /// by themselves.
@@ -22,6 +25,8 @@ const METHOD_HEADERS: [&str; 2] = ["x-original-method", "x-forwarded-method"];
 
 /// And its path with the query.
 const PATH_HEADERS: [&str; 2] = ["x-original-uri", "x-forwarded-uri"];
+
+const MACHINES: Parameter = Parameter::new(param::MACHINES, 1024);
 
 /// See the [module](self).
 pub(in crate::http) async fn forward_auth(
@@ -37,12 +42,24 @@ pub(in crate::http) async fn forward_auth(
         let detail = "the gateway must say which method the request has, once: X-Original-Method or X-Forwarded-Method";
         return problem_in_detail(ProblemCode::InvalidRequest, Some(detail), &id);
     };
+    let machines = match named_machines(&app, &request) {
+        Ok(machines) => machines,
+        Err(detail) => {
+            tracing::warn!(
+                event = "gateway_misconfigured",
+                reason = detail,
+                "a gateway's question cannot be answered"
+            );
+            return problem_in_detail(ProblemCode::InvalidRequest, Some(detail), &id);
+        }
+    };
     let question = Question {
         method,
         headers,
         session: Session::Required,
         proof: ProofFor::Described,
         path: original_path(headers),
+        machines,
         of_the_gateway: &[],
     };
     match decide(&app, &question, &id).await {
@@ -60,6 +77,20 @@ pub(in crate::http) async fn forward_auth(
             response
         }
         Err(refusal) => refusal,
+    }
+}
+
+/// Whether clients may use a token of their own: said by the address that the gateway asks, in which its client has no say.
+fn named_machines<'a>(app: &'a App, request: &Parts) -> Result<Option<&'a MachineAccess>, &'static str> {
+    let prefix = MACHINES.read(request.uri.query().unwrap_or_default());
+    match prefix
+        .map_err(|_| "the parameter `machines` of the gateway's address is doubled, empty or too long")?
+    {
+        None => Ok(None),
+        Some(prefix) => match app.machine_access_named(&prefix) {
+            Some(access) => Ok(Some(access)),
+            None => Err("`machines` in the gateway's address is no prefix of server.machineClients"),
+        },
     }
 }
 

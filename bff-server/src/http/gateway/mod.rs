@@ -5,6 +5,7 @@
 //! | no session, or none that can be told from a planted one | 401; where nobody must be logged in, to go on without a token |
 //! | a request that another site could have made | 403 |
 //! | a session, but its store or provider cannot be asked | 503 with `Retry-After` |
+//! | no cookie of ours, and a bearer token where `server.machineClients` allows one | to go on with it, if it is good; otherwise 401 |
 //! | a session | to go on with the token, without our cookies and without what no client may say about itself |
 
 pub(super) mod ext_authz;
@@ -32,9 +33,13 @@ use super::{
     correlation::CorrelationId,
     guard::Provenance,
     login_needed,
+    machine::Brought,
     upstream::Changes,
 };
-use crate::service::sessions::{SessionError, UsableToken};
+use crate::{
+    domain::access_token::MachineAccess,
+    service::sessions::{SessionError, UsableToken},
+};
 
 /// A request of a client, as a gateway describes it.
 struct Question<'a> {
@@ -44,6 +49,8 @@ struct Question<'a> {
     proof: ProofFor<'a>,
     /// Path and query, if the gateway says so.
     path: Option<&'a str>,
+    /// What holds for clients without a session that bring a token of their own.
+    machines: Option<&'a MachineAccess>,
     /// Headers that are the gateway's own when we see them.
     of_the_gateway: &'a [&'a str],
 }
@@ -78,9 +85,17 @@ async fn decide_for_scripts(
 ) -> Result<Changes, Response> {
     let headers = question.headers;
     let stripped = || {
-        Changes::stripping(headers, &app.cookies, question.of_the_gateway).keeping(&app.trusted_proxy_headers)
+        Changes::stripping(headers, &app.cookies, question.of_the_gateway).leaving(&app.trusted_proxy_headers)
     };
-    let anonymous = question.session == Session::Optional;
+    let brought = Brought::of(question.machines, headers);
+    if let Some(brought) = brought.as_ref().filter(|_| app.has_no_session_cookie(headers)) {
+        let authorization = brought.admitted(app, id).await?;
+        let mut changes = stripped();
+        changes.keep(authorization);
+        return Ok(changes);
+    }
+    // Who brings a token means to be somebody, even where nobody must.
+    let anonymous = question.session == Session::Optional && brought.is_none();
     if anonymous && cookies::find(headers, app.cookies.session_name()) == Presented::Absent {
         return Ok(stripped());
     }

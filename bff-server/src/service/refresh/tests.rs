@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     adapters::{SystemEntropy, embedded::EmbeddedStore},
     domain::{
-        credential::{IdToken, RefreshToken},
+        credential::{AccessToken, IdToken, RefreshToken},
         dpop::{HeldToken, ProofKey},
         end_session::EndSessionParameters,
         expected_issuer::ExpectedIssuer,
@@ -141,6 +141,14 @@ impl AuthorizationServer for FakeServer {
         _: &str,
         _: &IdToken,
         _: TokenOrigin,
+    ) -> Result<SignedClaims, TokenVerificationError> {
+        Err(TokenVerificationError::UnknownKey)
+    }
+
+    async fn verify_access_token(
+        &self,
+        _: &str,
+        _: &AccessToken,
     ) -> Result<SignedClaims, TokenVerificationError> {
         Err(TokenVerificationError::UnknownKey)
     }
