@@ -118,6 +118,28 @@ for (const mode of ['bff', 'tokenExchange']) {
       assert.equal((await answer(page, 'call the API', 'api')).status, 401);
     }));
 
+    if (BROWSER === 'chromium') {
+      test('a machine with a token of its own passes the same gateway, at its prefix alone', async () => {
+        const token = await site.machineToken();
+        const call = (path, authorization, headers = {}) =>
+          fetch(`${site.origin}${path}`, { headers: { ...(authorization && { authorization: `Bearer ${authorization}` }), ...headers } });
+        const passed = await call('/api/batch/1', token);
+        assert.equal(passed.status, 200, await passed.clone().text());
+        const { claims } = await passed.json();
+        assert.deepEqual([claims.sub, claims.iss], ['nightly-batch', site.issuer]);
+        const forged = `${token.slice(0, -8)}${token.slice(-8).split('').reverse().join('')}`;
+        for (const [path, authorization, headers] of [
+          ['/api/batch/1', forged],
+          ['/api/batch/1', undefined],
+          // A session that has ended counts, and the token beside it does not.
+          ['/api/batch/1', token, { cookie: '__Host-session_id=ended' }],
+          ['/api/orders', token],
+        ]) {
+          assert.equal((await call(path, authorization, headers)).status, 401, `${path} ${JSON.stringify(headers)}`);
+        }
+      });
+    }
+
     test('the same in React', inBrowser(async (context) => {
       const page = await context.newPage();
       await page.goto(`${site.origin}/react`);

@@ -12,6 +12,7 @@ import { freePorts } from '../demo.mjs';
 import { Programs, ROOT, answers } from '../programs.mjs';
 
 const ENVOY = process.env.ENVOY ?? join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'authtool/tools/envoy-1.40.0/envoy');
+const LUA = join(ROOT, 'gateway/envoy');
 const AUDIENCE = 'https://api.authtool.example';
 
 /** Where the documentation's examples say that things are. */
@@ -48,15 +49,15 @@ const ROUTES = {
   tokenExchange: [toServer({ prefix: '/bff' }, '/bff')],
 };
 
-/** The original's script: `on_request` and nothing else, with its three settings. */
-const script = (folder) => `
+/** The original's script: `on_request` and nothing else, with its three settings; and perhaps more of them. */
+const script = (folder, more = '') => `
 package.path = '${folder}/?.lua;' .. package.path
 local token_exchange = require('token-exchange')
 
 local config = {
   token_service_cluster = "authtool-bff",
   token_service_endpoint = "/bff/token",
-  session_cookie_name = "__Host-session_id",
+  session_cookie_name = "__Host-session_id",${more}
 }
 
 function envoy_on_request(request_handle)
@@ -74,7 +75,7 @@ function envoyConfiguration(mode, { issuer, envoy, server, provider, api, pages 
         name: 'envoy.filters.http.lua',
         typed_config: {
           '@type': 'type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua',
-          default_source_code: { inline_string: script(join(ROOT, 'gateway/envoy')) },
+          default_source_code: { inline_string: script(LUA) },
         },
       },
       {
@@ -102,6 +103,17 @@ function envoyConfiguration(mode, { issuer, envoy, server, provider, api, pages 
           domains: ['*'],
           routes: [
             ...ROUTES[mode],
+            // Where machines bring tokens of their own: one setting more.
+            {
+              match: { path_separated_prefix: '/api/batch' },
+              route: { cluster: 'api' },
+              typed_per_filter_config: {
+                'envoy.filters.http.lua': {
+                  '@type': 'type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute',
+                  source_code: { inline_string: script(LUA, '\n  machine_prefixes = { "/api/batch" },') },
+                },
+              },
+            },
             { match: { prefix: '/api' }, route: { cluster: 'api' } },
             { match: { prefix: '/' }, route: { cluster: 'website' } },
           ],
@@ -197,8 +209,13 @@ export async function startSite(mode) {
       client_secret: null,
       jwks: { keys: [{ ...publicKey.export({ format: 'jwk' }), use: 'sig', alg: 'RS256' }] },
     };
+    const machine = {
+      client_id: 'nightly-batch', client_secret: randomBytes(32).toString('base64url'),
+      grant_types: ['client_credentials'], response_types: [], redirect_uris: [],
+    };
     await programs.provider([
       '--port', String(provider), '--issuer', issuer, '--client-id', config.client.clientId, '--client-metadata', JSON.stringify(registration),
+      '--further-clients', JSON.stringify([machine]),
       '--redirect-uri', config.client.redirect_uri, '--post-logout-redirect-uri', config.client.postLogoutRedirectUri,
     ]);
     programs.start('redis-server', ['--port', String(redis), '--bind', '127.0.0.1', '--save', '', '--dir', folder]);
@@ -216,7 +233,18 @@ export async function startSite(mode) {
     await writeFile(join(folder, 'envoy.json'), JSON.stringify(envoyConfiguration(mode, { issuer, envoy, server, provider, api, pages })));
     const gateway = programs.start(ENVOY, ['-c', join(folder, 'envoy.json'), '--concurrency', '1', '--disable-hot-restart', '--log-level', 'warning']);
     await gateway.until('Envoy answers', () => answers(`${origin}/core`));
-    return { origin, issuer, stop, stopServer: bff.stop };
+    /** What a machine gets from the provider for itself. */
+    const machineToken = async () => {
+      const response = await fetch(`${issuer}/token`, {
+        method: 'POST',
+        headers: { authorization: `Basic ${Buffer.from(`${machine.client_id}:${machine.client_secret}`).toString('base64')}` },
+        body: new URLSearchParams({ grant_type: 'client_credentials' }),
+      });
+      const { access_token: token, ...failure } = await response.json();
+      if (token === undefined) throw new Error(`no token for a machine: ${JSON.stringify(failure)}`);
+      return token;
+    };
+    return { origin, issuer, stop, stopServer: bff.stop, machineToken };
   } catch (error) {
     await stop();
     throw error;
