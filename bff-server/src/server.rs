@@ -26,7 +26,7 @@ use crate::{
         session_id::{CookieKey, SessionCookie},
         session_index::SessionIndexes,
     },
-    http::{self, App, CookiePolicy, CorrelationIds, journal::Journal, session_cookie_name},
+    http::{self, App, CookiePolicy, CorrelationIds, LatestProbe, journal::Journal, session_cookie_name},
     listening::{Handlers, Serves, accept},
     ports::{AuthorizationServer, Clock, Entropy, ProviderError, SessionStore, StoreError},
     reload::{self, Reloaded},
@@ -175,7 +175,7 @@ impl Bff {
     }
 
     /// The browser's endpoints under `server.apiPrefix`, and `server.proxy` and `server.static` if they
-    /// are configured.
+    /// are configured. Probes are answered at `/-/healthz` and `/-/ready`, unless your app has routes there.
     pub fn public_router(&self) -> Router {
         http::public_router(&self.app, &self.config)
     }
@@ -485,6 +485,7 @@ fn assemble(
         trusted_proxies: config.server.trusted_proxies.clone(),
         trusted_proxy_headers: config.server.trusted_proxy_headers.clone(),
         store,
+        latest_probe: LatestProbe::default(),
         server,
         clock,
         entropy,

@@ -50,10 +50,10 @@ pub const BROWSER_ENDPOINTS: [&str; 10] = [
     CLIENT_KEYS,
 ];
 
-/// On the internal listener: the process is alive. Not below `apiPrefix`.
+/// The process is alive. On either listener, on the public one with a status alone. Not below `apiPrefix`.
 pub const HEALTHZ: &str = "/-/healthz";
 
-/// On the internal listener: the process can log users in. Not below `apiPrefix`.
+/// The process can log users in. On either listener, on the public one with a status alone. Not below `apiPrefix`.
 pub const READY: &str = "/-/ready";
 
 /// On the internal listener: metrics in the text format of Prometheus. Not below `apiPrefix`.

@@ -31,6 +31,10 @@
 --   gateway_credential  what authtool-bff asks for as server.gatewayCredential
 --   timeout_ms          how long the exchange may take. Default: 20000, longer than a refresh may take
 --
+-- While authtool-bff cannot be reached, a request with a session cookie is answered 503. It goes on without any credential,
+-- like one without a session, where nothing here demands one: with neither require_session nor protected_prefixes, and
+-- on routes that are anonymous. So the app's pages stay available, and what needs a token is jwt_authn's to refuse.
+--
 -- No data of a request is kept: Envoy shares one Lua state among all requests of a worker thread.
 
 local token_exchange = {}
@@ -364,6 +368,13 @@ local function without_session(handle, config, brought)
   end
 end
 
+-- Whether a request goes on without any credential while nobody can say whose session it has: where nothing here demands a
+-- session. Whatever else authtool-bff answers is a mistake of the configuration, and has to be seen.
+local function needs_no_answer(handle, config, status)
+  if status and (#status ~= 3 or status:sub(1, 1) ~= "5") then return false end
+  return is_anonymous(handle) or not (config.require_session or config.protected_prefixes)
+end
+
 local function exchange(handle, config)
   local headers = handle:headers()
   local said, cookies, refused = read(headers, config)
@@ -403,6 +414,8 @@ local function exchange(handle, config)
     end_with_session(handle, headers, response_headers[SESSION_ENDS_IN_HEADER], said["grpc-timeout"])
   elseif status == "401" then
     without_session(handle, config, brought)
+  elseif not brought and needs_no_answer(handle, config, status) then
+    handle:logWarn("token-exchange: authtool-bff answered " .. tostring(status) .. "; the request goes on without a token")
   else
     unavailable(handle, "authtool-bff answered " .. tostring(status), response_headers and response_headers["retry-after"])
   end
@@ -442,7 +455,7 @@ end
 -- own. Not so what runs over the bytes of cookies, which may be many and somebody's malice.
 if jit then
   for _, straight in ipairs { is_refused, is_from_a_proxy, read, origin_of, is_from_the_app, ask, token_of, deadline, end_with_session, is_below, is_protected,
-    leads_elsewhere, brought_token, is_anonymous, without_session, exchange } do
+    leads_elsewhere, brought_token, is_anonymous, without_session, needs_no_answer, exchange } do
     jit.off(straight)
   end
 end

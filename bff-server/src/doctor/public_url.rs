@@ -263,6 +263,8 @@ async fn internal(probe: &Probe, notes: &mut Notes) {
     for path in [endpoint::HEALTHZ, endpoint::READY, endpoint::METRICS] {
         if let Ok(reply) = probe.get(path, &[]).await
             && (reply.is_ours() || reply.body.contains("authtool_"))
+            // The public listener answers probes, too, without a word.
+            && !reply.body.is_empty()
             && reply.status != StatusCode::NOT_FOUND
             && reply.status != StatusCode::UNAUTHORIZED
         {

@@ -55,6 +55,7 @@ pub(crate) use self::cookies::{CookiePolicy, flow_path, session_cookie_name};
 pub(crate) use self::correlation::CorrelationIds;
 #[cfg(all(feature = "fuzzing", feature = "grpc"))]
 pub(crate) use self::gateway::headers_of_check_request;
+pub(crate) use self::health::LatestProbe;
 pub use self::page::{ErrorPage, error_pages};
 pub(crate) use self::quick::Quick;
 use self::{
@@ -119,6 +120,7 @@ pub(crate) struct App {
     pub(crate) apis: Vec<ProxyRoute>,
     pub(crate) correlation_ids: CorrelationIds,
     pub(crate) store: Arc<dyn SessionStore>,
+    pub(crate) latest_probe: LatestProbe,
     pub(crate) server: Arc<dyn AuthorizationServer>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -282,11 +284,11 @@ pub(crate) fn public_router(app: &Arc<App>, config: &ServerConfig) -> Router {
             router = router.merge(proxy::router(app, route, &client));
         }
     }
-    router = match &config.static_files {
-        Some(files) => router.merge(static_files::router(files, &config.base_path)),
-        None => router
-            .fallback_service(Router::new().fallback(not_found).layer(middleware::from_fn(headers::protect))),
+    let rest = match &config.static_files {
+        Some(files) => static_files::router(files, &config.base_path),
+        None => Router::new().fallback(not_found).layer(middleware::from_fn(headers::protect)),
     };
+    let router = router.fallback_service(health::for_anybody_before(app, rest));
     base_path::around(&config.base_path, around(router, app, Listener::Public))
 }
 

@@ -7,7 +7,7 @@ use authtool_bff::{Bff, Config};
 use authtool_contract::{
     PROBLEM_MEDIA_TYPE, Problem, ProblemCode, SessionAnswer, TokenAnswer, endpoint, endpoint::param, header,
 };
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use http::{Request, StatusCode};
 use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
@@ -472,7 +472,8 @@ fn operations() -> Vec<Operation> {
             method: "get",
             id: "healthz",
             summary: "The process is alive",
-            description: "Looks at nothing else: a store that is down is no reason to restart the server.",
+            description: "Looks at nothing else: a store that is down is no reason to restart the server. The public listener answers it too, at the same \
+                          path (not below `server.apiPrefix`), with the status and an empty body.",
             parameters: none(),
             form: none_form(),
             answers: vec![json_answer(
@@ -486,7 +487,8 @@ fn operations() -> Vec<Operation> {
             method: "get",
             id: "ready",
             summary: "Would a login work",
-            description: "Names the part that is missing.",
+            description: "Names the part that is missing. The public listener answers it too, at the same path (not below `server.apiPrefix`), with the status and \
+                          an empty body, from a probe that is at most five seconds old: however many ask there, they cause no more work.",
             parameters: none(),
             form: none_form(),
             answers: vec![
@@ -535,6 +537,11 @@ fn none_form() -> Vec<(&'static str, bool, &'static str)> {
     Vec::new()
 }
 
+/// Whether the public listener answers there as well, outside of the prefix and with a status alone.
+fn on_both(operation: &Operation) -> bool {
+    [endpoint::HEALTHZ, endpoint::READY].contains(&operation.path)
+}
+
 /// The document, in version 3.1 of its format.
 fn document(operations: &[Operation]) -> Value {
     let mut paths: Map<String, Value> = Map::new();
@@ -570,6 +577,10 @@ fn document(operations: &[Operation]) -> Value {
             Listener::Public => {
                 json!([{"url": "https://app.example.com/bff", "description": "server.port, below server.apiPrefix"}])
             }
+            Listener::Internal if on_both(operation) => json!([
+                {"url": "http://127.0.0.1:3001", "description": "server.internal"},
+                {"url": "https://app.example.com", "description": "server.port: a status alone"},
+            ]),
             Listener::Internal => json!([{"url": "http://127.0.0.1:3001", "description": "server.internal"}]),
         };
         if !operation.parameters.is_empty() {
@@ -798,5 +809,11 @@ async fn the_server_has_the_endpoints_of_the_reference_with_their_methods() {
             "{path} takes {allowed}, not {}",
             operation.method
         );
+        if on_both(&operation) {
+            let request = Request::builder().uri(&path).body(Body::empty()).unwrap();
+            let response = bff.public_router().oneshot(request).await.unwrap();
+            assert_ne!(response.status(), StatusCode::NOT_FOUND, "{path}");
+            assert_eq!(response.into_body().size_hint().exact(), Some(0), "{path}");
+        }
     }
 }

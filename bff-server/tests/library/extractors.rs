@@ -72,3 +72,28 @@ async fn the_mounted_endpoints_answer_beside_the_apps_own() {
     let (status, problem, _) = ask(Request::get("/bff/session").body(Body::empty()).unwrap()).await;
     assert_eq!((status, &problem["code"]), (StatusCode::UNAUTHORIZED, &"no_session".into()));
 }
+
+#[tokio::test]
+async fn an_app_may_have_probes_of_its_own_where_ours_would_be() {
+    let status = async |app: Router, method: &str, path: &str| {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let response = app.oneshot(request).await.unwrap();
+        (response.status().as_u16(), to_bytes(response.into_body(), 10_000).await.unwrap())
+    };
+    let with_own = || {
+        let own = Router::new()
+            .route("/-/ready", get(async || "the app is ready"))
+            .route("/-/{*rest}", post(async || "own"));
+        own.merge(app())
+    };
+    assert_eq!(status(with_own(), "GET", "/-/ready").await, (200, "the app is ready".into()));
+    assert_eq!(status(with_own(), "POST", "/-/healthz").await, (200, "own".into()));
+    // Nobody has anything there: ours answer. No provider is there, so that nobody could log in.
+    for method in ["GET", "HEAD"] {
+        assert_eq!(status(app(), method, "/-/healthz").await, (200, "".into()), "{method}");
+        assert_eq!(status(app(), method, "/-/ready").await, (503, "".into()), "{method}");
+    }
+    assert_eq!(status(app(), "POST", "/-/ready").await.0, 405);
+    let nested = Router::new().nest("/inner", app());
+    assert_eq!(status(nested, "GET", "/inner/-/healthz").await, (200, "".into()));
+}

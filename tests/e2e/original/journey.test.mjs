@@ -160,7 +160,7 @@ for (const mode of ['bff', 'tokenExchange']) {
     }));
 
     // The last: the server is gone from here on.
-    test('an outage is an error of its own, and no missing session', inBrowser(async (context) => {
+    test('an outage is an error of its own and no missing session, and pages stay available', inBrowser(async (context) => {
       const page = await context.newPage();
       await logIn(page, site);
       await site.stopServer();
@@ -170,6 +170,12 @@ for (const mode of ['bff', 'tokenExchange']) {
       await page.getByRole('button', { name: 'who am I' }).click();
       // Still known.
       await sees(page, 'user', USER);
+
+      // With the session's cookie, past the Lua module: the page is there, and the API is not.
+      const opened = await page.goto(`${site.origin}/core`);
+      assert.equal(opened.status(), 200);
+      await sees(page, 'started', 'unavailable');
+      assert.equal((await answer(page, 'call the API', 'api')).status, 401);
     }));
   });
 }

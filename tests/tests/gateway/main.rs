@@ -20,6 +20,7 @@ mod machines;
 mod policy;
 mod provenance;
 mod replicas;
+mod server_down;
 mod streams;
 mod tokens;
 mod whole_site;

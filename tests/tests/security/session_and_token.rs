@@ -453,7 +453,7 @@ async fn sec_065_a_stranger_at_the_token_endpoint_is_told_so() {
 async fn sec_145_each_listener_serves_its_own() {
     let stage = Stage::new().await;
     let (public, internal) = (&stage.server.public, &stage.server.internal);
-    for path in ["/-/healthz", "/-/ready", "/-/metrics", "/token", "/healthz"] {
+    for path in ["/-/metrics", "/-/dev", "/-/sessions/end", "/-/forward-auth", "/token", "/healthz"] {
         let answer = raw::get(public, path).header("user-agent", "kube-probe/1.30").send().await;
         assert_eq!(answer.status, 404, "{path} in public: {answer:?}");
     }
