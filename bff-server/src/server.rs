@@ -493,6 +493,7 @@ fn assemble(
         gateway_credential: config.server.gateway_credential.clone(),
         operator_credential: config.server.operator_credential.clone(),
         trusted_proxies: config.server.trusted_proxies.clone(),
+        trusted_proxy_headers: config.server.trusted_proxy_headers.clone(),
         store,
         latest_probe: LatestProbe::default(),
         server,

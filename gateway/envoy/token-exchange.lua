@@ -20,6 +20,10 @@
 --                       DEMANDS A TOKEN. Default: nowhere
 --   allowed_origins     list of origins whose pages may call the APIs. Default: the origin that the request is for
 --   strip_headers       list of further headers that a client may not send, such as { "x-jwt-payload", "x-user" }
+--   trusted_proxy_headers
+--                       list of headers that APIs get as they came, because a proxy in front of this Envoy sets or removes
+--                       them on every request: x-forwarded-host, x-forwarded-port, x-forwarded-prefix, x-forwarded-server.
+--                       Only where clients cannot reach this Envoy past that proxy. Default: none
 --   forward_trace       true: traceparent and tracestate go along to authtool-bff. Only where this Envoy begins traces
 --                       itself, or trusts whoever sends to it: they are the client's otherwise
 --   exchanged_elsewhere true: another filter (ext_authz) makes the exchange at the protected prefixes; their requests are
@@ -60,6 +64,8 @@ local NEVER_FROM_CLIENTS = set_of {
 local NEVER_FROM_CLIENTS_WITH_PREFIX = { "x-auth-request-", "x-authtool-", "x-forwarded-" }
 -- The first is our client's proof that it is the app; the others Envoy has set itself.
 local EXCEPT = set_of { CSRF_HEADER, "x-forwarded-for", "x-forwarded-proto" }
+-- What a proxy in front may say about the way to the app, if it is trusted. Never who somebody is.
+local FROM_TRUSTED_PROXIES = set_of { "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-server" }
 
 -- The cookies of logins and logouts under way, besides the session's; see bff-server/src/http/cookies.rs.
 local OWN_COOKIES = { "authtool_login_", "authtool_logout", "authtool_return" }
@@ -117,6 +123,15 @@ local function holds_own_cookie(pair, config)
   return false
 end
 
+-- Whether a proxy in front is trusted with a header of this name.
+local function is_from_a_proxy(name, config)
+  if not (config.trusted_proxy_headers and FROM_TRUSTED_PROXIES[name]) then return false end
+  for _, listed in ipairs(config.trusted_proxy_headers) do
+    if listed:lower() == name then return true end
+  end
+  return false
+end
+
 -- Whether a client may not send a header of this name.
 local function is_refused(name)
   if NEVER_FROM_CLIENTS[name] then return true end
@@ -147,7 +162,7 @@ local function read(headers, config)
       if name == "authorization" then refused[#refused + 1] = name end
     elseif name == "cookie" then
       cookies[#cookies + 1] = value
-    elseif is_refused(name) then
+    elseif is_refused(name) and not is_from_a_proxy(name, config) then
       refused[#refused + 1] = name
     end
   end
@@ -439,7 +454,7 @@ end
 -- Interpreted: compiled traces of a few instructions cost more than they bring, and every request is a coroutine of its
 -- own. Not so what runs over the bytes of cookies, which may be many and somebody's malice.
 if jit then
-  for _, straight in ipairs { is_refused, read, origin_of, is_from_the_app, ask, token_of, deadline, end_with_session, is_below, is_protected,
+  for _, straight in ipairs { is_refused, is_from_a_proxy, read, origin_of, is_from_the_app, ask, token_of, deadline, end_with_session, is_below, is_protected,
     leads_elsewhere, brought_token, is_anonymous, without_session, needs_no_answer, exchange } do
     jit.off(straight)
   end

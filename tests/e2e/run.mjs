@@ -22,7 +22,7 @@ const AT_A_TIME = Number(process.env.AUTHTOOL_AT_A_TIME ?? Math.min(availablePar
 /** These need a demo of their own kind. */
 const PARTICULAR = ['react-vite/expiry.test.mjs', 'react-vite/tokens.test.mjs'];
 /** Whole journeys, which run in Firefox as well. What does not depend on the browser is tested in one. */
-const IN_FIREFOX = ['envoy/journey.test.mjs', 'leptos/journey.test.mjs', 'nginx/whole-site.test.mjs'];
+const IN_FIREFOX = ['envoy/journey.test.mjs', 'leptos/journey.test.mjs', 'nginx/whole-site.test.mjs', 'original/journey.test.mjs'];
 const inFolder = (folder) => (file) => file.startsWith(`${folder}/`) && !PARTICULAR.includes(file);
 
 /** What is started, and for which tests. */
@@ -59,6 +59,7 @@ const DEMOS = [
   })),
   // It starts what it needs.
   { title: 'a whole site behind nginx', wants: inFolder('nginx') },
+  { title: "the original's configuration, gateway and app", wants: inFolder('original') },
   // It builds the app that it starts a demo of.
   { title: 'an app made from the README', wants: inFolder('fresh-app') },
 ];

@@ -70,6 +70,7 @@ function registration(options) {
  * @param {number} options.accessTokenTtl seconds
  * @param {boolean} options.rotate a refresh token is good for one refresh
  * @param {object} options.clientMetadata members of the client's registration
+ * @param {object[]} options.furtherClients registrations of other clients
  * @param {boolean} options.requirePar
  * @param {boolean} options.requireSignedRequestObject
  * @param {boolean} options.requireDpopNonce
@@ -77,7 +78,7 @@ function registration(options) {
 export async function providerConfiguration(options) {
   return {
     adapter: memoryStore(),
-    clients: [registration(options)],
+    clients: [registration(options), ...options.furtherClients],
     jwks: { keys: [await signingKey()] },
     cookies: { keys: [randomBytes(32).toString('base64url')] },
     claims: {
@@ -103,6 +104,7 @@ export async function providerConfiguration(options) {
       requestObjectSigningAlgValues: PRIVATE_KEY_ALGORITHMS,
     },
     features: {
+      clientCredentials: { enabled: true },
       pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: options.requirePar },
       requestObjects: { enabled: true, requireSignedRequestObject: options.requireSignedRequestObject },
       dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => options.requireDpopNonce },

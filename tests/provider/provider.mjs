@@ -25,6 +25,8 @@ const options = readOptions('AUTHTOOL_PROVIDER', {
   rotate: { type: 'boolean' },
   // JSON members of the client's registration (RFC 7591 §2), over the ones above.
   'client-metadata': { type: 'string' },
+  // JSON list of further clients' registrations, such as those of machines (client credentials).
+  'further-clients': { type: 'string' },
   // Only pushed authorization requests (RFC 9126 §5).
   'require-par': { type: 'boolean' },
   // Only signed request objects (RFC 9101 §10.5).
@@ -42,6 +44,8 @@ if (options['exit-with-parent']) exitWithParent();
 const server = createServer();
 const port = await listen(server, wholeNumber('port', options.port ?? '3002'));
 const issuer = options.issuer ?? `http://127.0.0.1:${port}`;
+/** Where the provider is mounted: an issuer may have a path. */
+const base = new URL(issuer).pathname.replace(/\/$/, '');
 
 /** The issuer contains the port, so the provider exists only after the server listens. */
 async function makeProvider() {
@@ -55,6 +59,7 @@ async function makeProvider() {
       backchannelLogoutUri: options['backchannel-logout-uri'],
       accessTokenTtl: wholeNumber('access-token-ttl', options['access-token-ttl'] ?? '300', 1),
       rotate: options.rotate ?? false,
+      furtherClients: JSON.parse(options['further-clients'] ?? '[]'),
       clientMetadata: JSON.parse(options['client-metadata'] ?? '{}'),
       requirePar: options['require-par'] ?? false,
       requireSignedRequestObject: options['require-signed-request-object'] ?? false,
@@ -78,8 +83,14 @@ const making = makeProvider();
 // Who connects in the meantime waits.
 server.on('request', async (request, response) => {
   const { provider, handle } = await making;
-  if (isInteraction(request)) await interact(provider, request, response);
-  else handle(request, response);
+  if (isInteraction(request)) return interact(provider, request, response);
+  if (base !== '') {
+    if (!request.url.startsWith(`${base}/`)) return response.writeHead(404).end();
+    // As frameworks do that mount a handler; oidc-provider reads where it is from the two.
+    request.originalUrl = request.url;
+    request.url = request.url.slice(base.length);
+  }
+  return handle(request, response);
 });
 
 await making;

@@ -374,6 +374,8 @@ fn server_rows() -> Vec<Row> {
         row("server.internal.operatorCredential", credentials()),
         row("server.trustedProxies", json!([["nonsense"], ["10.0.0.0/33"], [7]])),
         row("server.trustedProxies[]", json!(["", "10.0.0", "10.0.0.0/33", "proxy.example"])),
+        row("server.trustedProxyHeaders", json!([["x-forwarded-user"], [7]])),
+        row("server.trustedProxyHeaders[]", json!(["", "x-forwarded-user", "authorization", "x-real-ip"])),
         row("server.traces.endpoint", json!(["", "collector:4318", "/v1/traces", "http://a:b@c.example/"])),
         row_in("server.traces.sampleRatio", traced(), json!([-0.1, 1.5])),
         any("server.traces.serviceName", "a name can be any text"),

@@ -431,6 +431,11 @@ pub(super) struct ServerSection {
     /// nobody else, `X-Forwarded-For` is believed for the log, and `traceparent` for traces; no decision
     /// depends on either. Default: none.
     pub(super) trusted_proxies: Vec<String>,
+    /// Headers that APIs get as they came, because a proxy in front sets or removes them on every request:
+    /// `x-forwarded-host`, `x-forwarded-port`, `x-forwarded-prefix`, `x-forwarded-server`. `proxy` takes them
+    /// from `trustedProxies` alone. Behind a gateway they come from whoever reaches the gateway: list none that clients
+    /// reach past the proxy. Default: none, because clients can write them.
+    pub(super) trusted_proxy_headers: Vec<String>,
     /// Seconds that a connection may be idle after a request, on either listener. Proxies in front must give theirs up
     /// sooner: nginx and AWS's load balancers do after 60, Traefik after 90, Caddy after 120. Default: 130.
     pub(super) keep_alive_secs: Option<u64>,

@@ -267,6 +267,11 @@ impl SameSite {
     }
 }
 
+/// What a proxy in front may say about the way to the app, if it is trusted. Never who somebody is, nor where a client is:
+/// the next hop adds that itself. The Lua module has the same list.
+pub(crate) const FROM_TRUSTED_PROXIES: [&str; 4] =
+    ["x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-server"];
+
 /// Where and what to serve.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
@@ -298,6 +303,8 @@ pub struct ServerConfig {
     pub operator_credential: Option<SharedSecrets>,
     /// `trustedProxies`.
     pub trusted_proxies: Vec<IpNet>,
+    /// `trustedProxyHeaders`.
+    pub trusted_proxy_headers: Vec<&'static str>,
     /// `keepAliveSecs`.
     pub keep_alive: Duration,
     /// `traces`.

@@ -6,7 +6,11 @@
 //! { "type": "file", "path": "/run/secrets/keys.json", "key": "signing", "encoding": "base64" }
 //! ```
 
-use std::{borrow::Cow, fmt, path::PathBuf};
+use std::{
+    borrow::Cow,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -66,7 +70,7 @@ impl SecretSource {
                 let shown = path.display().to_string();
                 let content = Zeroizing::new(
                     std::fs::read(path)
-                        .map_err(|error| SecretError::FileUnreadable(shown.clone(), error.kind()))?,
+                        .map_err(|error| SecretError::FileUnreadable(looked_for(path), error.kind()))?,
                 );
                 let content = without_mark(content, key.is_some(), &shown, remarks);
                 match key {
@@ -92,6 +96,15 @@ impl SecretSource {
         std::str::from_utf8(&bytes)
             .map(|text| Zeroizing::new(text.to_owned()))
             .map_err(|_| SecretError::NotText)
+    }
+}
+
+/// A path, with the folder in which a relative one was looked for: not always that of the configuration.
+fn looked_for(path: &Path) -> String {
+    let shown = path.display();
+    match std::env::current_dir() {
+        Ok(folder) if path.is_relative() => format!("{shown} in {}", folder.display()),
+        _ => shown.to_string(),
     }
 }
 

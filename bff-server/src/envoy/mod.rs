@@ -633,6 +633,7 @@ fn lua(config: &Config, gateway: &Gateway) -> String {
          \x20 protected_prefixes = {{ {prefixes} }},\n\
          {machines}\
          \x20 allowed_origins = {{ {origin} }},\n\
+         {from_proxies}\
          {credential}\
          }}\n\
          function envoy_on_request(handle) token_exchange.on_request(handle, config) end\n\
@@ -654,6 +655,12 @@ fn lua(config: &Config, gateway: &Gateway) -> String {
             String::new()
         },
         origin = lua_string(&config.server.app.origin().ascii_serialization()),
+        from_proxies = if config.server.trusted_proxy_headers.is_empty() {
+            String::new()
+        } else {
+            let names = config.server.trusted_proxy_headers.iter().map(|it| (*it).to_owned()).collect();
+            format!("  trusted_proxy_headers = {{ {} }},\n", list(names))
+        },
     )
 }
 

@@ -115,6 +115,7 @@ pub(crate) struct App {
     pub(crate) gateway_credential: Option<SharedSecrets>,
     pub(crate) operator_credential: Option<SharedSecrets>,
     pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) trusted_proxy_headers: Vec<&'static str>,
     pub(crate) client_keys: String,
     pub(crate) apis: Vec<ProxyRoute>,
     pub(crate) correlation_ids: CorrelationIds,

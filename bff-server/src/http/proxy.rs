@@ -22,6 +22,7 @@ use super::{
     App,
     answer::{problem, problem_in_detail},
     api_proof,
+    caller::Origin,
     cookies::CookiePolicy,
     correlation::CorrelationId,
     headers, login_needed,
@@ -176,7 +177,7 @@ async fn authorize(
         && app.has_no_session_cookie(request.headers())
     {
         let authorization = brought.admitted(app, id).await?;
-        let mut changes = Changes::stripping(request.headers(), &app.cookies, &[]);
+        let mut changes = stripping(app, &request);
         changes.keep(authorization);
         return Ok(Authorized { request: changed(request, changes), session: None });
     }
@@ -189,11 +190,18 @@ async fn authorize(
             Some(proof(app, upstream, &request, &token).ok_or_else(|| problem(ProblemCode::Internal, id))?)
         }
     };
-    let mut changes = Changes::stripping(request.headers(), &app.cookies, &[]);
+    let mut changes = stripping(app, &request);
     changes.authorize(&token, proof.as_deref()).ok_or_else(|| problem(ProblemCode::Internal, id))?;
     let ends_in = Duration::from_secs(token.session_ends_in);
     let session = WatchedSession::new(Arc::clone(&app.sessions), key, ends_in);
     Ok(Authorized { request: changed(request, changes), session: Some(session) })
+}
+
+/// What no client may say is taken away, and left where a trusted proxy has said it.
+fn stripping(app: &App, request: &Request) -> Changes {
+    let changes = Changes::stripping(request.headers(), &app.cookies, &[]);
+    let origin = Origin::of(request.extensions(), request.headers(), &app.trusted_proxies);
+    if origin.through_a_trusted_proxy { changes.leaving(&app.trusted_proxy_headers) } else { changes }
 }
 
 /// The request as it goes on.

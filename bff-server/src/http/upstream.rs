@@ -105,6 +105,12 @@ impl Changes {
         changes
     }
 
+    /// Leaves these headers where they are.
+    pub(crate) fn leaving(mut self, names: &[&str]) -> Self {
+        self.remove.retain(|it| !names.contains(&it.as_str()));
+        self
+    }
+
     /// Adds the session's token, and the proof that a bound one needs.
     pub(crate) fn authorize(&mut self, token: &UsableToken, proof: Option<&str>) -> Option<()> {
         let sensitive = |text: String| {
@@ -194,6 +200,7 @@ fn deadline(value: &[u8]) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::FROM_TRUSTED_PROXIES;
 
     fn map(headers: &[(&'static str, &str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
@@ -250,6 +257,7 @@ mod tests {
         let prefixes: Vec<_> =
             NEVER_FROM_CLIENTS_WITH_PREFIX.into_iter().filter(|it| *it != "x-envoy-").collect();
         assert_eq!(list("NEVER_FROM_CLIENTS_WITH_PREFIX"), prefixes);
+        assert_eq!(list("FROM_TRUSTED_PROXIES"), FROM_TRUSTED_PROXIES);
     }
 
     #[test]

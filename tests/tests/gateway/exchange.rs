@@ -4,7 +4,7 @@ use crate::behind::{Behind, OPAQUE, by_every_exchange, code, each, once_by_every
 use authtool_tests::browser::Browser;
 use authtool_tests::envoy::Exchange;
 use authtool_tests::hostile::{Endpoint, Lie};
-use authtool_tests::{SESSION, raw, wait};
+use authtool_tests::{SESSION, ServerConfig, raw, wait};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,6 +97,39 @@ async fn sec_155_what_a_client_says_about_itself_never_arrives() {
             behind.request("OPTIONS", "/api/x").header("authorization", "Bearer somebody-elses").send().await;
         assert_eq!(options.status, 401, "{options:?}");
         assert_eq!(behind.arrived(), before);
+    })
+    .await;
+}
+
+/// Traefik in front of Envoy says for which host a request was. It overwrites what a client said.
+#[tokio::test(flavor = "multi_thread")]
+async fn sec_155_only_what_a_trusted_proxy_says_of_the_host_goes_on_and_nothing_about_a_user() {
+    each(async |exchange| {
+        let trusting = |config: &mut ServerConfig| {
+            config.set("/server/trustedProxyHeaders", json!(["x-forwarded-host", "X-Forwarded-Port"]));
+        };
+        let behind = Behind::with(exchange, trusting, OPAQUE).await;
+        let cookie = behind.cookie().await;
+        let answer = behind
+            .get("/api/x")
+            .as_same_origin_fetch()
+            .header("cookie", &cookie)
+            .header("x-forwarded-host", "catalog.example.com")
+            .header("x-forwarded-port", "443")
+            .header("x-forwarded-prefix", "/shop")
+            .header("x-forwarded-user", "root")
+            .send()
+            .await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let arrived = behind.api.last();
+        for (name, value) in [
+            ("x-forwarded-host", "catalog.example.com"),
+            ("x-forwarded-port", "443"),
+            ("x-forwarded-prefix", ""),
+            ("x-forwarded-user", ""),
+        ] {
+            assert_eq!(arrived.header(name), value, "{name}");
+        }
     })
     .await;
 }

@@ -11,6 +11,7 @@
 
 mod a_minute;
 mod behind;
+mod beside_the_original;
 mod configuration;
 mod exchange;
 mod ext_authz;

@@ -58,6 +58,34 @@ async fn sec_155_and_161_the_api_gets_the_session_s_token_and_no_other() {
 }
 
 #[tokio::test]
+async fn sec_155_only_a_trusted_proxy_says_for_which_host_a_request_was() {
+    for (proxies, host) in
+        [(json!(["127.0.0.0/8"]), "catalog.example.com"), (json!(["192.0.2.1"]), "localhost")]
+    {
+        let upstream = Upstream::start().await;
+        let stage = Stage::with(|config| {
+            config
+                .set("/server/proxy", json!([{"prefix": "/api", "upstream": upstream.origin}]))
+                .set("/server/trustedProxies", proxies.clone())
+                .set("/server/trustedProxyHeaders", json!(["x-forwarded-host"]));
+        })
+        .await;
+        let cookie = format!("{SESSION}={}", stage.logged_in().await.cookie(SESSION).unwrap());
+        let answer = raw::get(&stage.server.public, "/api/x")
+            .as_same_origin_fetch()
+            .header("cookie", &cookie)
+            .header("x-forwarded-host", "catalog.example.com")
+            .header("x-forwarded-user", "root")
+            .send()
+            .await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let arrived = upstream.last();
+        assert_eq!(arrived.header("x-forwarded-host").split(':').next(), Some(host), "{proxies}");
+        assert_eq!(arrived.header("x-forwarded-user"), "", "{proxies}");
+    }
+}
+
+#[tokio::test]
 async fn sec_158_the_api_is_not_called_without_a_usable_token() {
     let (stage, upstream, browser) = with_api().await;
     stage.op.issues_access_tokens_for(1);

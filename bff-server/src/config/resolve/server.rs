@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::{
-        ProxyRoute, PublicToken, ServerConfig, StaticFiles, TraceSettings,
+        FROM_TRUSTED_PROXIES, ProxyRoute, PublicToken, ServerConfig, StaticFiles, TraceSettings,
         file::{MachineClientSection, ProxySection, ServerSection, StaticSection, TracesSection},
     },
     domain::{
@@ -71,6 +71,14 @@ pub(super) fn server(section: ServerSection, app: Option<Url>, notes: &mut Notes
         .enumerate()
         .filter_map(|(i, text)| network(&format!("server.trustedProxies[{i}]"), text, notes))
         .collect();
+    let trusted_proxy_headers = trusted_proxy_headers(&section.trusted_proxy_headers, notes);
+    if !trusted_proxy_headers.is_empty() && !proxy.is_empty() && section.trusted_proxies.is_empty() {
+        notes.warnings.push(
+            "server.trustedProxyHeaders changes nothing for server.proxy: no proxy is trusted; name the one in front \
+             in server.trustedProxies"
+                .into(),
+        );
+    }
     let mut app = app.unwrap_or_else(unreachable_url);
     app.set_path(&format!("{base_path}/"));
     ServerConfig {
@@ -92,6 +100,7 @@ pub(super) fn server(section: ServerSection, app: Option<Url>, notes: &mut Notes
             notes,
         ),
         trusted_proxies,
+        trusted_proxy_headers,
         keep_alive: lifetime("server.keepAliveSecs", section.keep_alive_secs, DEFAULT_KEEP_ALIVE_SECS, notes),
         traces: section.traces.and_then(|section| traces(section, notes)),
         outbound: outbound::outbound(section.outbound, notes),
@@ -193,6 +202,21 @@ fn outside_of_base(base_path: &str, prefix: &str, key: &str, notes: &mut Notes) 
             format!("write {}", if rest.is_empty() { "/bff, for example" } else { rest }),
         );
     }
+}
+
+fn trusted_proxy_headers(names: &[String], notes: &mut Notes) -> Vec<&'static str> {
+    let known = |(i, name): (usize, &String)| {
+        let known = FROM_TRUSTED_PROXIES.into_iter().find(|known| name.eq_ignore_ascii_case(known));
+        if known.is_none() {
+            notes.problem(
+                &format!("server.trustedProxyHeaders[{i}]"),
+                format!("{name:?} does not say where a request was sent to"),
+                format!("use {}", FROM_TRUSTED_PROXIES.join(", ")),
+            );
+        }
+        known
+    };
+    names.iter().enumerate().filter_map(known).collect()
 }
 
 fn machine_clients(

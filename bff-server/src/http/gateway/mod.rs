@@ -84,7 +84,9 @@ async fn decide_for_scripts(
     id: &CorrelationId,
 ) -> Result<Changes, Response> {
     let headers = question.headers;
-    let stripped = || Changes::stripping(headers, &app.cookies, question.of_the_gateway);
+    let stripped = || {
+        Changes::stripping(headers, &app.cookies, question.of_the_gateway).leaving(&app.trusted_proxy_headers)
+    };
     let brought = Brought::of(question.machines, headers);
     if let Some(brought) = brought.as_ref().filter(|_| app.has_no_session_cookie(headers)) {
         let authorization = brought.admitted(app, id).await?;
