@@ -164,10 +164,29 @@ impl IdToken {
     /// The issuer that a token claims, before anything about it is verified: good for finding the keys to verify
     /// it with, and for nothing else.
     pub fn claimed_issuer(&self) -> Option<String> {
-        let payload = URL_SAFE_NO_PAD.decode(self.expose().split('.').nth(1)?).ok()?;
-        let claims = provider_json::object(&payload).ok()?;
-        claims.get("iss")?.as_str().map(str::to_owned)
+        claimed(&self.claimed()?, "iss")
     }
+
+    /// Whom a token claims to be about, before anything about it is verified: good for finding whose other sessions its
+    /// revocation might end, and for nothing else.
+    pub fn claimed_identity(&self) -> Option<Identity> {
+        let claims = self.claimed()?;
+        Some(Identity {
+            issuer: claimed(&claims, "iss")?,
+            subject: claimed(&claims, "sub")?,
+            provider_session: claimed(&claims, "sid"),
+            auth_time: None,
+        })
+    }
+
+    fn claimed(&self) -> Option<Map<String, Value>> {
+        let payload = URL_SAFE_NO_PAD.decode(self.expose().split('.').nth(1)?).ok()?;
+        provider_json::object(&payload).ok()
+    }
+}
+
+fn claimed(claims: &Map<String, Value>, name: &str) -> Option<String> {
+    claims.get(name)?.as_str().map(str::to_owned)
 }
 
 impl SignedClaims {

@@ -127,7 +127,7 @@ impl BackChannelLogouts {
             for member in self.sessions.store.enlisted(index).await? {
                 match self.sessions.read(&member.key).await {
                     Ok((_, session)) if session.kept.provider_session.is_none() => {
-                        ended += usize::from(self.sessions.end(&member.key).await?.is_some());
+                        ended += usize::from(self.sessions.end(&member.key).await?);
                     }
                     Ok(_) | Err(SessionError::NoSession) => {}
                     Err(error) => return Err(error.into()),
@@ -141,7 +141,7 @@ impl BackChannelLogouts {
         let mut ended = 0;
         for index in indexes {
             for member in self.sessions.store.enlisted(index).await? {
-                ended += usize::from(self.sessions.end(&member.key).await?.is_some());
+                ended += usize::from(self.sessions.end(&member.key).await?);
                 self.sessions.store.delist(index, &member).await?;
             }
         }

@@ -7,6 +7,7 @@ pub mod front_channel;
 pub mod login;
 pub mod logout;
 mod refresh;
+mod revocation;
 pub mod sessions;
 pub mod tasks;
 mod user_info;
