@@ -104,7 +104,7 @@ pub struct Bff {
     app: Arc<App>,
     config: crate::config::ServerConfig,
     providers: Vec<Arc<OidcProvider>>,
-    /// Ends the background work for these providers.
+    /// Ends the background work for these providers and sessions.
     fetching: CancellationToken,
     store: Arc<dyn SessionStore>,
     store_config: StoreConfig,
@@ -162,6 +162,8 @@ impl Bff {
         }
         let server = Arc::new(OidcProviders::new(providers.clone()));
         let app = assemble(config, Arc::clone(&store), server, clock, entropy, tasks.clone());
+        let (revoking, sessions) = (fetching.clone(), Arc::clone(&app.sessions));
+        tokio::spawn(async move { revoking.run_until_cancelled(sessions.keep_revoking()).await });
         Ok(Self {
             app: Arc::new(app),
             config: config.server.clone(),
@@ -459,6 +461,7 @@ fn assemble(
             config.session.encryption_keys.iter().map(|key| *key.derive("session-indexes")),
         ),
         max_sessions_per_user: config.session.max_sessions_per_user,
+        revocation_delay: config.session.revocation_delay,
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
         tasks: tasks.clone(),

@@ -158,6 +158,12 @@ impl Stage {
             .await
             .answer
     }
+
+    /// Logs out with a form post of the app's page, all the way to the provider and back.
+    pub async fn log_out_and_return(&self, browser: &Browser) -> Page {
+        let logout = browser.follow(self.app(), self.bff("/logout")).posting("").method(Method::POST);
+        logout.go().await
+    }
 }
 
 /// The form with which a page of the provider's answers by `form_post`.

@@ -21,7 +21,10 @@ use crate::{
         session_index::{IndexName, Member},
         time::UnixSeconds,
     },
-    ports::{Clock, LeaseOwner, Marker, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version},
+    ports::{
+        Clock, LeaseOwner, Marker, OwedName, OwedWrite, ReplaceOutcome, SessionStore, StoreError,
+        StoredRecord, Version,
+    },
 };
 
 /// Expiry and version in front of each value.
@@ -31,9 +34,16 @@ const MARKERS: TableDefinition<'_, &str, u64> = TableDefinition::new("markers");
 const EXPIRY: TableDefinition<'_, (u64, u8, &str), ()> = TableDefinition::new("expiry");
 /// Which sessions an index has, and until when.
 const MEMBERS: TableDefinition<'_, (&str, &str), u64> = TableDefinition::new("members");
+/// What is to be revoked, as sessions are kept,
+const OWED: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("owed");
+/// and when somebody should look at it. Each name is there once.
+const OWED_DUE: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("owed-due");
+/// Where it is there.
+const OWED_PLACES: TableDefinition<'_, &str, u64> = TableDefinition::new("owed-places");
 const KIND_SESSION: u8 = 0;
 const KIND_MARKER: u8 = 1;
 const KIND_MEMBER: u8 = 2;
+const KIND_OWED: u8 = 3;
 
 /// In neither index names nor session keys.
 const SEPARATOR: char = '\n';
@@ -210,6 +220,14 @@ impl<'a> Row<'a> {
         bytes.extend_from_slice(self.value);
         bytes
     }
+}
+
+/// An [`OwedWrite`] that a thread can keep.
+struct Owed {
+    version: Version,
+    value: Vec<u8>,
+    due: UnixSeconds,
+    ttl: Duration,
 }
 
 impl Shared {
@@ -399,6 +417,74 @@ impl Shared {
         })
     }
 
+    fn read_owed(&self, name: &str) -> Result<Option<StoredRecord>, redb::Error> {
+        self.with(|database| {
+            let table = match database.begin_read()?.open_table(OWED) {
+                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+                table => table?,
+            };
+            let Some(stored) = table.get(name)? else { return Ok(None) };
+            Ok(Row::read(stored.value()).filter(|row| row.expires_at > self.clock.now()).map(|row| {
+                StoredRecord { version: row.version, value: bytes::Bytes::copy_from_slice(row.value) }
+            }))
+        })
+    }
+
+    fn write_owed(
+        &self,
+        name: &str,
+        expected: Option<Version>,
+        write: Option<&Owed>,
+    ) -> Result<bool, redb::Error> {
+        let now = self.clock.now();
+        self.with(|database| {
+            let transaction = database.begin_write()?;
+            {
+                let mut records = transaction.open_table(OWED)?;
+                let mut due = transaction.open_table(OWED_DUE)?;
+                let mut places = transaction.open_table(OWED_PLACES)?;
+                let mut expiry = transaction.open_table(EXPIRY)?;
+                let previous = records
+                    .get(name)?
+                    .and_then(|stored| Row::read(stored.value()).map(|row| (row.version, row.expires_at)));
+                let found = previous.filter(|(_, expires_at)| *expires_at > now).map(|(version, _)| version);
+                if found != expected {
+                    return Ok(false);
+                }
+                if let Some((_, expires_at)) = previous {
+                    expiry.remove((expires_at.get(), KIND_OWED, name))?;
+                }
+                let place = places.remove(name)?.map(|it| it.value());
+                if let Some(place) = place {
+                    due.remove((place, name))?;
+                }
+                match write {
+                    None => drop(records.remove(name)?),
+                    Some(Owed { version, value, due: at, ttl }) => {
+                        let row = Row { expires_at: now.plus(*ttl), version: *version, value };
+                        records.insert(name, row.write().as_slice())?;
+                        expiry.insert((row.expires_at.get(), KIND_OWED, name), ())?;
+                        due.insert((at.get(), name), ())?;
+                        places.insert(name, at.get())?;
+                    }
+                }
+            }
+            transaction.commit()?;
+            Ok(true)
+        })
+    }
+
+    fn owed(&self, now: UnixSeconds, limit: usize) -> Result<Vec<OwedName>, redb::Error> {
+        self.with(|database| {
+            let table = match database.begin_read()?.open_table(OWED_DUE) {
+                Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                table => table?,
+            };
+            let range = table.range(..(now.get().saturating_add(1), ""))?;
+            range.take(limit).map(|entry| Ok(OwedName(entry?.0.value().1.to_owned()))).collect()
+        })
+    }
+
     fn sweep(&self) -> Result<usize, redb::Error> {
         let now = self.clock.now();
         self.leases
@@ -471,11 +557,14 @@ fn sweep_in(database: &Database, now: UnixSeconds) -> Result<usize, redb::Error>
         let mut sessions = transaction.open_table(SESSIONS)?;
         let mut markers = transaction.open_table(MARKERS)?;
         let mut members = transaction.open_table(MEMBERS)?;
+        let mut owed = transaction.open_table(OWED)?;
         for (at, kind, key) in &due {
             expiry.remove((*at, *kind, key.as_str()))?;
             match *kind {
                 KIND_SESSION => drop(sessions.remove(key.as_str())?),
                 KIND_MARKER => drop(markers.remove(key.as_str())?),
+                // Its place among those that are due goes when somebody looks at it.
+                KIND_OWED => drop(owed.remove(key.as_str())?),
                 _ => {
                     if let Some(member) = key.split_once(SEPARATOR) {
                         members.remove(member)?;
@@ -575,6 +664,26 @@ impl SessionStore for EmbeddedStore {
             leases.remove(key);
         }
         Ok(())
+    }
+
+    async fn read_owed(&self, name: &OwedName) -> Result<Option<StoredRecord>, StoreError> {
+        self.shared.read_owed(&name.0).map_err(StoreError::new)
+    }
+
+    async fn write_owed(
+        &self,
+        name: &OwedName,
+        expected: Option<Version>,
+        write: Option<OwedWrite<'_>>,
+    ) -> Result<bool, StoreError> {
+        let name = name.0.clone();
+        let write =
+            write.map(|it| Owed { version: it.version, value: it.value.to_vec(), due: it.due, ttl: it.ttl });
+        self.blocking(move |it| it.write_owed(&name, expected, write.as_ref())).await
+    }
+
+    async fn owed(&self, now: UnixSeconds, limit: usize) -> Result<Vec<OwedName>, StoreError> {
+        self.shared.owed(now, limit).map_err(StoreError::new)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -12,10 +12,11 @@ use crate::{
     domain::{
         session_id::SessionKey,
         session_index::{IndexName, Member},
+        time::UnixSeconds,
     },
     ports::{
-        LeaseOwner, Marker, Reading, Recalled, ReplaceOutcome, SessionStore, StoreError, StoredRecord,
-        Version,
+        LeaseOwner, Marker, OwedName, OwedWrite, Reading, Recalled, ReplaceOutcome, SessionStore, StoreError,
+        StoredRecord, Version,
     },
     telemetry::{StoreOperation, traces},
 };
@@ -42,7 +43,7 @@ macro_rules! operations {
 
 operations!(
     read, settle, insert, replace, remove, spend, is_spent, enlist, delist, enlisted, acquire, renew,
-    release, ping
+    release, read_owed, write_owed, owed, ping
 );
 
 impl MeasuredStore {
@@ -148,6 +149,23 @@ impl SessionStore for MeasuredStore {
 
     async fn release(&self, key: &SessionKey, owner: &LeaseOwner) -> Result<(), StoreError> {
         measured(&self.operations.release, self.inner.release(key, owner)).await
+    }
+
+    async fn read_owed(&self, name: &OwedName) -> Result<Option<StoredRecord>, StoreError> {
+        measured(&self.operations.read_owed, self.inner.read_owed(name)).await
+    }
+
+    async fn write_owed(
+        &self,
+        name: &OwedName,
+        expected: Option<Version>,
+        write: Option<OwedWrite<'_>>,
+    ) -> Result<bool, StoreError> {
+        measured(&self.operations.write_owed, self.inner.write_owed(name, expected, write)).await
+    }
+
+    async fn owed(&self, now: UnixSeconds, limit: usize) -> Result<Vec<OwedName>, StoreError> {
+        measured(&self.operations.owed, self.inner.owed(now, limit)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -320,6 +320,7 @@ fn session_rows() -> Vec<Row> {
         row("session.absoluteLifetimeSecs", lifetimes()),
         row("session.idleTimeoutSecs", lifetimes()),
         row("session.maxSessionsPerUser", json!([0, 5_000_000_000_u64])),
+        row("session.revocationDelaySecs", json!([0, 301])),
         row("session.refreshTokenExpirationSecs", lifetimes()),
         any("session.refreshTokenRotation", "accepted for compatibility"),
         any("session.refreshTokenExpirationPayloadField", "a provider may name its members as it likes"),

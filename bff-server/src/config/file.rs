@@ -337,6 +337,9 @@ pub(super) struct SessionSection {
     pub(super) idle_timeout_secs: Option<u64>,
     /// How many sessions one user may have; the oldest make room. Default: 1000.
     pub(super) max_sessions_per_user: Option<u32>,
+    /// Seconds that a browser which logs out has to come back from the provider before its tokens are revoked there, from 1 to 300.
+    /// Default: 300.
+    pub(super) revocation_delay_secs: Option<u64>,
     /// Seconds that a refresh token lasts if the provider does not say. Default: 604800 (7 days).
     pub(super) refresh_token_expiration_secs: Option<u64>,
     /// Accepted for compatibility: a refresh token that the provider rotates is always replaced, and one that

@@ -178,6 +178,8 @@ pub struct SessionConfig {
     pub lifetimes: Lifetimes,
     /// `maxSessionsPerUser`.
     pub max_sessions_per_user: usize,
+    /// `revocationDelaySecs`.
+    pub revocation_delay: Duration,
     /// `userClaims`.
     pub user_claims: Vec<String>,
     /// `errorRedirects`.

@@ -166,13 +166,36 @@ impl IdToken {
     pub fn claimed_issuer(&self) -> Option<String> {
         claimed_issuer(self.expose())
     }
+
+    /// Whom a token claims to be about, before anything about it is verified: good for finding whose other sessions its
+    /// revocation might end, and for nothing else.
+    pub fn claimed_identity(&self) -> Option<Identity> {
+        let claims = self.claimed()?;
+        Some(Identity {
+            issuer: claimed(&claims, "iss")?,
+            subject: claimed(&claims, "sub")?,
+            provider_session: claimed(&claims, "sid"),
+            auth_time: None,
+        })
+    }
+
+    fn claimed(&self) -> Option<Map<String, Value>> {
+        claimed_by(self.expose())
+    }
+}
+
+fn claimed(claims: &Map<String, Value>, name: &str) -> Option<String> {
+    claims.get(name)?.as_str().map(str::to_owned)
 }
 
 /// The `iss` of a compact JWS whose signature nobody has looked at.
 pub(super) fn claimed_issuer(token: &str) -> Option<String> {
+    claimed(&claimed_by(token)?, "iss")
+}
+
+fn claimed_by(token: &str) -> Option<Map<String, Value>> {
     let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    let claims = provider_json::object(&payload).ok()?;
-    claims.get("iss")?.as_str().map(str::to_owned)
+    provider_json::object(&payload).ok()
 }
 
 impl SignedClaims {

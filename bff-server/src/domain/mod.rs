@@ -21,6 +21,7 @@ pub mod provider_words;
 pub mod redirect_uri;
 pub mod response_mode;
 pub mod return_url;
+pub mod revocation;
 pub mod scope;
 pub mod session;
 pub mod session_id;

@@ -5,6 +5,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{
     mac::{MacKey, TAG_BYTES},
+    revocation::{Bond, TokenGroup},
     session::Kept,
     session_id::SessionKey,
     time::UnixSeconds,
@@ -100,6 +101,32 @@ impl SessionIndexes {
         self.names("sid", issuer, provider_session)
     }
 
+    /// Where the sessions of a login are of which nobody says whose it was.
+    pub fn of_login(&self, issuer: &str, nonce: &str) -> Vec<IndexName> {
+        self.names("login", issuer, nonce)
+    }
+
+    /// Where the sessions of a group are.
+    pub fn of_group(&self, group: &TokenGroup) -> Vec<IndexName> {
+        match &group.bond {
+            Bond::ProviderSession(sid) => self.of_provider_session(&group.issuer, sid),
+            Bond::Subject(subject) => self.of_subject(&group.issuer, subject),
+            Bond::Login(nonce) => self.of_login(&group.issuer, nonce),
+        }
+    }
+
+    /// A name for what is to be revoked of a group.
+    pub fn owed_name(&self, group: &TokenGroup) -> String {
+        let (kind, value) = match &group.bond {
+            Bond::ProviderSession(sid) => ("owed-sid", sid),
+            Bond::Subject(subject) => ("owed-sub", subject),
+            Bond::Login(nonce) => ("owed-login", nonce),
+        };
+        // As of a token: all replicas must use the same key.
+        let hash = self.hashes(&[kind, &group.issuer, &group.client, value]).last().unwrap_or_default();
+        URL_SAFE_NO_PAD.encode(hash.get(..NAME_BYTES).unwrap_or_default())
+    }
+
     /// A name for a token that must not be accepted twice.
     pub fn token_marker(&self, issuer: &str, token_id: &str) -> String {
         // Any key will do as long as all replicas use it; the oldest is the one that all of them know.
@@ -110,13 +137,14 @@ impl SessionIndexes {
         let subject = session.subject.as_ref().map(|it| self.of_subject(&session.issuer, it));
         let provider_session =
             session.provider_session.as_ref().map(|it| self.of_provider_session(&session.issuer, it));
-        subject.into_iter().chain(provider_session).collect()
+        let login = session.subject.is_none().then(|| self.of_login(&session.issuer, &session.nonce));
+        subject.into_iter().chain(provider_session).chain(login).collect()
     }
 
     /// Those of each key, and then the long ones, under which the first version put its sessions.
     fn names(&self, kind: &str, issuer: &str, value: &str) -> Vec<IndexName> {
         let short = self
-            .hashes(kind, issuer, value)
+            .hashes(&[kind, issuer, value])
             .map(|hash| IndexName(URL_SAFE_NO_PAD.encode(hash.get(..NAME_BYTES).unwrap_or_default())));
         let mut names: Vec<_> = short.collect();
         names.extend(self.long_names(kind, issuer, value));
@@ -124,14 +152,14 @@ impl SessionIndexes {
     }
 
     fn long_names(&self, kind: &str, issuer: &str, value: &str) -> Vec<IndexName> {
-        self.hashes(kind, issuer, value)
+        self.hashes(&[kind, issuer, value])
             .map(|hash| IndexName(format!("{kind}:{}", URL_SAFE_NO_PAD.encode(hash))))
             .collect()
     }
 
-    fn hashes(&self, kind: &str, issuer: &str, value: &str) -> impl Iterator<Item = [u8; TAG_BYTES]> {
+    fn hashes(&self, fields: &[&str]) -> impl Iterator<Item = [u8; TAG_BYTES]> + use<'_> {
         let mut message = Vec::new();
-        for field in [kind, issuer, value] {
+        for field in fields {
             message.extend_from_slice(&u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
             message.extend_from_slice(field.as_bytes());
         }
@@ -153,6 +181,25 @@ mod tests {
         assert_ne!(of("https://a", "b1"), of("https://ab", "1"), "fields do not run into each other");
         assert_ne!(of("https://a", "1"), indexes.of_provider_session("https://a", "1"));
         assert!(!of("https://a", "ada@example.com")[0].0.contains("ada"));
+    }
+
+    #[test]
+    fn what_is_to_be_revoked_has_one_name_for_each_group() {
+        let indexes = SessionIndexes::new([[1; 32]]);
+        let of = |issuer: &str, client: &str, bond: Bond| {
+            indexes.owed_name(&TokenGroup { issuer: issuer.into(), client: client.into(), bond })
+        };
+        let all = [
+            of("i", "c", Bond::ProviderSession("x".into())),
+            of("i", "c", Bond::Subject("x".into())),
+            of("i", "c", Bond::Login("x".into())),
+            of("i", "d", Bond::Subject("x".into())),
+            of("j", "c", Bond::Subject("x".into())),
+            of("i", "c", Bond::Subject("y".into())),
+        ];
+        let different: std::collections::HashSet<_> = all.iter().collect();
+        assert_eq!(different.len(), all.len(), "{all:?}");
+        assert_eq!(all[0], of("i", "c", Bond::ProviderSession("x".into())));
     }
 
     #[test]

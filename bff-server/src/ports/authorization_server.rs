@@ -12,6 +12,7 @@ use crate::domain::{
     dpop::{HeldToken, ProofKey},
     id_token::SignedClaims,
     metadata::ProviderMetadata,
+    revocation::RevocableToken,
     token_response::TokenResponse,
 };
 
@@ -144,15 +145,6 @@ pub enum TokenOrigin {
     Anybody,
 }
 
-/// A token that can be revoked (RFC 7009 §2.1).
-#[derive(Clone, Debug)]
-pub enum RevocableToken {
-    /// With it, usually the whole grant.
-    Refresh(RefreshToken),
-    /// Where there is no refresh token.
-    Access(AccessToken),
-}
-
 /// Whether logins at one issuer would work.
 #[derive(Clone, Debug)]
 pub struct Readiness {
@@ -211,6 +203,11 @@ pub trait AuthorizationServer: Send + Sync {
         token: HeldToken<'_>,
     ) -> Result<UserInfo, UserInfoError>;
 
-    /// Revokes a token, best effort and bounded in time (RFC 7009).
-    async fn revoke(&self, client: ClientName<'_>, token: RevocableToken) -> Result<(), ProviderError>;
+    /// Revokes a token, in bounded time (RFC 7009); with a key, and a proof of it (RFC 9449), if the token is bound to one.
+    async fn revoke(
+        &self,
+        client: ClientName<'_>,
+        token: &RevocableToken,
+        proof_key: Option<&ProofKey>,
+    ) -> Result<(), ProviderError>;
 }

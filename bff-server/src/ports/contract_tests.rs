@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Clock, LeaseOwner, Marker, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version};
+use super::{
+    Clock, LeaseOwner, Marker, OwedName, OwedWrite, ReplaceOutcome, SessionStore, StoreError, StoredRecord,
+    Version,
+};
 use crate::domain::{
     credential::AccessToken,
     session::Live,
@@ -127,14 +130,16 @@ pub async fn run(store: Arc<dyn SessionStore>, time: impl Time) {
     let (records, memory) = (records(&*store, &time), memory(&*store, &time));
     let (markers, leases, indexes) =
         (markers(&store, &time), leases(&*store, &time), indexes(&*store, &time));
+    let owed = owed(&store, &time);
     if time.passes_by_itself() {
-        tokio::join!(records, memory, markers, leases, indexes);
+        tokio::join!(records, memory, markers, leases, indexes, owed);
     } else {
         records.await;
         memory.await;
         markers.await;
         leases.await;
         indexes.await;
+        owed.await;
     }
 }
 
@@ -299,4 +304,67 @@ async fn indexes(store: &dyn SessionStore, time: &impl Time) {
     );
     assert_eq!(store.enlisted(&ada).await.unwrap(), all(&[6, 7]));
     assert_eq!(store.enlisted(&eve).await.unwrap(), all(&[3]));
+}
+
+/// What is to be revoked: written by compare-and-swap, and found when it is due.
+async fn owed(store: &Arc<dyn SessionStore>, time: &impl Time) {
+    let name = |name: &str| OwedName(name.to_owned());
+    let at = |seconds: u64| UnixSeconds::new(1_900_000_000 + seconds);
+    let write = |version, value: &'static [u8], due| {
+        Some(OwedWrite { version: Version(version), value, due: at(due), ttl: LONG })
+    };
+    let ada = name("ada");
+    assert!(store.read_owed(&ada).await.unwrap().is_none());
+    assert!(store.owed(at(1_000_000), 100).await.unwrap().is_empty());
+    assert!(!store.write_owed(&ada, Some(Version(1)), write(2, b"ghost", 0)).await.unwrap(), "there is none");
+    assert!(store.write_owed(&ada, None, write(u64::MAX, b"one", 50)).await.unwrap());
+    assert!(!store.write_owed(&ada, None, write(3, b"late", 0)).await.unwrap(), "there is one");
+    assert!(
+        !store.write_owed(&ada, Some(Version(1)), write(3, b"late", 0)).await.unwrap(),
+        "of another version"
+    );
+    let read = store.read_owed(&ada).await.unwrap().unwrap();
+    assert_eq!((read.version, &read.value[..]), (Version(u64::MAX), &b"one"[..]));
+
+    assert!(store.owed(at(49), 100).await.unwrap().is_empty(), "it is not due yet");
+    assert_eq!(store.owed(at(50), 100).await.unwrap(), [ada.clone()]);
+    let binary: Vec<u8> = (0..=255).collect();
+    let later = OwedWrite { version: Version(4), value: &binary, due: at(90), ttl: LONG };
+    assert!(store.write_owed(&ada, Some(Version(u64::MAX)), Some(later)).await.unwrap());
+    assert!(store.owed(at(89), 100).await.unwrap().is_empty(), "it is due at its new time alone");
+    assert_eq!(store.read_owed(&ada).await.unwrap().unwrap().value, binary, "byte for byte");
+
+    for i in 0..40 {
+        assert!(store.write_owed(&name(&format!("user-{i}")), None, write(1, b"v", 80)).await.unwrap());
+    }
+    assert_eq!(store.owed(at(90), 7).await.unwrap().len(), 7, "no more than was asked for");
+    let all = store.owed(at(90), 100).await.unwrap();
+    assert!(all.len() == 41 && all.contains(&ada), "{all:?}");
+    for i in 0..40 {
+        assert!(store.write_owed(&name(&format!("user-{i}")), Some(Version(1)), None).await.unwrap());
+    }
+    assert!(!store.write_owed(&ada, Some(Version(1)), None).await.unwrap(), "a late one removes nothing");
+    assert_eq!(store.owed(at(90), 100).await.unwrap(), [ada.clone()]);
+
+    let attempts = (0..16).map(|i| {
+        let (store, ada) = (Arc::clone(store), ada.clone());
+        let claim = OwedWrite { version: Version(100 + i), value: b"claimed", due: at(120), ttl: LONG };
+        tokio::spawn(async move { store.write_owed(&ada, Some(Version(4)), Some(claim)).await.unwrap() })
+    });
+    let mut first = 0;
+    for attempt in attempts.collect::<Vec<_>>() {
+        first += usize::from(attempt.await.unwrap());
+    }
+    assert_eq!(first, 1, "of many at once, one claims it");
+    let claimed = store.read_owed(&ada).await.unwrap().unwrap().version;
+    assert!(store.write_owed(&ada, Some(claimed), None).await.unwrap());
+    assert!(store.read_owed(&ada).await.unwrap().is_none());
+    assert!(store.owed(at(1_000), 100).await.unwrap().is_empty(), "what is removed is not due");
+
+    let brief = OwedWrite { version: Version(1), value: b"short", due: at(0), ttl: time.to_live() };
+    assert!(store.write_owed(&ada, None, Some(brief)).await.unwrap());
+    time.outlive().await;
+    assert!(store.read_owed(&ada).await.unwrap().is_none(), "every record has an end");
+    assert!(store.write_owed(&ada, None, None).await.unwrap(), "what has ended is taken out");
+    assert!(store.owed(at(1_000), 100).await.unwrap().is_empty());
 }

@@ -9,12 +9,13 @@ mod held_lease;
 mod session_store;
 
 pub use authorization_server::{
-    AuthorizationServer, ClientName, Grant, GrantError, ProviderError, Readiness, RevocableToken,
-    TokenOrigin, TokenVerificationError, UserInfo, UserInfoError,
+    AuthorizationServer, ClientName, Grant, GrantError, ProviderError, Readiness, TokenOrigin,
+    TokenVerificationError, UserInfo, UserInfoError,
 };
 pub use clock::Clock;
 pub use entropy::{Entropy, EntropyFailure};
 pub use held_lease::HeldLease;
 pub use session_store::{
-    LeaseOwner, Marker, Reading, Recalled, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version,
+    LeaseOwner, Marker, OwedName, OwedWrite, Reading, Recalled, ReplaceOutcome, SessionStore, StoreError,
+    StoredRecord, Version,
 };

@@ -13,6 +13,7 @@ use crate::domain::{
     session::Live,
     session_id::SessionKey,
     session_index::{IndexName, Member},
+    time::UnixSeconds,
 };
 
 /// Counts the writes of a record, so that a slow writer cannot overwrite a newer one.
@@ -77,6 +78,23 @@ pub enum ReplaceOutcome {
 /// Names something that may happen once, such as the answer to one login flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marker(pub String);
+
+/// Names the record of what is still to be revoked of some ended sessions. A keyed hash.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OwedName(pub String);
+
+/// A record of what is to be revoked, as written.
+#[derive(Clone, Copy, Debug)]
+pub struct OwedWrite<'a> {
+    /// Which write this is. Random: a record that comes back after it was removed is another one.
+    pub version: Version,
+    /// Sealed.
+    pub value: &'a [u8],
+    /// From when on [`owed`](SessionStore::owed) names it.
+    pub due: UnixSeconds,
+    /// How long it lives if nobody writes it again.
+    pub ttl: Duration,
+}
 
 /// Proves that a lease is one's own. Random, so that nobody releases what expired and was taken anew.
 #[derive(Clone, PartialEq, Eq)]
@@ -174,6 +192,21 @@ pub trait SessionStore: Send + Sync {
 
     /// Gives a lease back, if it still is the owner's.
     async fn release(&self, key: &SessionKey, owner: &LeaseOwner) -> Result<(), StoreError>;
+
+    /// Reads a record of what is to be revoked.
+    async fn read_owed(&self, name: &OwedName) -> Result<Option<StoredRecord>, StoreError>;
+
+    /// Writes such a record, or with `None` removes it, and its place among those that are [due](Self::owed), atomically.
+    /// `false`, and nothing has changed, unless it is the one that is `expected`: the one that was read, or none.
+    async fn write_owed(
+        &self,
+        name: &OwedName,
+        expected: Option<Version>,
+        write: Option<OwedWrite<'_>>,
+    ) -> Result<bool, StoreError>;
+
+    /// At most `limit` of the records that are due by now, the longest due first or nearly so. Some may have ended.
+    async fn owed(&self, now: UnixSeconds, limit: usize) -> Result<Vec<OwedName>, StoreError>;
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -48,6 +48,8 @@ pub enum Purpose {
     SessionLive,
     /// The part of a session that refresh and logout need.
     SessionKept,
+    /// Tokens that are to be revoked.
+    Owed,
 }
 
 impl Purpose {
@@ -59,6 +61,7 @@ impl Purpose {
             Self::Returned => "returned",
             Self::SessionLive => "session-live",
             Self::SessionKept => "session-kept",
+            Self::Owed => "owed",
         }
     }
 }

@@ -153,7 +153,7 @@ impl BackChannelLogouts {
         for index in indexes {
             for member in self.sessions.store.enlisted(index).await? {
                 if self.look_at(&member.key).await?.is_none_or(|session| matches(&session)) {
-                    ended += usize::from(self.sessions.end(&member.key).await?.is_some());
+                    ended += usize::from(self.sessions.end(&member.key).await?);
                     self.sessions.store.delist(index, &member).await?;
                 }
             }
@@ -172,7 +172,7 @@ impl BackChannelLogouts {
         let mut ended = 0;
         for index in indexes {
             for member in self.sessions.store.enlisted(index).await? {
-                ended += usize::from(self.sessions.end(&member.key).await?.is_some());
+                ended += usize::from(self.sessions.end(&member.key).await?);
                 self.sessions.store.delist(index, &member).await?;
             }
         }

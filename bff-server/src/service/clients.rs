@@ -12,6 +12,7 @@ use crate::domain::{
     login_options::LoginPolicy,
     logout_token::LogoutTokenExpiry,
     response_mode::ResponseMode,
+    revocation::TokenGroup,
     session::Kept,
     user_info::UserInfoPolicy,
 };
@@ -110,11 +111,21 @@ impl Clients {
     /// has nothing to do with its tokens. A session from before its client was named has the `clientId` where
     /// others have the name.
     pub fn of_session(&self, session: &Kept) -> Option<&Client> {
-        let mut at_its_issuer = self.clients.iter().filter(|client| {
-            client.id_token_issuer.admits(&session.issuer) || client.issuer == session.issuer
-        });
-        let named = at_its_issuer.clone().find(|client| client.name == session.client);
-        named.or_else(|| at_its_issuer.find(|client| client.client_id == session.client))
+        self.of_name(&session.issuer, &session.client)
+    }
+
+    /// The client that tokens belong to, as of a [session](Self::of_session).
+    pub fn of_group(&self, group: &TokenGroup) -> Option<&Client> {
+        self.of_name(&group.issuer, &group.client)
+    }
+
+    fn of_name(&self, issuer: &str, name: &str) -> Option<&Client> {
+        let mut at_its_issuer = self
+            .clients
+            .iter()
+            .filter(|client| client.id_token_issuer.admits(issuer) || client.issuer == issuer);
+        let named = at_its_issuer.clone().find(|client| client.name == name);
+        named.or_else(|| at_its_issuer.find(|client| client.client_id == name))
     }
 
     /// The clients whose tokens may carry this issuer.

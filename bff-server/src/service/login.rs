@@ -7,13 +7,14 @@ use url::Url;
 
 use super::{
     clients::{Client, Clients},
+    revocation::Others,
     sessions::{SessionError, Sessions},
     tasks::Tasks,
 };
 use crate::{
     domain::{
         authorization_request::authorization_request,
-        credential::AuthorizationCode,
+        credential::{AuthorizationCode, IdToken},
         dpop::{HeldToken, ProofKey},
         id_token::{Expected, IdTokenRefusal, Identity},
         login_flow::{self, FlowMismatch, FlowPurpose, FlowSecrets, LoginFlow},
@@ -21,6 +22,7 @@ use crate::{
         parameters::{AuthorizationError, AuthorizationOutcome, AuthorizationResponse},
         response_mode::ResponseMode,
         return_url::ReturnUrls,
+        revocation::{Bond, RevocableToken, TokenGroup},
         scope,
         session::{Login, Session},
         session_id::SessionKey,
@@ -28,7 +30,7 @@ use crate::{
     },
     ports::{
         AuthorizationServer, Clock, Entropy, EntropyFailure, Grant, GrantError, Marker, ProviderError,
-        RevocableToken, SessionStore, StoreError, TokenOrigin, TokenVerificationError, UserInfoError,
+        SessionStore, StoreError, TokenOrigin, TokenVerificationError, UserInfoError,
     },
 };
 
@@ -274,23 +276,27 @@ impl Logins {
             .return_urls
             .accept(&flow.return_to)
             .unwrap_or_else(|_| self.return_urls.default_page().clone());
-        let tokens = self.exchange(flow, client, &code).await?;
-        let session = self.validate(flow, client, &code, tokens, response.display_name).await?;
-        // A tenant answers by a name of its own, which its ID token must then carry too (RFC 9207 §2.4).
-        if response.issuer.is_some_and(|it| it != flow.issuer && it != session.kept.issuer) {
-            self.sessions.revoke_soon(&session);
-            return Err(FinishError::Issuer);
-        }
         let mut replaced: Vec<_> = flow.previous_session.iter().cloned().chain(presented_session).collect();
         replaced.dedup();
+        let others = if replaced.is_empty() { Others::Unlikely } else { Others::Possible };
+        let tokens = self.exchange(flow, client, &code).await?;
+        let mut session = self.validate(flow, client, &code, tokens, response.display_name).await?;
+        // A tenant answers by a name of its own, which its ID token must then carry too (RFC 9207 §2.4).
+        if response.issuer.is_some_and(|it| it != flow.issuer && it != session.kept.issuer) {
+            self.sessions.owe_session_soon(None, &session, others);
+            return Err(FinishError::Issuer);
+        }
+        if session.kept.subject.is_none() {
+            self.joins_the_login_before(&mut session, &replaced).await;
+        }
         if let Err(error) = self.continues_its_user(flow, &session).await {
-            self.sessions.revoke_soon(&session);
+            self.sessions.owe_session_soon(None, &session, others);
             return Err(error);
         }
         let cookie_value = match self.sessions.begin(&session, replaced.len()).await {
             Ok(cookie_value) => cookie_value,
             Err(error) => {
-                self.sessions.revoke_soon(&session);
+                self.sessions.owe_session_soon(None, &session, others);
                 return Err(error.into());
             }
         };
@@ -300,6 +306,49 @@ impl Logins {
             }
         }
         Ok(Finished { cookie_value, ends_in: self.sessions.lifetimes.absolute, return_to })
+    }
+
+    /// Where nobody says who logs in, nobody knows either whether the provider made another grant of it: a session that
+    /// replaces others in a browser belongs to their [group](Bond::Login).
+    async fn joins_the_login_before(&self, session: &mut Session, replaced: &[SessionKey]) {
+        for key in replaced {
+            if let Ok((_, before)) = self.sessions.read(key).await
+                && before.kept.subject.is_none()
+                && before.kept.issuer == session.kept.issuer
+                && before.kept.client == session.kept.client
+            {
+                session.kept.nonce = before.kept.nonce;
+                return;
+            }
+        }
+    }
+
+    /// The group of tokens that do not become a session: as far as their own ID token says, which need not be true to be a
+    /// reason to wait; or else that of the session that this browser had.
+    async fn group_of_nobody(
+        &self,
+        flow: &LoginFlow,
+        client: &Client,
+        id_token: Option<&IdToken>,
+    ) -> TokenGroup {
+        let group = |issuer: String, bond| TokenGroup { issuer, client: client.name.clone(), bond };
+        let claimed = id_token.and_then(IdToken::claimed_identity);
+        if let Some(claimed) = claimed.filter(|it| client.id_token_issuer.admits(&it.issuer)) {
+            let subject = claimed.subject;
+            return group(
+                claimed.issuer,
+                claimed.provider_session.map_or(Bond::Subject(subject), Bond::ProviderSession),
+            );
+        }
+        if let Some(previous) = &flow.previous_session
+            && let Ok((_, before)) = self.sessions.read(previous).await
+        {
+            let before = self.sessions.group_of(&before);
+            if before.client == client.name {
+                return before;
+            }
+        }
+        group(client.issuer.clone(), Bond::Login(flow.nonce()))
     }
 
     /// A session that asked for a stronger login is replaced by one of the same user, or stays as it is.
@@ -333,16 +382,19 @@ impl Logins {
             code_verifier: &flow.code_verifier(),
             redirect_uri: &flow.redirect_uri,
         };
-        self.server.redeem(&client.name, grant, flow.proof_key.as_ref()).await.map_err(|error| match error {
-            GrantError::Invalid => FinishError::Code,
-            GrantError::Doubtful(error) | GrantError::Unavailable(error) => error.into(),
-            GrantError::Unusable(answer) => {
+        match self.server.redeem(&client.name, grant, flow.proof_key.as_ref()).await {
+            Ok(tokens) => Ok(tokens),
+            Err(GrantError::Invalid) => Err(FinishError::Code),
+            Err(GrantError::Doubtful(error) | GrantError::Unavailable(error)) => Err(error.into()),
+            Err(GrantError::Unusable(answer)) => {
                 if let Some(token) = answer.refresh_token.clone() {
-                    self.sessions.revoke_token_soon(&client.name, RevocableToken::Refresh(token));
+                    let group = self.group_of_nobody(flow, client, None).await;
+                    let token = RevocableToken::Refresh(token);
+                    self.sessions.owe_soon(group, None, token, flow.proof_key.clone(), Others::Possible);
                 }
-                FinishError::Tokens(answer.to_string())
+                Err(FinishError::Tokens(answer.to_string()))
             }
-        })
+        }
     }
 
     /// Nothing of the tokens is used before the ID token has passed every check.
@@ -381,11 +433,9 @@ impl Logins {
                 Ok(Session::begin(login, tokens, &self.sessions.lifetimes, now))
             }
             Err(error) => {
-                let token = match tokens.refresh_token {
-                    Some(token) => RevocableToken::Refresh(token),
-                    None => RevocableToken::Access(tokens.access_token),
-                };
-                self.sessions.revoke_token_soon(&client.name, token);
+                let group = self.group_of_nobody(flow, client, tokens.id_token.as_ref()).await;
+                let token = RevocableToken::of_answer(&tokens);
+                self.sessions.owe_soon(group, None, token, flow.proof_key.clone(), Others::Possible);
                 Err(error)
             }
         }

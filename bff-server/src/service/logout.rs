@@ -7,7 +7,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::sessions::{SessionError, Sessions};
+use super::{
+    revocation::HeldTokens,
+    sessions::{EndedSession, SessionError, Sessions},
+};
 use crate::{
     domain::{
         credential::IdToken, end_session::EndSession, session::Session, session_id::SessionKey,
@@ -26,6 +29,8 @@ pub struct LogoutFlow {
     /// Where in the app to go afterwards.
     pub return_to: String,
     created_at: UnixSeconds,
+    /// What is revoked when the browser has come back.
+    held: Option<HeldTokens>,
 }
 
 impl LogoutFlow {
@@ -64,25 +69,34 @@ impl Logouts {
     /// Ends the session, then says where to go: to the provider's end-session endpoint, or, where there
     /// is none or nobody was logged in, straight to `return_to`.
     pub async fn end(&self, key: Option<&SessionKey>, return_to: &Url) -> Result<Ended, SessionError> {
-        let session = match key {
+        let ended = match key {
             Some(key) => {
-                let session = self.sessions.end(key).await?;
+                let ended = self.sessions.end_before_the_provider(key).await?;
                 // Also where it had ended before: whoever ended it may not have been told yet that it is known.
                 self.sessions.store.settle().await;
-                session
+                ended
             }
             None => None,
         };
-        let at_provider = match &session {
-            Some(session) => self.end_at_provider(session, return_to).await?,
+        let at_provider = match &ended {
+            Some(EndedSession { session, held }) => {
+                self.end_at_provider(session, held.as_ref(), return_to).await?
+            }
             None => None,
         };
-        Ok(at_provider.unwrap_or_else(|| Ended { location: return_to.clone(), flow: None }))
+        Ok(at_provider.unwrap_or_else(|| {
+            // Nobody goes to the provider: there is nothing to wait for.
+            if let Some(held) = ended.and_then(|it| it.held) {
+                self.sessions.release_soon(held);
+            }
+            Ended { location: return_to.clone(), flow: None }
+        }))
     }
 
     async fn end_at_provider(
         &self,
         session: &Session,
+        held: Option<&HeldTokens>,
         return_to: &Url,
     ) -> Result<Option<Ended>, SessionError> {
         // The session is gone already; a provider that cannot be reached does not change that.
@@ -94,6 +108,7 @@ impl Logouts {
                 state: self.sessions.entropy.random_256()?,
                 return_to: return_to.as_str().to_owned(),
                 created_at: self.clock.now(),
+                held: held.cloned(),
             })
         } else {
             None
@@ -110,9 +125,15 @@ impl Logouts {
     }
 
     /// Where to go when the provider sends the browser back; `None` if that was not asked for. Ends
-    /// nothing: a page that leads a browser here logs nobody out.
+    /// nothing: a page that leads a browser here logs nobody out. What waited for the return is revoked now.
     pub fn returned(&self, flow: Option<LogoutFlow>, state: Option<&str>) -> Option<String> {
         let (flow, state) = (flow?, state?);
-        flow.is_answered_by(state, self.clock.now()).then_some(flow.return_to)
+        if !flow.is_answered_by(state, self.clock.now()) {
+            return None;
+        }
+        if let Some(held) = flow.held {
+            self.sessions.release_soon(held);
+        }
+        Some(flow.return_to)
     }
 }

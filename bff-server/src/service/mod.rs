@@ -8,6 +8,7 @@ pub mod login;
 pub mod logout;
 pub mod machine_clients;
 mod refresh;
+mod revocation;
 pub mod sessions;
 pub mod tasks;
 mod user_info;

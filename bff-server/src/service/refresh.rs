@@ -24,6 +24,7 @@ use tokio::time::Instant;
 
 use super::{
     clients::Client,
+    revocation::Others,
     sessions::{SessionError, Sessions, UsableToken},
 };
 use crate::{
@@ -173,7 +174,7 @@ impl Sessions {
 
     /// Refreshes under a lease, or finds what another replica has refreshed.
     async fn refresh_alone(
-        &self,
+        self: &Arc<Self>,
         key: &SessionKey,
         storing: &AtomicBool,
     ) -> Result<UsableToken, SessionError> {
@@ -219,7 +220,7 @@ impl Sessions {
     }
 
     async fn refresh_under_lease(
-        &self,
+        self: &Arc<Self>,
         key: &SessionKey,
         owner: &LeaseOwner,
         lease: &HeldLease,
@@ -294,7 +295,7 @@ impl Sessions {
     }
 
     async fn refresh_holding_lease(
-        &self,
+        self: &Arc<Self>,
         key: &SessionKey,
         lease: &HeldLease,
         storing: &AtomicBool,
@@ -309,6 +310,7 @@ impl Sessions {
         let Some(refresh_token) = &session.kept.refresh_token else { return Err(SessionError::NoSession) };
         let Some(client) = self.clients.of_session(&session.kept) else {
             self.take_out(key, EndReason::NoClient).await?;
+            self.settle_soon(&session);
             tracing::warn!(session = %key, event = "session_ended", reason = "no_client",
                 client = session.kept.client, issuer = session.kept.issuer,
                 "no client is configured any more that this session's tokens belong to; the session has ended");
@@ -341,7 +343,7 @@ impl Sessions {
     /// A refusal that may be about the refresh token ends the session when it has come [often](Doubts) enough. Until then it
     /// is one that says nothing.
     async fn end_if_refused_often(
-        &self,
+        self: &Arc<Self>,
         key: &SessionKey,
         seen: &Session,
         error: ProviderError,
@@ -378,7 +380,7 @@ impl Sessions {
 
     /// A refresh token that is no longer good ends the session, unless it was replaced behind our back.
     async fn end_unless_renewed(
-        &self,
+        self: &Arc<Self>,
         key: &SessionKey,
         seen: &Session,
         why: &str,
@@ -396,6 +398,7 @@ impl Sessions {
             };
         }
         self.take_out(key, EndReason::InvalidGrant).await?;
+        self.settle_soon(&now);
         tracing::warn!(session = %key, event = "session_ended", reason = "invalid_grant", why,
             "the refresh token is no longer good; the session has ended");
         Err(SessionError::NoSession)
@@ -403,7 +406,7 @@ impl Sessions {
 
     /// Makes new tokens the session's own.
     async fn adopt(
-        &self,
+        self: &Arc<Self>,
         key: &SessionKey,
         version: Version,
         client: &Client,
@@ -451,7 +454,8 @@ impl Sessions {
                     tracing::error!(session = %key, reason = %why, event = "session_ended",
                         "a refresh brought an ID token that does not continue this login; the session has ended");
                     self.take_out(key, EndReason::ForeignIdToken).await?;
-                    self.revoke_soon(&session.refreshed(tokens, None, &self.lifetimes, self.clock.now()));
+                    let ended = session.refreshed(tokens, None, &self.lifetimes, self.clock.now());
+                    self.owe_session_soon(Some(key), &ended, Others::Possible);
                     return Err(SessionError::NoSession);
                 }
             }
@@ -460,8 +464,10 @@ impl Sessions {
         match self.write(key, version, session, &renewed, storing).await? {
             ReplaceOutcome::Replaced => {
                 tracing::debug!(session = %key, event = "session_refreshed", "a session was refreshed");
-                if let Err(error) = self.enlist(key, &renewed, 0).await {
-                    tracing::warn!(session = %key, %error, "a refreshed session's stay in its indexes was not extended");
+                match self.enlist(key, &renewed, 0).await {
+                    Ok(evicted) => self.end_evicted(evicted).await,
+                    Err(error) => tracing::warn!(session = %key, %error,
+                        "a refreshed session's stay in its indexes was not extended"),
                 }
                 Ok(self.usable(renewed.live))
             }
@@ -471,7 +477,7 @@ impl Sessions {
             }
             ReplaceOutcome::Gone => {
                 tracing::info!(session = %key, "a session ended while it was refreshed; its new tokens are revoked");
-                self.revoke_soon(&renewed);
+                self.owe_session_soon(Some(key), &renewed, Others::Possible);
                 Err(SessionError::NoSession)
             }
             ReplaceOutcome::Stale => {
@@ -489,7 +495,7 @@ impl Sessions {
     /// A record that was written in between without a new refresh token (activity was noted) is no reason to
     /// give up: the tokens go on top of it.
     async fn write(
-        &self,
+        self: &Arc<Self>,
         key: &SessionKey,
         mut version: Version,
         before: &Session,
@@ -531,9 +537,9 @@ impl Sessions {
                 Err(error) => {
                     tracing::error!(session = %key, %error, event = "refresh_lost",
                         "refreshed tokens could not be stored; if the provider rotates, this session is lost");
-                    // Nobody will ever use them.
+                    // Nobody will ever use them. But the session is still there, and its grant with it.
                     if after.kept.refresh_token != before.kept.refresh_token {
-                        self.revoke_soon(after);
+                        self.owe_session_soon(None, after, Others::Possible);
                     }
                     return Err(error.into());
                 }
@@ -558,4 +564,4 @@ fn without_new_id_token(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -4,19 +4,26 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use authtool_contract::TokenType;
 
-use super::{back_channel::tombstone, clients::Clients, refresh::Refreshes, tasks::Tasks};
+use super::{
+    back_channel::tombstone,
+    clients::Clients,
+    refresh::Refreshes,
+    revocation::{AtProvider, HeldTokens},
+    tasks::Tasks,
+};
 use crate::{
     domain::{
         credential::AccessToken,
         dpop::{HeldToken, ProofKey},
+        revocation::RevocableToken,
         session::{Freshness, Lifetimes, Live, Session},
         session_id::{SessionCookie, SessionId, SessionKey},
         session_index::{Member, SessionIndexes},
         time::UnixSeconds,
     },
     ports::{
-        AuthorizationServer, Clock, Entropy, EntropyFailure, Marker, ProviderError, Recalled, RevocableToken,
-        SessionStore, StoreError, StoredRecord, Version,
+        AuthorizationServer, Clock, Entropy, EntropyFailure, Marker, ProviderError, Recalled, SessionStore,
+        StoreError, StoredRecord, Version,
     },
     seal::{RecordCodec, UnreadableRecord},
     telemetry::{self, EndReason},
@@ -145,6 +152,7 @@ pub struct Sessions {
     pub(super) refreshes: Refreshes,
     pub(super) indexes: SessionIndexes,
     max_sessions_per_user: usize,
+    pub(super) revocation_delay: Duration,
     /// What must be finished before the process may end.
     pub(super) tasks: Tasks,
     cookie: SessionCookie,
@@ -170,6 +178,8 @@ pub struct SessionsParts {
     pub indexes: SessionIndexes,
     /// How many one user may have at once; the oldest make room.
     pub max_sessions_per_user: usize,
+    /// How long after a logout the browser may come back from the provider before the tokens are revoked.
+    pub revocation_delay: Duration,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -191,6 +201,7 @@ impl Sessions {
             cookie,
             indexes,
             max_sessions_per_user,
+            revocation_delay,
             clock,
             entropy,
             tasks,
@@ -207,6 +218,7 @@ impl Sessions {
             refreshes: Refreshes::default(),
             indexes,
             max_sessions_per_user,
+            revocation_delay,
             tasks,
             cookie,
         }
@@ -304,42 +316,72 @@ impl Sessions {
 
     /// Stores a new session under a fresh id. Returns the cookie's value. `replaced` sessions are about to end
     /// in its favour, and do not count against the user's limit.
-    pub async fn begin(&self, session: &Session, replaced: usize) -> Result<String, SessionError> {
+    pub async fn begin(self: &Arc<Self>, session: &Session, replaced: usize) -> Result<String, SessionError> {
         let id = SessionId::from_random(self.entropy.random_256()?);
         let (cookie_value, key) = self.cookie.issue(&id);
         let record = self.codec.encode(&key, session, &*self.entropy)?;
         // Into the indexes first: a logout that comes in between finds it there.
-        self.enlist(&key, session, replaced).await?;
-        self.store.insert(&key, &record, self.time_to_live(session)).await?;
-        if self.ended_at_provider(session).await? {
-            tracing::info!(session = %key, "a login was overtaken by a logout at the provider");
-            self.store.remove(&key).await?;
-            return Err(SessionError::NoSession);
+        let enlisted = self.enlist(&key, session, replaced).await;
+        let stored = match &enlisted {
+            Ok(_) => self.store_unless_ended(&key, session, &record).await,
+            Err(_) => Ok(()),
+        };
+        // After it was stored: what they lived on may be what it lives on.
+        let (enlisted, evicted) = match enlisted {
+            Ok(evicted) => (Ok(()), evicted),
+            Err(error) => (Err(error), Vec::new()),
+        };
+        self.end_evicted(evicted).await;
+        if let Err(error) = enlisted.map_err(SessionError::from).and(stored) {
+            self.leave_indexes(&key, session).await;
+            return Err(error);
         }
         telemetry::session_begun();
         tracing::info!(session = %key, event = "session_begun", "a session has begun");
         Ok(cookie_value)
     }
 
-    /// Puts a session into its indexes, or extends its stay. Where a user has too many, the oldest end.
+    async fn store_unless_ended(
+        &self,
+        key: &SessionKey,
+        session: &Session,
+        record: &[u8],
+    ) -> Result<(), SessionError> {
+        self.store.insert(key, record, self.time_to_live(session)).await?;
+        if self.ended_at_provider(session).await? {
+            tracing::info!(session = %key, "a login was overtaken by a logout at the provider");
+            self.store.remove(key).await?;
+            return Err(SessionError::NoSession);
+        }
+        Ok(())
+    }
+
+    /// Puts a session into its indexes, or extends its stay. Where a user has too many, the oldest leave them, and are
+    /// returned [to be ended](Self::end_evicted).
     pub(super) async fn enlist(
         &self,
         key: &SessionKey,
         session: &Session,
         replaced: usize,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<Member>, StoreError> {
         let member = Member { since: session.kept.created_at, key: key.clone() };
         let limit = self.max_sessions_per_user.saturating_add(replaced);
+        let mut evicted = Vec::new();
         for index in self.indexes.of_session(&session.kept) {
             // Use may extend the session up to here without coming back to its indexes.
             let ttl = self.clock.now().until(session.live.ends_at).max(Duration::from_secs(1));
-            for evicted in self.store.enlist(&index, &member, ttl, limit).await? {
-                if let Err(error) = self.end_now(&evicted.key, EndReason::TooMany).await {
-                    tracing::warn!(session = %evicted.key, %error, "a user's oldest session could not be ended");
-                }
+            evicted.extend(self.store.enlist(&index, &member, ttl, limit).await?);
+        }
+        Ok(evicted)
+    }
+
+    /// Ends the sessions that had to make room.
+    pub(super) async fn end_evicted(self: &Arc<Self>, evicted: Vec<Member>) {
+        for member in evicted {
+            if let Err(error) = self.end_now(&member.key, EndReason::TooMany, AtProvider::No).await {
+                tracing::warn!(session = %member.key, %error, "a user's oldest session could not be ended");
             }
         }
-        Ok(())
     }
 
     async fn ended_at_provider(&self, session: &Session) -> Result<bool, StoreError> {
@@ -352,37 +394,82 @@ impl Sessions {
         Ok(false)
     }
 
-    /// Ends a session, here at once and at the authorization server's revocation endpoint soon. Returns
-    /// what was known of it, for the logout at the provider.
+    /// Ends a session, here at once. Its tokens are revoked as soon as no other session may live on them
+    /// ([the rules](crate::domain::revocation)). Returns whether there was one.
     ///
     /// Where the store is in trouble the end is not forgotten: it is tried again in the background.
-    pub async fn end(self: &Arc<Self>, key: &SessionKey) -> Result<Option<Session>, SessionError> {
-        match self.end_now(key, EndReason::Logout).await {
+    pub async fn end(self: &Arc<Self>, key: &SessionKey) -> Result<bool, SessionError> {
+        Ok(self.end_or_try_again(key, AtProvider::No).await?.is_some())
+    }
+
+    /// The same for a browser that may go on to the provider, to log out there. Returns what was known of the session.
+    pub(super) async fn end_before_the_provider(
+        self: &Arc<Self>,
+        key: &SessionKey,
+    ) -> Result<Option<EndedSession>, SessionError> {
+        self.end_or_try_again(key, AtProvider::Perhaps).await
+    }
+
+    async fn end_or_try_again(
+        self: &Arc<Self>,
+        key: &SessionKey,
+        at_provider: AtProvider,
+    ) -> Result<Option<EndedSession>, SessionError> {
+        match self.end_now(key, EndReason::Logout, at_provider).await {
             Err(SessionError::Store(error)) => {
-                self.end_later(key);
+                self.end_later(key, at_provider);
                 Err(SessionError::Store(error))
             }
             outcome => outcome,
         }
     }
 
-    async fn end_now(&self, key: &SessionKey, reason: EndReason) -> Result<Option<Session>, SessionError> {
+    async fn end_now(
+        self: &Arc<Self>,
+        key: &SessionKey,
+        reason: EndReason,
+        at_provider: AtProvider,
+    ) -> Result<Option<EndedSession>, SessionError> {
+        // Set aside while the session is still there: if this process dies in between, nothing is lost.
+        let before = match self.store.read(key).await? {
+            Some(record) => self.codec.decode(key, &record.value).ok(),
+            None => None,
+        };
+        let mut held = match &before {
+            Some(session) => Some(self.set_aside(key, session, at_provider).await),
+            None => None,
+        };
         let Some(session) = self.take_out(key, reason).await? else { return Ok(None) };
         tracing::info!(session = %key, event = "session_ended", ?reason, "a session has ended");
-        self.revoke_soon(&session);
-        Ok(Some(session))
+        // A refresh may have come in between.
+        if !before.is_some_and(|before| same_tokens(&before, &session)) {
+            held = Some(self.set_aside(key, &session, at_provider).await);
+        }
+        let held = match held {
+            Some(Ok(held)) => Some(held),
+            _ => {
+                self.owe_ended_session(key, &session, at_provider);
+                None
+            }
+        };
+        if at_provider == AtProvider::No {
+            self.settle_soon(&session);
+        }
+        Ok(Some(EndedSession { session, held }))
     }
 
     /// Ends a session here and nowhere else: its tokens are not revoked, now or later, and neither are those of a refresh
     /// that is under way. For ends that somebody asks for who has proved nothing (SEC-119).
-    pub(super) async fn end_here_alone(&self, key: &SessionKey) -> Result<bool, SessionError> {
+    pub(super) async fn end_here_alone(self: &Arc<Self>, key: &SessionKey) -> Result<bool, SessionError> {
         // First: whoever finds the session gone must know why.
         self.store.spend(&ended_here_alone(key), REFRESH_UNDER_WAY).await?;
-        let ended = self.take_out(key, EndReason::FrontChannelLogout).await?.is_some();
-        if ended {
+        let ended = self.take_out(key, EndReason::FrontChannelLogout).await?;
+        if let Some(session) = &ended {
             tracing::info!(session = %key, event = "session_ended", reason = "front_channel_logout", "a session has ended");
+            // What others had left to be revoked still is.
+            self.settle_soon(session);
         }
-        Ok(ended)
+        Ok(ended.is_some())
     }
 
     /// Whether the tokens of a refresh that found its session gone are to be left alone. Where nobody can tell, they are
@@ -401,6 +488,11 @@ impl Sessions {
         let Some(record) = self.store.remove(key).await? else { return Ok(None) };
         let Ok(session) = self.codec.decode(key, &record.value) else { return Ok(None) };
         telemetry::session_ended(reason);
+        self.leave_indexes(key, &session).await;
+        Ok(Some(session))
+    }
+
+    async fn leave_indexes(&self, key: &SessionKey, session: &Session) {
         let member = Member { since: session.kept.created_at, key: key.clone() };
         for index in self.indexes.ever_of_session(&session.kept) {
             // What stays behind names no session, and leaves with its time.
@@ -408,17 +500,16 @@ impl Sessions {
                 tracing::warn!(session = %key, %error, "an ended session is still in an index");
             }
         }
-        Ok(Some(session))
     }
 
-    fn end_later(self: &Arc<Self>, key: &SessionKey) {
+    fn end_later(self: &Arc<Self>, key: &SessionKey, at_provider: AtProvider) {
         let (sessions, key) = (Arc::clone(self), key.clone());
         self.tasks.spawn(async move {
             let mut pause = Duration::from_secs(1);
             for _ in 0..END_ATTEMPTS {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(30));
-                match sessions.end_now(&key, EndReason::Logout).await {
+                match sessions.end_now(&key, EndReason::Logout, at_provider).await {
                     Ok(_) => return,
                     Err(error) => tracing::warn!(session = %key, %error, "a session could not be ended yet"),
                 }
@@ -518,33 +609,16 @@ impl Sessions {
             }
         });
     }
+}
 
-    /// Revokes a session's tokens in the background (RFC 7009): whoever logs out does not wait for it.
-    pub(super) fn revoke_soon(&self, session: &Session) {
-        let Some(client) = self.clients.of_session(&session.kept) else {
-            tracing::warn!(
-                event = "revocation_failed",
-                client = session.kept.client,
-                issuer = session.kept.issuer,
-                "a token could not be revoked: its client is not configured any more"
-            );
-            return;
-        };
-        let token = match &session.kept.refresh_token {
-            Some(token) => RevocableToken::Refresh(token.clone()),
-            None => RevocableToken::Access(session.live.access_token.clone()),
-        };
-        self.revoke_token_soon(&client.name, token);
-    }
+/// A session that has ended, and the tokens that wait for the browser's return from the provider.
+pub(super) struct EndedSession {
+    pub(super) session: Session,
+    pub(super) held: Option<HeldTokens>,
+}
 
-    pub(super) fn revoke_token_soon(&self, client: &str, token: RevocableToken) {
-        let (server, client) = (Arc::clone(&self.server), client.to_owned());
-        self.tasks.spawn(async move {
-            if let Err(error) = server.revoke(&client, token).await {
-                tracing::warn!(%error, event = "revocation_failed", "a token could not be revoked");
-            }
-        });
-    }
+fn same_tokens(one: &Session, other: &Session) -> bool {
+    RevocableToken::of_session(one) == RevocableToken::of_session(other)
 }
 
 /// Marks a session whose end revokes nothing.

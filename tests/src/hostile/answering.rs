@@ -51,7 +51,9 @@ pub(super) async fn answer(state: &OpState, request: Request<Body>) -> Result<Re
         Endpoint::UserInfo => user_info(state, &received),
         Endpoint::EndSession => end_session(&received),
         Endpoint::Revocation => {
-            state.grants.lock().unwrap().revoke(&received.form_value("token").unwrap_or_default());
+            let whole_session = state.oddities.has(Oddity::OneGrantPerSession);
+            let token = received.form_value("token").unwrap_or_default();
+            state.grants.lock().unwrap().revoke(&token, whole_session);
             Draft::Text(StatusCode::OK, "")
         }
         Endpoint::Elsewhere => Draft::Text(StatusCode::NOT_FOUND, "nothing here"),
@@ -149,13 +151,18 @@ fn authorize(state: &OpState, request: &Received) -> Draft {
     else {
         return Draft::Text(StatusCode::BAD_REQUEST, "no client_id or no redirect_uri");
     };
+    let user = state.policy.lock().unwrap().whoever_logs_in();
+    let sid = match user.get("sub").and_then(Value::as_str) {
+        Some(sub) if state.oddities.has(Oddity::OneGrantPerSession) => format!("canary-sid-of-{sub}"),
+        _ => canary("sid"),
+    };
     let code = state.grants.lock().unwrap().issue_code(Authorization {
         client_id,
         redirect_uri: redirect_uri.clone(),
         code_challenge: request.query_value("code_challenge").unwrap_or_default(),
         nonce: request.query_value("nonce"),
-        user: state.policy.lock().unwrap().whoever_logs_in(),
-        sid: canary("sid"),
+        user,
+        sid,
         authenticated_at: now(),
     });
     let mut parameters = vec![("code".to_owned(), code)];

@@ -95,8 +95,13 @@ impl Grants {
         self.sessions.clear();
     }
 
-    pub(super) fn revoke(&mut self, token: &str) {
-        self.sessions.remove(token);
+    /// Ends what a refresh token stands for, and at some providers everything of its session.
+    pub(super) fn revoke(&mut self, token: &str, whole_session: bool) {
+        let removed = self.sessions.remove(token);
+        if whole_session && let Some(revoked) = removed {
+            let same = |it: &Authorization| it.sid == revoked.sid && it.client_id == revoked.client_id;
+            self.sessions.retain(|_, it| !same(it));
+        }
     }
 
     pub(super) fn subject_of(&self, access_token: &str) -> Option<String> {

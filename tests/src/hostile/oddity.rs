@@ -50,6 +50,9 @@ pub enum Oddity {
     LeadingZeroModulus,
     /// The modulus of its RSA key is padded with `=`.
     PaddedModulus,
+    /// All logins of a user are in one session (`sid`), and revoking a refresh token ends all of it for this client, as at Keycloak
+    /// for one browser.
+    OneGrantPerSession,
 }
 
 impl Oddity {

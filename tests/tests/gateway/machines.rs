@@ -34,6 +34,7 @@ fn token(op: &HostileOp, edit: impl FnOnce(&mut IdTokenDraft)) -> String {
         }),
         signer: Signer::Key(key),
         payload: None,
+        protected: None,
         compact: None,
     };
     edit(&mut token);

@@ -81,6 +81,7 @@ fn good_token() -> String {
         }),
         signer: Signer::Key(key),
         payload: None,
+        protected: None,
         compact: None,
     };
     format!("Bearer {}", token.serialise())

@@ -30,6 +30,7 @@ mod proxy;
 mod pushed_requests;
 mod refresh;
 mod return_urls;
+mod revocation;
 mod secrets;
 mod sender_constrained;
 mod session_and_token;

@@ -225,7 +225,7 @@ async fn sec_092_a_refresh_that_ends_after_the_logout_revives_nothing() {
     stage.op.lies(Lie::about(Endpoint::Refresh).held_by(&gate));
     let (answer, ()) = tokio::join!(wait_for_expiry(&stage, &cookie), async {
         stage.op.has_received(Endpoint::Refresh, 1).await;
-        stage.log_out(&browser).await;
+        stage.log_out_and_return(&browser).await;
         gate.open();
     });
     assert!(answer.status != 200, "a token of an ended session: {answer:?}");

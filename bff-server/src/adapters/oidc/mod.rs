@@ -63,11 +63,12 @@ use crate::{
         dpop::{HeldToken, Nonce, ProofKey, ProvenRequest},
         id_token::SignedClaims,
         metadata::{ProviderMetadata, Transport},
+        revocation::RevocableToken,
         token_response::TokenResponse,
     },
     ports::{
         AuthorizationServer, ClientName, Clock, Entropy, Grant, GrantError, ProviderError, Readiness,
-        RevocableToken, TokenOrigin, TokenVerificationError, UserInfo, UserInfoError,
+        TokenOrigin, TokenVerificationError, UserInfo, UserInfoError,
     },
 };
 
@@ -338,8 +339,13 @@ impl AuthorizationServer for OidcProvider {
         userinfo::fetch(self, &metadata, client, token).await
     }
 
-    async fn revoke(&self, client: ClientName<'_>, token: RevocableToken) -> Result<(), ProviderError> {
+    async fn revoke(
+        &self,
+        client: ClientName<'_>,
+        token: &RevocableToken,
+        proof_key: Option<&ProofKey>,
+    ) -> Result<(), ProviderError> {
         let metadata = self.known_metadata()?;
-        token_endpoint::revoke(self, &metadata, client, &token).await
+        token_endpoint::revoke(self, &metadata, client, token, proof_key).await
     }
 }

@@ -13,11 +13,12 @@ use crate::{
         dpop::{HeldToken, ProofKey},
         id_token::SignedClaims,
         metadata::ProviderMetadata,
+        revocation::RevocableToken,
         token_response::TokenResponse,
     },
     ports::{
-        AuthorizationServer, ClientName, Grant, GrantError, ProviderError, Readiness, RevocableToken,
-        TokenOrigin, TokenVerificationError, UserInfo, UserInfoError,
+        AuthorizationServer, ClientName, Grant, GrantError, ProviderError, Readiness, TokenOrigin,
+        TokenVerificationError, UserInfo, UserInfoError,
     },
 };
 
@@ -103,7 +104,12 @@ impl AuthorizationServer for OidcProviders {
         self.of(client)?.user_info(client, token).await
     }
 
-    async fn revoke(&self, client: ClientName<'_>, token: RevocableToken) -> Result<(), ProviderError> {
-        self.of(client)?.revoke(client, token).await
+    async fn revoke(
+        &self,
+        client: ClientName<'_>,
+        token: &RevocableToken,
+        proof_key: Option<&ProofKey>,
+    ) -> Result<(), ProviderError> {
+        self.of(client)?.revoke(client, token, proof_key).await
     }
 }

@@ -11,10 +11,11 @@ use crate::{
         dpop::{ProofKey, ProvenRequest},
         metadata::ProviderMetadata,
         provider_json, provider_words,
+        revocation::RevocableToken,
         token_refusal::{self, RefusedAnswer, TokenRefusal},
         token_response::{TokenResponse, UnusableReason, UnusableTokenResponse},
     },
-    ports::{ClientName, Grant, GrantError, ProviderError, RevocableToken},
+    ports::{ClientName, Grant, GrantError, ProviderError},
 };
 
 const MAX_TOKEN_ANSWER_BYTES: usize = 256 * 1024;
@@ -167,6 +168,7 @@ pub(super) async fn revoke(
     metadata: &ProviderMetadata,
     client: ClientName<'_>,
     token: &RevocableToken,
+    proof_key: Option<&ProofKey>,
 ) -> Result<(), ProviderError> {
     let Some(endpoint) = &metadata.revocation_endpoint else { return Ok(()) };
     let (value, hint) = match token {
@@ -174,30 +176,45 @@ pub(super) async fn revoke(
         RevocableToken::Access(token) => (token.expose(), "access_token"),
     };
     let client = provider.client(client)?;
-    let form = client.authentication.authenticate(
-        &client.client_id,
-        metadata,
-        &[("token", value), ("token_type_hint", hint)],
-        provider.clock.now(),
-        &*provider.entropy,
-    )?;
-    let answer = provider
-        .http
-        .post_form(
-            ExchangeKind::Revocation,
-            endpoint,
-            form.body,
-            FormHeaders { authorization: form.authorization, proof: None },
-            None,
-            MAX_REVOCATION_ANSWER_BYTES,
-        )
-        .await?;
+    let mut has_tried = false;
+    let answer = loop {
+        let form = client.authentication.authenticate(
+            &client.client_id,
+            metadata,
+            &[("token", value), ("token_type_hint", hint)],
+            provider.clock.now(),
+            &*provider.entropy,
+        )?;
+        // RFC 9449 does not ask for a proof here. Some providers do, and the others ignore it.
+        let nonce = provider.latest_nonce();
+        let request =
+            ProvenRequest { method: "POST", url: endpoint, nonce: nonce.as_ref(), access_token: None };
+        let proof = proof_key.map(|key| provider.proof(key, &request)).transpose()?;
+        let headers = FormHeaders { authorization: form.authorization, proof };
+        let answer = provider
+            .http
+            .post_form(
+                ExchangeKind::Revocation,
+                endpoint,
+                form.body,
+                headers,
+                None,
+                MAX_REVOCATION_ANSWER_BYTES,
+            )
+            .await?;
+        let has_new_nonce = proof_key.is_some() && provider.learns_nonce(&answer, nonce.as_ref());
+        let wants_nonce = answer.status.is_client_error() && known_error(&answer) == Some("use_dpop_nonce");
+        if has_tried || !wants_nonce || !has_new_nonce {
+            break answer;
+        }
+        has_tried = true;
+    };
     // 200 also for tokens the server does not know (RFC 7009 §2.2).
     if answer.status.is_success() {
         return Ok(());
     }
     Err(ProviderError::retry_after(
-        format!("its revocation endpoint answered {}", answer.status),
+        format!("its revocation endpoint answered {} ({})", answer.status, in_its_words(&answer)),
         answer.retry_after(),
     ))
 }

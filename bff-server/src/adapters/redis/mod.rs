@@ -7,10 +7,13 @@
 //! | `{namespace}:marker:{name}` | string | that something has happened once |
 //! | `{namespace}:lease:{key}` | string | who is refreshing a session |
 //! | `{namespace}:index:{name}` | sorted set | a user's sessions, by when they end, each with when it began, in bytes |
+//! | `{namespace}:owed:{b}:{name}` | string | eight bytes of version, then the sealed tokens that are to be revoked |
+//! | `{namespace}:owed:{b}:due` | sorted set | which of these is due when |
 //! | `{namespace}:tracking:…`, `:listeners`, `:settle:…` | | how replicas keep sessions in memory: see [`cache`] |
 //!
 //! Each key has a time to live from the command that creates it. No change of a session touches more than one
-//! key, so all of them are atomic on a Cluster too; only reads of several are asked for together, and not there.
+//! key, so all of them are atomic on a Cluster too; only reads of several are asked for together, and not there. What is to be
+//! revoked is in two keys, which a Cluster has in one slot: `b` stands there in braces of its own, and is one of eight.
 
 pub mod cache;
 mod inspect;
@@ -34,8 +37,12 @@ use crate::{
     domain::{
         session_id::SessionKey,
         session_index::{IndexName, Member},
+        time::UnixSeconds,
     },
-    ports::{LeaseOwner, Marker, Reading, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version},
+    ports::{
+        LeaseOwner, Marker, OwedName, OwedWrite, Reading, ReplaceOutcome, SessionStore, StoreError,
+        StoredRecord, Version,
+    },
 };
 
 /// Longer than any answer of a healthy Redis takes; nobody waits longer for an unhealthy one.
@@ -106,6 +113,23 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 return redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')
 ";
 
+/// Writes or removes a record of what is to be revoked, and its place among those that are due.
+const WRITE_OWED: &str = r"
+if redis.call('GETRANGE', KEYS[1], 0, 7) ~= ARGV[1] then return 0 end
+if ARGV[3] == '' then
+  redis.call('DEL', KEYS[1])
+  redis.call('ZREM', KEYS[2], ARGV[2])
+  return 1
+end
+redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
+redis.call('ZADD', KEYS[2], ARGV[5], ARGV[2])
+if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[2], ARGV[4]) end
+return 1
+";
+
+/// Among so many keys, and so many nodes of a Cluster, is distributed what is to be revoked.
+const OWED_BUCKETS: usize = 8;
+
 /// The store that these settings describe: sessions in Redis, and in memory where that is safe.
 pub fn open(settings: RedisSettings) -> Result<Arc<dyn SessionStore>, StoreError> {
     match settings.caching {
@@ -130,6 +154,7 @@ pub struct RedisStore {
     release: Script,
     enlist: Script,
     enlisted: Script,
+    write_owed: Script,
 }
 
 impl RedisStore {
@@ -151,6 +176,7 @@ impl RedisStore {
             release: Script::new(RELEASE),
             enlist: Script::new(ENLIST),
             enlisted: Script::new(ENLISTED),
+            write_owed: Script::new(WRITE_OWED),
         })
     }
 
@@ -168,6 +194,15 @@ impl RedisStore {
 
     fn index_key(&self, index: &IndexName) -> String {
         format!("{}:index:{}", self.namespace, index.0)
+    }
+
+    fn owed_key(&self, name: &OwedName) -> String {
+        let bucket = name.0.bytes().map(usize::from).sum::<usize>() % OWED_BUCKETS;
+        format!("{}:owed:{{{bucket}}}:{}", self.namespace, name.0)
+    }
+
+    fn owed_due_key(&self, bucket: usize) -> String {
+        format!("{}:owed:{{{bucket}}}:due", self.namespace)
     }
 
     async fn run<T: FromRedisValue>(&self, command: Cmd) -> Result<T, StoreError> {
@@ -337,6 +372,47 @@ impl SessionStore for RedisStore {
         let mut call = self.release.key(self.lease_key(key));
         call.arg(owner.0.as_slice());
         self.bounded(async |connection| call.invoke_async(connection).await).await
+    }
+
+    async fn read_owed(&self, name: &OwedName) -> Result<Option<StoredRecord>, StoreError> {
+        let mut get = cmd("GET");
+        get.arg(self.owed_key(name));
+        self.bounded(async |connection| stored(get.query_async(connection).await)).await
+    }
+
+    async fn write_owed(
+        &self,
+        name: &OwedName,
+        expected: Option<Version>,
+        write: Option<OwedWrite<'_>>,
+    ) -> Result<bool, StoreError> {
+        let record = self.owed_key(name);
+        let due = record.strip_suffix(&name.0).unwrap_or_default().to_owned() + "due";
+        let mut call = self.write_owed.key(record);
+        call.key(due);
+        call.arg(expected.map_or_else(Vec::new, |version| version.0.to_be_bytes().to_vec())).arg(&name.0);
+        match write {
+            Some(write) => call
+                .arg(versioned(write.version, write.value))
+                .arg(milliseconds(write.ttl))
+                .arg(write.due.get()),
+            None => call.arg("").arg("").arg(""),
+        };
+        self.bounded(async |connection| call.invoke_async(connection).await).await
+    }
+
+    async fn owed(&self, now: UnixSeconds, limit: usize) -> Result<Vec<OwedName>, StoreError> {
+        let mut names = Vec::new();
+        for bucket in 0..OWED_BUCKETS {
+            let mut range = cmd("ZRANGEBYSCORE");
+            range.arg(self.owed_due_key(bucket)).arg("-inf").arg(now.get());
+            range.arg("LIMIT").arg(0).arg(limit.saturating_sub(names.len()));
+            names.extend(self.run::<Vec<String>>(range).await?.into_iter().map(OwedName));
+            if names.len() >= limit {
+                break;
+            }
+        }
+        Ok(names)
     }
 
     /// Also notices a Redis that answers but would not store: a replica, or one that is out of memory.

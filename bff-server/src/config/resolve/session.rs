@@ -17,6 +17,8 @@ const DEFAULT_ABSOLUTE_SECS: u64 = 30 * 24 * 3600;
 const DEFAULT_JITTER_SECS: u64 = 7;
 const MAX_KEYS: usize = 8;
 const DEFAULT_MAX_SESSIONS_PER_USER: u32 = 1000;
+/// Also what it is by default.
+const MAX_REVOCATION_DELAY_SECS: u64 = 300;
 
 /// `None` where there are no keys, which has been noted. `base_path` is `server.publicBasePath`, as it is written.
 pub(super) fn session(
@@ -98,6 +100,14 @@ pub(super) fn session(
     if max_sessions_per_user == 0 {
         notes.problem("session.maxSessionsPerUser", "it is zero: nobody could log in", "use at least 1");
     }
+    let revocation_delay_secs = section.revocation_delay_secs.unwrap_or(MAX_REVOCATION_DELAY_SECS);
+    if !(1..=MAX_REVOCATION_DELAY_SECS).contains(&revocation_delay_secs) {
+        notes.problem(
+            "session.revocationDelaySecs",
+            "it is zero, or longer than tokens of an ended session may wait to be revoked",
+            "use 1 to 300 seconds",
+        );
+    }
     let error_redirect =
         section.error_redirects.as_deref().and_then(|text| web_url("session.errorRedirects", text, notes));
     Some(SessionConfig {
@@ -106,6 +116,7 @@ pub(super) fn session(
         signing_keys: signing_keys?,
         encryption_keys: encryption_keys?,
         lifetimes,
+        revocation_delay: Duration::from_secs(revocation_delay_secs),
         max_sessions_per_user: usize::try_from(max_sessions_per_user).unwrap_or(usize::MAX),
         user_claims,
         error_redirect,

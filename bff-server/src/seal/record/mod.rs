@@ -20,10 +20,11 @@ use zeroize::Zeroizing;
 use super::{Purpose, SealError, Sealer};
 use crate::{
     domain::{
+        revocation::Owed,
         session::{Kept, Live, Session},
         session_id::SessionKey,
     },
-    ports::{Entropy, EntropyFailure},
+    ports::{Entropy, EntropyFailure, OwedName},
 };
 
 /// Why a record cannot be read. The session counts as absent; the record stays, since a newer replica
@@ -47,6 +48,8 @@ enum Format {
     Compact = 2,
     Bound = 3,
 }
+
+const OWED_FORMAT: u8 = 1;
 
 /// Encodes and decodes session records.
 pub struct RecordCodec {
@@ -101,6 +104,26 @@ impl RecordCodec {
             Format::Compact | Format::Bound => compact::read_kept(&kept, &live)?,
         };
         Ok(Session { live: read_live(parts.format, &mut live)?, kept })
+    }
+
+    /// What is to be revoked, as the bytes to store under `name`.
+    pub fn encode_owed(
+        &self,
+        name: &OwedName,
+        owed: &Owed,
+        entropy: &dyn Entropy,
+    ) -> Result<Vec<u8>, EntropyFailure> {
+        let plain = Zeroizing::new(postcard::to_extend(owed, vec![OWED_FORMAT]).map_err(|_| EntropyFailure)?);
+        self.sealer.seal(Purpose::Owed, &name.0, &plain, entropy)
+    }
+
+    /// What [`encode_owed`](Self::encode_owed) made.
+    pub fn decode_owed(&self, name: &OwedName, record: &[u8]) -> Result<Owed, UnreadableRecord> {
+        let opened = Zeroizing::new(self.sealer.open(Purpose::Owed, &name.0, record)?);
+        match opened.split_first() {
+            Some((&OWED_FORMAT, owed)) => postcard::from_bytes(owed).map_err(|_| UnreadableRecord::Content),
+            _ => Err(UnreadableRecord::UnknownFormat),
+        }
     }
 
     fn open_live(&self, key: &SessionKey, parts: &Parts<'_>) -> Result<Zeroizing<Vec<u8>>, UnreadableRecord> {

@@ -20,13 +20,15 @@ use crate::{
         logout_token::LogoutTokenExpiry,
         metadata::ProviderMetadata,
         response_mode::ResponseMode,
+        revocation::RevocableToken,
         session::{Lifetimes, Login},
         session_id::{CookieKey, SessionCookie},
         session_index::{IndexName, Member, SessionIndexes},
+        time::UnixSeconds,
         user_info::{UserInfoPolicy, UserInfoUse},
     },
     ports::{
-        AuthorizationServer, Clock as _, Marker, Readiness, RevocableToken, SessionStore, StoreError,
+        AuthorizationServer, Clock as _, Marker, OwedName, OwedWrite, Readiness, SessionStore, StoreError,
         StoredRecord, UserInfo, UserInfoError, contract_tests::ManualClock,
     },
     seal::{KeyList, KeyMaterial, RecordCodec, Sealer},
@@ -58,14 +60,14 @@ fn clients() -> Arc<Clients> {
 }
 
 /// What the server answers to the next refresh.
-enum Next {
+pub(in crate::service) enum Next {
     Tokens(Value),
     InvalidGrant,
     Doubtful,
     Unavailable,
 }
 
-struct FakeServer {
+pub(in crate::service) struct FakeServer {
     next: Mutex<Box<dyn FnMut() -> Next + Send>>,
     refreshes: AtomicUsize,
     revoked: Mutex<Vec<String>>,
@@ -78,7 +80,7 @@ struct FakeServer {
 }
 
 impl FakeServer {
-    fn answering(next: impl FnMut() -> Next + Send + 'static) -> Arc<Self> {
+    pub(in crate::service) fn answering(next: impl FnMut() -> Next + Send + 'static) -> Arc<Self> {
         Arc::new(Self {
             next: Mutex::new(Box::new(next)),
             refreshes: AtomicUsize::new(0),
@@ -94,7 +96,7 @@ impl FakeServer {
         self.refreshes.load(Ordering::SeqCst)
     }
 
-    fn revoked(&self) -> Vec<String> {
+    pub(in crate::service) fn revoked(&self) -> Vec<String> {
         self.revoked.lock().unwrap().clone()
     }
 }
@@ -157,7 +159,12 @@ impl AuthorizationServer for FakeServer {
         Err(ProviderError::new("not asked for in these tests").into())
     }
 
-    async fn revoke(&self, _: &str, token: RevocableToken) -> Result<(), ProviderError> {
+    async fn revoke(
+        &self,
+        _: &str,
+        token: &RevocableToken,
+        _: Option<&ProofKey>,
+    ) -> Result<(), ProviderError> {
         let token = match token {
             RevocableToken::Refresh(token) => token.expose().to_owned(),
             RevocableToken::Access(token) => token.expose().to_owned(),
@@ -168,7 +175,7 @@ impl AuthorizationServer for FakeServer {
 }
 
 /// The embedded store, with a number of conditional writes that fail.
-struct FailingStore {
+pub(in crate::service) struct FailingStore {
     inner: EmbeddedStore,
     failing_writes: AtomicUsize,
     renewals: AtomicUsize,
@@ -240,19 +247,36 @@ impl SessionStore for FailingStore {
     async fn release(&self, key: &SessionKey, owner: &LeaseOwner) -> Result<(), StoreError> {
         self.inner.release(key, owner).await
     }
+    async fn read_owed(&self, name: &OwedName) -> Result<Option<StoredRecord>, StoreError> {
+        self.inner.read_owed(name).await
+    }
+
+    async fn write_owed(
+        &self,
+        name: &OwedName,
+        expected: Option<Version>,
+        write: Option<OwedWrite<'_>>,
+    ) -> Result<bool, StoreError> {
+        self.inner.write_owed(name, expected, write).await
+    }
+
+    async fn owed(&self, now: UnixSeconds, limit: usize) -> Result<Vec<OwedName>, StoreError> {
+        self.inner.owed(now, limit).await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.inner.ping().await
     }
 }
 
-struct Stage {
-    clock: Arc<ManualClock>,
-    store: Arc<FailingStore>,
-    server: Arc<FakeServer>,
+pub(in crate::service) struct Stage {
+    pub(in crate::service) clock: Arc<ManualClock>,
+    pub(in crate::service) store: Arc<FailingStore>,
+    pub(in crate::service) server: Arc<FakeServer>,
 }
 
 impl Stage {
-    fn new(server: Arc<FakeServer>) -> Self {
+    pub(in crate::service) fn new(server: Arc<FakeServer>) -> Self {
         Self::with_failing_writes(server, 0, false)
     }
 
@@ -265,7 +289,7 @@ impl Stage {
     }
 
     /// One process of several over the same store.
-    fn replica(&self) -> Arc<Sessions> {
+    pub(in crate::service) fn replica(&self) -> Arc<Sessions> {
         self.replica_asking(&self.server)
     }
 
@@ -283,6 +307,7 @@ impl Stage {
             cookie: SessionCookie::new("s".into(), CookieKey::new(&[1; 32], &[2; 32]), Vec::new()),
             indexes: SessionIndexes::new([[3; 32]]),
             max_sessions_per_user: 100,
+            revocation_delay: Duration::from_mins(5),
             clock: self.clock.clone(),
             entropy: Arc::new(SystemEntropy),
             tasks: Tasks::default(),
@@ -290,11 +315,15 @@ impl Stage {
     }
 
     /// A session whose token `at-0` lasts 60 seconds and whose refresh token is `rt-0`.
-    async fn session(&self, sessions: &Sessions) -> SessionKey {
+    async fn session(&self, sessions: &Arc<Sessions>) -> SessionKey {
         self.session_of(sessions, None).await
     }
 
-    async fn session_of(&self, sessions: &Sessions, identity: Option<Identity>) -> SessionKey {
+    pub(in crate::service) async fn session_of(
+        &self,
+        sessions: &Arc<Sessions>,
+        identity: Option<Identity>,
+    ) -> SessionKey {
         let login = Login {
             identity,
             issuer: "https://op.example",
@@ -646,13 +675,17 @@ async fn a_store_that_is_away_for_a_while_still_gets_the_new_tokens() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tokens_that_cannot_be_stored_are_revoked() {
+async fn tokens_that_cannot_be_stored_are_revoked_when_their_session_ends() {
     let stage = Stage::with_failing_writes(FakeServer::answering(rotating()), 1_000, false);
     let (sessions, key) = stage.with_expired_token().await;
     let asked = Instant::now();
     assert!(matches!(sessions.access_token(&key).await, Err(SessionError::Store(_))));
     assert!(asked.elapsed() < Duration::from_secs(15), "nobody waits for as long as it takes");
-    until(|| stage.server.revoked() == ["rt-1"]).await;
+    tokio::time::sleep(STORE_PATIENCE).await;
+    assert!(stage.server.revoked().is_empty(), "the session may still live on that grant");
+    sessions.end(&key).await.unwrap();
+    until(|| stage.server.revoked().len() == 2).await;
+    assert!(stage.server.revoked().contains(&"rt-1".to_owned()), "{:?}", stage.server.revoked());
 }
 
 #[tokio::test]

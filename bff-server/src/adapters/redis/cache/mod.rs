@@ -105,10 +105,11 @@ use crate::{
     domain::{
         session_id::SessionKey,
         session_index::{IndexName, Member},
+        time::UnixSeconds,
     },
     ports::{
-        LeaseOwner, Marker, Reading, Recalled, ReplaceOutcome, SessionStore, StoreError, StoredRecord,
-        Version,
+        LeaseOwner, Marker, OwedName, OwedWrite, Reading, Recalled, ReplaceOutcome, SessionStore, StoreError,
+        StoredRecord, Version,
     },
 };
 
@@ -311,6 +312,23 @@ impl SessionStore for CachedRedisStore {
 
     async fn release(&self, key: &SessionKey, owner: &LeaseOwner) -> Result<(), StoreError> {
         self.store.release(key, owner).await
+    }
+
+    async fn read_owed(&self, name: &OwedName) -> Result<Option<StoredRecord>, StoreError> {
+        self.store.read_owed(name).await
+    }
+
+    async fn write_owed(
+        &self,
+        name: &OwedName,
+        expected: Option<Version>,
+        write: Option<OwedWrite<'_>>,
+    ) -> Result<bool, StoreError> {
+        self.store.write_owed(name, expected, write).await
+    }
+
+    async fn owed(&self, now: UnixSeconds, limit: usize) -> Result<Vec<OwedName>, StoreError> {
+        self.store.owed(now, limit).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
