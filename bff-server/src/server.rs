@@ -38,6 +38,7 @@ use crate::{
         login::Logins,
         logout::Logouts,
         sessions::{Sessions, SessionsParts},
+        store_watch::StoreWatch,
         tasks::Tasks,
     },
     telemetry,
@@ -160,7 +161,13 @@ impl Bff {
             tokio::spawn(async move { fetching.run_until_cancelled(provider.keep_fresh()).await });
         }
         let server = Arc::new(OidcProviders::new(providers.clone()));
-        let app = assemble(config, Arc::clone(&store), server, clock, entropy, tasks.clone());
+        let store_watch = Arc::new(StoreWatch::default());
+        {
+            let (fetching, watch, store) = (fetching.clone(), Arc::clone(&store_watch), Arc::clone(&store));
+            tokio::spawn(async move { fetching.run_until_cancelled(watch.keep_watching(&*store)).await });
+        }
+        let mut app = assemble(config, Arc::clone(&store), server, clock, entropy, tasks.clone());
+        app.store_watch = store_watch;
         Ok(Self {
             app: Arc::new(app),
             config: config.server.clone(),
@@ -475,7 +482,7 @@ fn assemble(
         gateway_credential: config.server.gateway_credential.clone(),
         operator_credential: config.server.operator_credential.clone(),
         trusted_proxies: config.server.trusted_proxies.clone(),
-        store,
+        store_watch: Arc::default(),
         server,
         clock,
         entropy,

@@ -13,10 +13,10 @@ pub(crate) async fn healthz() -> Response {
     answer::json(r#"{"status":"ok"}"#)
 }
 
-/// Whether a login would work, and if not, which part is missing. With several issuers, one that is in trouble is
+/// Whether a login would work, as the last probe found, and if not, which part is missing. With several issuers, one that is in trouble is
 /// named, but is no reason to keep the others' users away.
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
-    let (issuers, store) = tokio::join!(app.server.ready(), app.store.ping());
+    let (issuers, store) = tokio::join!(app.server.ready(), app.store_watch.last());
     let part = |trouble: &'static str, reason: Option<String>| match reason {
         None => json!({"status": "ok"}),
         Some(reason) => json!({"status": trouble, "reason": reason}),

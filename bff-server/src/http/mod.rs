@@ -71,7 +71,7 @@ use crate::{
         return_url::{self, ReturnUrls},
         session_id::SessionKey,
     },
-    ports::{AuthorizationServer, Clock, Entropy, SessionStore},
+    ports::{AuthorizationServer, Clock, Entropy},
     seal::{Sealer, SharedSecrets},
     service::{
         back_channel::BackChannelLogouts,
@@ -79,6 +79,7 @@ use crate::{
         login::Logins,
         logout::Logouts,
         sessions::{Sessions, UsableToken, VisibleSession},
+        store_watch::StoreWatch,
     },
 };
 
@@ -114,7 +115,7 @@ pub(crate) struct App {
     pub(crate) client_keys: String,
     pub(crate) apis: Vec<ProxyRoute>,
     pub(crate) correlation_ids: CorrelationIds,
-    pub(crate) store: Arc<dyn SessionStore>,
+    pub(crate) store_watch: Arc<StoreWatch>,
     pub(crate) server: Arc<dyn AuthorizationServer>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,

@@ -8,5 +8,6 @@ pub mod login;
 pub mod logout;
 mod refresh;
 pub mod sessions;
+pub mod store_watch;
 pub mod tasks;
 mod user_info;
