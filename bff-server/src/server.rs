@@ -26,7 +26,7 @@ use crate::{
         session_id::{CookieKey, SessionCookie},
         session_index::SessionIndexes,
     },
-    http::{self, App, CookiePolicy, CorrelationIds, LatestProbe, journal::Journal, session_cookie_name},
+    http::{self, App, CookiePolicy, CorrelationIds, journal::Journal, session_cookie_name},
     listening::{Handlers, Serves, accept},
     ports::{AuthorizationServer, Clock, Entropy, ProviderError, SessionStore, StoreError},
     reload::{self, Reloaded},
@@ -39,6 +39,7 @@ use crate::{
         logout::Logouts,
         machine_clients::MachineClients,
         sessions::{Sessions, SessionsParts},
+        store_watch::StoreWatch,
         tasks::Tasks,
     },
     telemetry,
@@ -161,7 +162,13 @@ impl Bff {
             tokio::spawn(async move { fetching.run_until_cancelled(provider.keep_fresh()).await });
         }
         let server = Arc::new(OidcProviders::new(providers.clone()));
-        let app = assemble(config, Arc::clone(&store), server, clock, entropy, tasks.clone());
+        let store_watch = Arc::new(StoreWatch::default());
+        {
+            let (fetching, watch, store) = (fetching.clone(), Arc::clone(&store_watch), Arc::clone(&store));
+            tokio::spawn(async move { fetching.run_until_cancelled(watch.keep_watching(&*store)).await });
+        }
+        let mut app = assemble(config, Arc::clone(&store), server, clock, entropy, tasks.clone());
+        app.store_watch = store_watch;
         let (revoking, sessions) = (fetching.clone(), Arc::clone(&app.sessions));
         tokio::spawn(async move { revoking.run_until_cancelled(sessions.keep_revoking()).await });
         Ok(Self {
@@ -497,8 +504,7 @@ fn assemble(
         operator_credential: config.server.operator_credential.clone(),
         trusted_proxies: config.server.trusted_proxies.clone(),
         trusted_proxy_headers: config.server.trusted_proxy_headers.clone(),
-        store,
-        latest_probe: LatestProbe::default(),
+        store_watch: Arc::default(),
         server,
         clock,
         entropy,

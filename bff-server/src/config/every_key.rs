@@ -276,12 +276,20 @@ fn redis_rows() -> Vec<Row> {
     let cluster = || json!({"cluster": {"nodes": ["a"]}});
     both("host", standalone(), host());
     both("port", standalone(), json!([70_000, 0]));
+    let urls =
+        json!(["redis://", "http://redis", "rediss://redis#insecure", "redis://redis?retry=1", "redis"]);
+    both("url", json!({}), and(missing_secrets(), urls));
+    both("socket", json!({}), json!(["", "redis.sock", "unix:///run/redis.sock"]));
     both("namespace", standalone(), json!(["", "a b", "{a}", "a*"]));
     both("connection.db", cluster(), json!([1]));
     both("connection.username", standalone(), users());
     both("connection.password", standalone(), missing_secrets());
     both("connection.protocol", standalone(), json!(["", "resp3", "HTTP"]));
     both("tls.ca", standalone(), and(missing_secrets(), unusable_certificates()));
+    let authority = include_str!("../../tests/docs/authority.pem");
+    let with = |name: &str, value: &str| json!({"host": "redis", "tls": {name: value}});
+    both("tls.cert", with("key", "x"), and(missing_secrets(), unusable_certificates()));
+    both("tls.key", with("cert", authority), and(missing_secrets(), json!(["no key", authority])));
     both("localCache.enabled", cluster(), json!([true]));
     both("localCache.maxMebibytes", standalone(), json!([0]));
     both("localCache.maxStalenessMs", standalone(), json!([0, 99, 10_001]));

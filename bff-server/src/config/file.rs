@@ -218,10 +218,16 @@ pub(super) struct ConnectionSection {
 
 sections! {
     shared {
+        /// `redis` only: everything in one, as hosting providers give it: `redis://user:password@host:port/db`,
+        /// `rediss://` with TLS, or `unix:///path?db=0`. `protocol=RESP2` may follow after a `?`. What it says is not
+        /// said again in `host`, `port`, `socket` or `connection`.
+        pub(super) url: Option<SecretSource>,
         /// `redis` only: the host of a standalone server.
         pub(super) host: Option<String>,
         /// The port. Default: 6379.
         pub(super) port: Option<u16>,
+        /// Instead of `host`: the path of a Unix socket on this machine.
+        pub(super) socket: Option<String>,
         /// What every key begins with. Default: `authtool_bff`.
         pub(super) namespace: Option<String>,
         /// How to log in, and what to speak.
@@ -238,6 +244,7 @@ sections! {
     }
 
     /// A Redis, or for the embedded store a file.
+    #[derive(Clone)]
     struct ConnectionConfig {
         /// `embedded` only: the file. Default: in memory, until the process ends.
         pub(super) path: Option<String>,
@@ -251,7 +258,7 @@ sections! {
 }
 
 /// How to log in at Redis, and what to speak.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct RedisConnection {
@@ -266,16 +273,21 @@ pub(super) struct RedisConnection {
 }
 
 /// Encryption.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct RedisTls {
     /// A PEM certificate to trust. Default: the system's.
     pub(super) ca: Option<SecretSource>,
+    /// For a server that asks for one, the client's certificate as PEM, with those between it and its authority. It is
+    /// shown to Sentinels and nodes of a Cluster too. Default: none.
+    pub(super) cert: Option<SecretSource>,
+    /// The private key of `cert` as PEM, without a passphrase. Default: none.
+    pub(super) key: Option<SecretSource>,
 }
 
 /// Sentinels.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct SentinelSection {
@@ -290,7 +302,7 @@ pub(super) struct SentinelSection {
 }
 
 /// A Redis Cluster.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct ClusterSection {
@@ -299,7 +311,7 @@ pub(super) struct ClusterSection {
 }
 
 /// Sessions in this process's memory, in front of Redis (server-assisted client-side caching).
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct LocalCacheSection {

@@ -169,7 +169,7 @@ pub(super) fn inline(value: &Value, at: &str, found: &mut Vec<String>) {
                     Value::Array(items) => items.iter().any(Value::is_string),
                     _ => false,
                 };
-                if SECRETS.contains(&name.as_str()) && is_text {
+                if is_text && (SECRETS.contains(&name.as_str()) || holds_a_secret(name, members)) {
                     found.push(below(name));
                 } else {
                     inline(member, &below(name), found);
@@ -182,6 +182,17 @@ pub(super) fn inline(value: &Value, at: &str, found: &mut Vec<String>) {
             }
         }
         _ => {}
+    }
+}
+
+/// Members that are secrets in some places only: the key of a certificate, and a URL with a password.
+fn holds_a_secret(name: &str, among: &serde_json::Map<String, Value>) -> bool {
+    match (name, among.get(name)) {
+        ("key", _) => among.contains_key("cert"),
+        ("url", Some(Value::String(url))) => {
+            url.split_once("://").is_some_and(|(_, rest)| rest.contains('@') || rest.contains("pass"))
+        }
+        _ => false,
     }
 }
 
@@ -428,10 +439,16 @@ mod tests {
         let mut found = Vec::new();
         let file = json!({
             "client": {"clients": [{"credentials": {"secret": "s"}}, {"credentials": {"privateKey": elsewhere}}]},
+            "connections": {
+                "one": {"config": {"url": "redis://:s@redis", "tls": {"cert": "c", "key": "s"}}},
+                "two": {"config": {"url": "redis://redis", "tls": {"cert": "c", "key": elsewhere}}},
+            },
             "session": {"signingKey": ["a", elsewhere], "encryptionKey": elsewhere},
         });
         inline(&file, "", &mut found);
-        assert_eq!(found, ["client.clients[0].credentials.secret", "session.signingKey"]);
+        let (secret, one) = ("client.clients[0].credentials.secret", "connections.one.config");
+        let (url, key) = (format!("{one}.url"), format!("{one}.tls.key"));
+        assert_eq!(found, [secret, &key, &url, "session.signingKey"]);
     }
 
     #[test]

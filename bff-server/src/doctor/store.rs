@@ -82,6 +82,7 @@ fn name(config: &StoreConfig) -> String {
         StoreConfig::File(path) => path.display().to_string(),
         StoreConfig::Redis(settings) => match &settings.topology {
             Topology::Standalone(it) => format!("Redis {}:{}", it.host, it.port),
+            Topology::Socket(path) => format!("Redis {}", path.display()),
             Topology::Sentinel { nodes, primary, .. } => several(&format!("{primary} by Sentinels"), nodes),
             Topology::Cluster(nodes) => several("Cluster", nodes),
         },
@@ -171,6 +172,7 @@ fn fix(error: &str, config: &StoreConfig) -> &'static str {
 fn way(settings: &RedisSettings, notes: &mut Notes) {
     let endpoints: Vec<&Endpoint> = match &settings.topology {
         Topology::Standalone(it) => vec![it],
+        Topology::Socket(_) => Vec::new(),
         Topology::Sentinel { nodes, .. } | Topology::Cluster(nodes) => nodes.iter().collect(),
     };
     let is_here = endpoints.iter().all(|it| {

@@ -55,7 +55,6 @@ pub(crate) use self::cookies::{CookiePolicy, flow_path, session_cookie_name};
 pub(crate) use self::correlation::CorrelationIds;
 #[cfg(all(feature = "fuzzing", feature = "grpc"))]
 pub(crate) use self::gateway::headers_of_check_request;
-pub(crate) use self::health::LatestProbe;
 pub use self::page::{ErrorPage, error_pages};
 pub(crate) use self::quick::Quick;
 use self::{
@@ -73,7 +72,7 @@ use crate::{
         return_url::{self, ReturnUrls},
         session_id::SessionKey,
     },
-    ports::{AuthorizationServer, Clock, Entropy, SessionStore},
+    ports::{AuthorizationServer, Clock, Entropy},
     seal::{Sealer, SharedSecrets},
     service::{
         back_channel::BackChannelLogouts,
@@ -82,6 +81,7 @@ use crate::{
         logout::Logouts,
         machine_clients::MachineClients,
         sessions::{Sessions, UsableToken, VisibleSession},
+        store_watch::StoreWatch,
     },
 };
 
@@ -119,8 +119,7 @@ pub(crate) struct App {
     pub(crate) client_keys: String,
     pub(crate) apis: Vec<ProxyRoute>,
     pub(crate) correlation_ids: CorrelationIds,
-    pub(crate) store: Arc<dyn SessionStore>,
-    pub(crate) latest_probe: LatestProbe,
+    pub(crate) store_watch: Arc<StoreWatch>,
     pub(crate) server: Arc<dyn AuthorizationServer>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,

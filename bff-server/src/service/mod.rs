@@ -10,5 +10,6 @@ pub mod machine_clients;
 mod refresh;
 mod revocation;
 pub mod sessions;
+pub mod store_watch;
 pub mod tasks;
 mod user_info;

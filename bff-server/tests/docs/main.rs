@@ -17,6 +17,7 @@ mod errors;
 mod metrics;
 mod pages;
 mod readme;
+mod redis;
 mod snippets;
 
 /// Compares a generated page with the one in the repository, or writes it.

@@ -75,7 +75,10 @@ fn provide(value: &mut Value, key: &str) {
             map.insert("privateKey".to_owned(), json!(APPLES_KEY));
         }
         (value, "privateKey") => *value = json!(PRIVATE_KEY),
-        (value, "ca") => *value = json!(authority()),
+        (value, "ca") => *value = json!(pem("authority.pem")),
+        (value, "cert") => *value = json!(pem("client.pem")),
+        (value, "key") if refers => *value = json!(pem("client-key.pem")),
+        (value, "url") if refers => *value = json!("redis://user:password@redis.internal"),
         (value, _) if refers => {
             *value = json!("a secret that only the reader has: 0123456789".replace([' ', ':'], "-"));
         }
@@ -86,9 +89,9 @@ fn provide(value: &mut Value, key: &str) {
     }
 }
 
-/// Any certificate: this one is the test's own.
-fn authority() -> String {
-    std::fs::read_to_string(crate::pages::repository().join("bff-server/tests/docs/authority.pem")).unwrap()
+/// Any certificate, and any key: these are the test's own.
+fn pem(name: &str) -> String {
+    std::fs::read_to_string(crate::pages::repository().join("bff-server/tests/docs").join(name)).unwrap()
 }
 
 fn is_configuration(value: &Value) -> bool {
@@ -198,16 +201,4 @@ fn the_wasm_bindgen_that_is_installed_is_the_one_that_the_client_is_compiled_wit
         }
     }
     assert!(seen > 0, "nobody says how to install it");
-}
-
-#[test]
-fn the_redis_user_of_the_guide_has_the_rights_that_the_server_asks_for() {
-    let source = include_str!("../../src/adapters/redis/mod.rs");
-    let (_, advice) = source.split_once("the ACL user needs, on the keys of its namespace: ").unwrap();
-    let advice = advice.split('"').next().unwrap();
-    let block = blocks(&["text"]).into_iter().find(|it| it.code.starts_with("user authtool on")).unwrap();
-    let given: Vec<&str> = block.code.split_whitespace().collect();
-    let rights = advice.split_whitespace().filter(|it| it.starts_with(['+', '-']));
-    let missing: Vec<_> = rights.filter(|it| !given.contains(it)).collect();
-    assert!(missing.is_empty(), "{}: {missing:?} is missing", block.place);
 }

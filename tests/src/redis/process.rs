@@ -45,9 +45,16 @@ pub struct RedisOptions {
     lines: Vec<String>,
     account: Option<Account>,
     is_encrypted: bool,
+    asks_for_certificates: bool,
 }
 
 impl RedisOptions {
+    /// With TLS, takes no client without a certificate of its authority.
+    pub fn asks_for_certificates(&mut self) -> &mut Self {
+        self.asks_for_certificates = true;
+        self
+    }
+
     /// A line of `redis.conf`.
     pub fn line(&mut self, line: impl Into<String>) -> &mut Self {
         self.lines.push(line.into());
@@ -72,7 +79,7 @@ pub struct RedisServer {
     /// Where it listens.
     pub port: u16,
     /// Where it listens with TLS; 0 without.
-    tls_port: u16,
+    pub tls_port: u16,
     program: &'static str,
     folder: TempDir,
     account: Option<Account>,
@@ -110,8 +117,18 @@ impl RedisServer {
 
     /// One that speaks TLS, with a certificate for these names.
     pub async fn with_tls(authority: &Authority, names: &[&str]) -> Self {
+        Self::with_tls_and(authority, names, |_| {}).await
+    }
+
+    /// [`with_tls`](Self::with_tls) with options.
+    pub async fn with_tls_and(
+        authority: &Authority,
+        names: &[&str],
+        configure: impl FnOnce(&mut RedisOptions),
+    ) -> Self {
         let (certificate, key) = authority.certificate_for(names);
-        let options = RedisOptions { is_encrypted: true, ..RedisOptions::default() };
+        let mut options = RedisOptions { is_encrypted: true, ..RedisOptions::default() };
+        configure(&mut options);
         Self::run("redis-server", options, |folder| {
             std::fs::write(folder.join("certificate.pem"), certificate).expect("a folder is writable");
             std::fs::write(folder.join("key.pem"), key).expect("a folder is writable");
@@ -144,13 +161,16 @@ impl RedisServer {
             write!(
                 file,
                 "tls-port {tls_port}\ntls-cert-file {}\ntls-key-file {}\ntls-ca-cert-file {}\n\
-                 tls-auth-clients no\n",
+                 tls-auth-clients {}\n",
                 at("certificate.pem"),
                 at("key.pem"),
                 at("ca.pem"),
+                if options.asks_for_certificates { "yes" } else { "no" },
             )
             .expect("a string takes text");
         }
+        writeln!(file, "unixsocket {}", folder.path().join("redis.sock").display())
+            .expect("a string takes text");
         for line in &options.lines {
             file.push_str(line);
             file.push('\n');
@@ -227,6 +247,11 @@ impl RedisServer {
     /// [`connection`](Self::connection) with TLS, to this name of the host.
     pub fn tls_connection(&self, host: &str, authority: &Authority) -> Value {
         connection(json!({"host": host, "port": self.tls_port, "tls": {"ca": authority.pem()}}))
+    }
+
+    /// The path of its Unix socket.
+    pub fn socket(&self) -> String {
+        self.folder.path().join("redis.sock").display().to_string()
     }
 
     /// The answer to a command of the harness itself.

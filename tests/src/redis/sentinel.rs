@@ -44,6 +44,15 @@ impl SentinelTrio {
         trio
     }
 
+    /// From now on the Sentinels ask for this password, also those who are connected.
+    pub async fn asks_for(&self, password: &str) {
+        for sentinel in &self.sentinels {
+            // The harness's own connection stays.
+            sentinel.ask::<()>(&["ACL", "SETUSER", "default", "resetpass", &format!(">{password}")]).await;
+            sentinel.ask::<u64>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+        }
+    }
+
     async fn is_watched(&self) {
         for sentinel in 0..self.sentinels.len() {
             wait::until("a Sentinel knows the others", async || {

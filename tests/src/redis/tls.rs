@@ -1,6 +1,6 @@
 //! A certificate authority of a test's own.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 
 /// It signs certificates, and nobody trusts it who was not told to.
 pub struct Authority {
@@ -11,6 +11,8 @@ impl Authority {
     /// A fresh one.
     pub fn new() -> Self {
         let mut parameters = CertificateParams::new(Vec::new()).expect("no names are good names");
+        // Not the name of what it signs, which would be taken to have signed itself.
+        parameters.distinguished_name.push(DnType::CommonName, "the authority of a test");
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate().expect("the system has randomness");

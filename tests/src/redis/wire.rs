@@ -33,6 +33,12 @@ struct State {
     closed: AtomicUsize,
     /// How often Redis was asked for several records at once.
     reads: AtomicUsize,
+    /// How many connections have ended.
+    ended: AtomicUsize,
+    /// Connections with a lower number are dead: what is sent on them arrives nowhere.
+    swallowed: watch::Sender<usize>,
+    /// Connections with a lower number are closed.
+    closed_below: watch::Sender<usize>,
 }
 
 /// A port through which Redis is reached, until the drop.
@@ -60,13 +66,20 @@ impl Wire {
             reporting: AtomicUsize::new(0),
             closed: AtomicUsize::new(0),
             reads: AtomicUsize::new(0),
+            ended: AtomicUsize::new(0),
+            swallowed: watch::Sender::new(0),
+            closed_below: watch::Sender::new(0),
         });
         let (of_connections, redis) = (Arc::clone(&state), redis.to_vec());
         let accepting = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let number = of_connections.accepted.fetch_add(1, Ordering::SeqCst);
                 let port = redis[number % redis.len()];
-                tokio::spawn(carry(near, port, Arc::clone(&of_connections)));
+                let state = Arc::clone(&of_connections);
+                tokio::spawn(async move {
+                    carry(near, port, number, Arc::clone(&state)).await;
+                    state.ended.fetch_add(1, Ordering::SeqCst);
+                });
             }
         });
         Self { port, state, accepting }
@@ -91,6 +104,27 @@ impl Wire {
     /// Everything passes again, what was held first.
     pub fn passes(&self) {
         self.state.held.send_replace(Held::Nothing);
+    }
+
+    /// What is sent on the connections of now arrives nowhere from now on, and they stay open: a firewall has forgotten them.
+    /// New ones are not affected.
+    pub fn swallows(&self) {
+        self.state.swallowed.send_replace(self.connections());
+    }
+
+    /// Closes the connections of now, as a Redis with `timeout` does. They are closed when this returns.
+    pub async fn closes(&self) {
+        let connections = self.connections();
+        self.state.closed_below.send_replace(connections);
+        wait::until("the connections are closed", async || {
+            (self.state.ended.load(Ordering::SeqCst) >= connections).then_some(())
+        })
+        .await;
+    }
+
+    /// How many connections have been made through it so far.
+    pub fn connections(&self) -> usize {
+        self.state.accepted.load(Ordering::SeqCst)
     }
 
     /// How often Redis was asked for several records at once (`MGET`) so far.
@@ -120,7 +154,7 @@ impl Drop for Wire {
     }
 }
 
-async fn carry(near: TcpStream, port: u16, state: Arc<State>) {
+async fn carry(near: TcpStream, port: u16, number: usize, state: Arc<State>) {
     let Ok(far) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return };
     // Small messages are not to wait for each other: this is a wire, not a brake.
     if near.set_nodelay(true).and(far.set_nodelay(true)).is_err() {
@@ -137,10 +171,24 @@ async fn carry(near: TcpStream, port: u16, state: Arc<State>) {
             }
         }
     };
-    tokio::select! {
-        () = one_way(from_near, to_far, &state, &reports, true) => {}
-        () = one_way(from_far, to_near, &state, &reports, false) => {}
-        () = cut => {}
+    let (mut swallowed, mut closed_below) = (state.swallowed.subscribe(), state.closed_below.subscribe());
+    {
+        let (there, back) = (
+            one_way(from_near, to_far, &state, &reports, true),
+            one_way(from_far, to_near, &state, &reports, false),
+        );
+        let (mut there, mut back) = (std::pin::pin!(there), std::pin::pin!(back));
+        let is_swallowed = tokio::select! {
+            () = &mut there => false,
+            () = &mut back => false,
+            () = cut => false,
+            _ = closed_below.wait_for(|below| number < *below) => false,
+            _ = swallowed.wait_for(|below| number < *below) => true,
+        };
+        if is_swallowed {
+            // The sockets stay open, and nobody looks at them any more.
+            let _closed = closed_below.wait_for(|below| number < *below).await;
+        }
     }
     // Both sockets were closed with what carried them.
     if reports.load(Ordering::SeqCst) {

@@ -9,7 +9,10 @@
 )]
 
 mod contract;
+mod idle;
 mod local_cache;
+mod mistakes;
+mod rotation;
 mod secrecy;
 mod shared_reads;
 mod trouble;

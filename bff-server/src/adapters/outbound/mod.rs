@@ -17,7 +17,7 @@ mod trust;
 
 pub use egress::EgressProxy;
 pub(crate) use egress::variables_in;
-pub use trust::{Trust, UnusableCertificates, certificates_from_pem};
+pub use trust::{ClientIdentity, Trust, UnusableCertificates, UnusableIdentity, certificates_from_pem};
 
 use rustls_pki_types::CertificateDer;
 

@@ -1,10 +1,14 @@
 //! One answer for all outgoing TLS connections to the question whom they trust.
 
-use std::sync::{Arc, Once};
+use std::{
+    fmt,
+    sync::{Arc, Once},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use zeroize::Zeroizing;
 
 /// Why a file of certificates cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,21 +101,88 @@ impl Trust {
         // The system's store may hold what cannot be read, and the reader of this takes all or nothing.
         let readable = |it: &&CertificateDer<'static>| RootCertStore::empty().add((*it).clone()).is_ok();
         for certificate in self.0.iter().filter(readable) {
-            pem.push_str("-----BEGIN CERTIFICATE-----\n");
-            let text = STANDARD.encode(certificate);
-            let mut rest = text.as_str();
-            while let Some((line, more)) = rest.split_at_checked(64) {
-                pem.push_str(line);
-                pem.push('\n');
-                rest = more;
-            }
-            if !rest.is_empty() {
-                pem.push_str(rest);
-                pem.push('\n');
-            }
-            pem.push_str("-----END CERTIFICATE-----\n");
+            push_pem(&mut pem, "CERTIFICATE", certificate);
         }
         pem.into_bytes()
+    }
+}
+
+/// RFC 7468 §2.
+fn push_pem(pem: &mut String, label: &str, der: &[u8]) {
+    let text = Zeroizing::new(STANDARD.encode(der));
+    let mut rest = text.as_str();
+    *pem += &format!("-----BEGIN {label}-----\n");
+    while let Some((line, more)) = rest.split_at_checked(64) {
+        pem.push_str(line);
+        pem.push('\n');
+        rest = more;
+    }
+    if !rest.is_empty() {
+        pem.push_str(rest);
+        pem.push('\n');
+    }
+    *pem += &format!("-----END {label}-----\n");
+}
+
+/// The certificate by which a client proves who it is in the TLS handshake (RFC 8446 §4.4.2), and its key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientIdentity {
+    chain: Vec<CertificateDer<'static>>,
+    key: Arc<PrivateKeyDer<'static>>,
+}
+
+/// Why a certificate and a key are no identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnusableIdentity {
+    /// They have nothing to do with each other.
+    #[error("it is not the key of the certificate")]
+    AnotherKey,
+    /// The key is of a kind that TLS has no use for here.
+    #[error("it is of a kind that cannot be used: take RSA, ECDSA (P-256, P-384, P-521) or Ed25519")]
+    Unsupported,
+}
+
+impl ClientIdentity {
+    /// The client's certificate first, then those between it and its authority.
+    pub fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, UnusableIdentity> {
+        let signing = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key)
+            .map_err(|_| UnusableIdentity::Unsupported)?;
+        match rustls::sign::CertifiedKey::new(chain.clone(), signing).keys_match() {
+            Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
+                Ok(Self { chain, key: Arc::new(key) })
+            }
+            Err(_) => Err(UnusableIdentity::AnotherKey),
+        }
+    }
+
+    /// The certificates as PEM, for a library that wants them so.
+    pub(crate) fn chain_to_pem(&self) -> Vec<u8> {
+        let mut pem = String::new();
+        for certificate in &self.chain {
+            push_pem(&mut pem, "CERTIFICATE", certificate);
+        }
+        pem.into_bytes()
+    }
+
+    /// The key as PEM, likewise.
+    pub(crate) fn key_to_pem(&self) -> Zeroizing<Vec<u8>> {
+        let label = match &*self.key {
+            PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
+            PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
+            _ => "PRIVATE KEY",
+        };
+        let mut pem = String::with_capacity(8 * 1024);
+        push_pem(&mut pem, label, self.key.secret_der());
+        Zeroizing::new(pem.into_bytes())
+    }
+}
+
+impl fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientIdentity").field("certificates", &self.chain.len()).finish_non_exhaustive()
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use redis::{Script, Value, cmd};
+use redis::{Value, cmd};
 
-use super::{Protocol, RedisStore};
+use super::{Protocol, RedisStore, link::Repeat, script::Script};
 use crate::ports::StoreError;
 
 /// The server's time, in microseconds. Through a script, because that is sent to one node of a Cluster.
@@ -67,9 +67,8 @@ impl RedisStore {
     /// The server's time, since 1970.
     pub(crate) async fn time(&self) -> Result<Duration, StoreError> {
         let script = Script::new(TIME);
-        let mut call = script.key(format!("{}:time", self.namespace));
-        let micros: u64 =
-            self.bounded(async |connection| call.arg("").invoke_async(connection).await).await?;
+        let call = script.key(format!("{}:time", self.namespace));
+        let micros: u64 = self.call(Repeat::May, &call).await?;
         Ok(Duration::from_micros(micros))
     }
 }

@@ -1,389 +1,366 @@
-//! Connections to Redis. Only multiplexed ones: a request that is dropped halfway leaves nothing in a socket
-//! for the next one to read (SEC-59). However many requests fail at once, one of them reconnects.
+//! The connection that everybody shares. Only a multiplexed one: a request that is dropped halfway leaves nothing in a
+//! socket for the next one to read (SEC-59). However many requests fail at once, one of them reconnects.
+//!
+//! A connection that nobody has used for a moment may be dead without anybody knowing: Redis closes idle ones (`timeout`),
+//! and what stands in between forgets them, with or without telling. So:
+//!
+//! - one that is known to be closed is not handed out;
+//! - one that has been silent for a second is asked whether it still works, before anything is sent that could be lost;
+//! - what may be done twice is done once more on a fresh connection, if the old one turns out to be dead on the way;
+//! - what Redis refused without doing it, because it knew us no longer or had become a replica, likewise.
 
 use std::{
-    fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, Pipeline,
-    ProtocolVersion, RedisConnectionInfo, RedisError, RedisFuture, ServerErrorKind, TlsCertificates, TlsMode,
-    Value,
-    aio::{ConnectionLike, MultiplexedConnection},
-    cluster::ClusterClient,
-    cluster_async::ClusterConnection,
-    io::tcp::TcpSettings,
-    sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
+use redis::{AsyncConnectionConfig, ErrorKind, PushInfo, PushKind, RedisError, ServerErrorKind, Value, cmd};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
 };
-use rustls_pki_types::CertificateDer;
-use tokio::{sync::Mutex, time::Instant};
-use zeroize::Zeroizing;
 
-use super::cache::Caching;
-use crate::adapters::outbound::Trust;
+use super::{
+    advice::{self, Reason},
+    settings::{Protocol, RedisSettings, Topology},
+    way::{CONNECT_TIMEOUT, Connection, Way},
+};
+use crate::ports::StoreError;
 
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Of one node of a Cluster, after which another is asked.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longer than any answer of a healthy Redis takes; nobody waits longer for an unhealthy one.
+pub(super) const OPERATION_TIMEOUT: Duration = Duration::from_secs(3);
+/// What may be done twice leaves time for it.
+const FIRST_PATIENCE: Duration = Duration::from_millis(1500);
+const LAST_LOOK: Duration = Duration::from_millis(50);
 /// After a failed connection the next one waits, doubling.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
 pub(super) const LAST_PAUSE: Duration = Duration::from_secs(1);
+/// A connection on which something was heard so lately is taken to be good.
+const GOOD_FOR: Duration = Duration::from_secs(1);
+/// How long a silent connection has to answer.
+const CHECK: Duration = Duration::from_secs(1);
+/// How long a reason that names what is wrong stays, where later attempts only say that it does not work.
+const REASON_STAYS: Duration = Duration::from_secs(60);
 
-/// A host and a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// The name or address.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-}
-
-/// Which Redis it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Topology {
-    /// One server, at `host` and `port`.
-    Standalone(Endpoint),
-    /// The primary that Sentinels name.
-    Sentinel {
-        /// The Sentinels.
-        nodes: Vec<Endpoint>,
-        /// The name under which they watch the primary.
-        primary: String,
-        /// How to log in at the Sentinels themselves.
-        credentials: Credentials,
-    },
-    /// A Cluster, found through some of its nodes.
-    Cluster(Vec<Endpoint>),
-}
-
-/// An ACL user (Redis 6 and newer), a password alone, or neither.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Credentials {
-    /// The user.
-    pub username: Option<String>,
-    /// The password.
-    pub password: Option<Zeroizing<String>>,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
-    }
-}
-
-/// The wire protocol.
+/// Whether an operation may be done twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// The one that every Redis speaks.
-    Resp2,
-    /// The one since Redis 6.
-    Resp3,
+pub(super) enum Repeat {
+    /// The second time changes nothing, and has the same answer.
+    May,
+    /// The second time has another answer.
+    MustNot,
 }
 
-/// Encryption, always with verification of certificate and host name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
-    /// Authorities to trust instead of all others.
-    pub ca: Option<Vec<CertificateDer<'static>>>,
-    /// Without `ca`: what is trusted besides the system's (`server.outbound.tls.ca`).
-    pub authorities: Vec<CertificateDer<'static>>,
-}
-
-impl Tls {
-    fn trust(&self) -> Trust {
-        match &self.ca {
-            Some(ca) => Trust::only(ca),
-            None => Trust::with(&self.authorities),
-        }
-    }
-}
-
-/// Everything about the connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RedisSettings {
-    /// Which Redis it is.
-    pub topology: Topology,
-    /// In front of every key.
-    pub namespace: String,
-    /// The database number; a Cluster has only 0.
-    pub db: i64,
-    /// How to log in.
-    pub credentials: Credentials,
-    /// Which protocol to speak.
-    pub protocol: Protocol,
-    /// Whether to encrypt.
-    pub tls: Option<Tls>,
-    /// Whether sessions are kept in this process's memory too.
-    pub caching: Caching,
-}
-
-/// Makes connections besides the one that everybody shares. Not to a Cluster, which has no one place to connect to.
-pub(super) struct Dialler(Source);
-
-impl Dialler {
-    pub(super) fn new(settings: RedisSettings) -> Result<Self, RedisError> {
-        source(settings).map(Self)
-    }
-
-    pub(super) async fn dial(
-        &self,
-        config: &AsyncConnectionConfig,
-    ) -> Result<MultiplexedConnection, RedisError> {
-        match &self.0 {
-            Source::Standalone(client) => client.get_multiplexed_async_connection_with_config(config).await,
-            Source::Sentinel(client) => client.lock().await.get_async_connection_with_config(config).await,
-            Source::Cluster(_) => {
-                Err(RedisError::from((ErrorKind::InvalidClientConfig, "a Cluster is several servers")))
-            }
-        }
-    }
-}
-
-/// A connection of whichever kind, cheap to clone.
-#[derive(Clone)]
-pub(super) enum Connection {
-    Server(MultiplexedConnection),
-    Cluster(ClusterConnection),
-}
-
-impl ConnectionLike for Connection {
-    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Self::Server(it) => it.req_packed_command(cmd),
-            Self::Cluster(it) => it.req_packed_command(cmd),
-        }
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        cmd: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        match self {
-            Self::Server(it) => it.req_packed_commands(cmd, offset, count),
-            Self::Cluster(it) => it.req_packed_commands(cmd, offset, count),
-        }
-    }
-
-    fn get_db(&self) -> i64 {
-        match self {
-            Self::Server(it) => it.get_db(),
-            Self::Cluster(it) => it.get_db(),
-        }
-    }
-}
-
-/// The way to Redis.
+/// The way to Redis, and the connection that is open on it.
 pub(super) struct Link {
-    source: Source,
+    way: Way,
     slot: RwLock<Slot>,
     connecting: Mutex<Pause>,
-}
-
-enum Source {
-    Standalone(Box<Client>),
-    /// A new primary is looked up when the old one fails.
-    Sentinel(Box<Mutex<SentinelClient>>),
-    /// Follows the cluster by itself, once it has been found.
-    Cluster(Arc<ClusterClient>),
+    began: Instant,
 }
 
 #[derive(Default)]
 struct Slot {
-    connection: Option<Connection>,
+    open: Option<Open>,
     generation: u64,
 }
 
-/// When the next attempt may be made, after one that failed.
+/// A connection, with what is known of it.
+#[derive(Clone)]
+struct Open {
+    connection: Connection,
+    generation: u64,
+    life: Arc<Life>,
+}
+
+#[derive(Default)]
+struct Life {
+    /// The client has noticed its end.
+    is_closed: AtomicBool,
+    /// When Redis last answered, in milliseconds since the link began.
+    heard: AtomicU64,
+    /// Many ask at once after a silence, and one question answers all of them.
+    checking: Mutex<()>,
+}
+
+/// When the next attempt may be made after one that failed, and why it failed.
 struct Pause {
     until: Instant,
     length: Duration,
+    reason: Option<(Reason, Instant)>,
+}
+
+/// What became of an operation on one connection.
+enum Outcome<T> {
+    Done(T),
+    Failed(RedisError),
+    /// No answer in time.
+    Silence,
 }
 
 impl Link {
     pub(super) fn new(settings: RedisSettings) -> Result<Self, RedisError> {
         Ok(Self {
-            source: source(settings)?,
+            way: Way::new(settings)?,
             slot: RwLock::default(),
-            connecting: Mutex::new(Pause { until: Instant::now(), length: FIRST_PAUSE }),
+            connecting: Mutex::new(Pause { until: Instant::now(), length: FIRST_PAUSE, reason: None }),
+            began: Instant::now(),
         })
     }
 
-    /// The current connection and its generation, made now if there is none.
-    pub(super) async fn get(&self) -> Result<(Connection, u64), RedisError> {
-        if let Some(current) = self.current() {
-            return Ok(current);
+    /// Runs one operation in bounded time, and lets go of a connection that turns out to be no good: it learns that from
+    /// the operation's error, which must not be hidden in an `Ok`.
+    pub(super) async fn once<T>(
+        &self,
+        operation: impl AsyncFnOnce(&mut Connection) -> Result<T, RedisError>,
+    ) -> Result<T, StoreError> {
+        let deadline = Instant::now() + OPERATION_TIMEOUT;
+        let (open, _) = self.open_by(deadline).await?;
+        let mut connection = open.connection.clone();
+        let outcome = self.attempt(&open, left_of(deadline), operation(&mut connection)).await;
+        self.concluded(outcome)
+    }
+
+    /// The same, and once more on another connection where that is safe and may help.
+    pub(super) async fn repeatedly<T, Working>(
+        &self,
+        repeat: Repeat,
+        operation: impl Fn(Connection) -> Working,
+    ) -> Result<T, StoreError>
+    where
+        Working: Future<Output = Result<T, RedisError>>,
+    {
+        let deadline = Instant::now() + OPERATION_TIMEOUT;
+        let (open, is_fresh) = self.open_by(deadline).await?;
+        let may_repeat = repeat == Repeat::May && !is_fresh;
+        let left = left_of(deadline);
+        let patience = if may_repeat { left.min(FIRST_PATIENCE) } else { left };
+        let outcome = self.attempt(&open, patience, operation(open.connection.clone())).await;
+        let helps = !is_fresh
+            && match &outcome {
+                Outcome::Done(_) => false,
+                Outcome::Failed(error) => (may_repeat && error.is_io_error()) || was_refused_undone(error),
+                Outcome::Silence => may_repeat,
+            };
+        if !helps {
+            return self.concluded(outcome);
+        }
+        // Neither of the futures is needed beside the other.
+        Box::pin(async {
+            let (open, _) = self.open_by(deadline).await?;
+            let outcome = self.attempt(&open, left_of(deadline), operation(open.connection.clone())).await;
+            self.concluded(outcome)
+        })
+        .await
+    }
+
+    async fn open_by(&self, deadline: Instant) -> Result<(Open, bool), StoreError> {
+        match within(left_of(deadline), &mut std::pin::pin!(self.open())).await {
+            Some(opened) => opened.map_err(Reason::into_error),
+            None => Err(unanswered()),
+        }
+    }
+
+    async fn attempt<T>(
+        &self,
+        open: &Open,
+        patience: Duration,
+        working: impl Future<Output = Result<T, RedisError>>,
+    ) -> Outcome<T> {
+        match within(patience, &mut std::pin::pin!(working)).await {
+            Some(Ok(done)) => {
+                self.heard(open);
+                Outcome::Done(done)
+            }
+            Some(Err(error)) => {
+                self.judge(&error, open);
+                Outcome::Failed(error)
+            }
+            None => {
+                if !self.way.is_cluster() {
+                    self.let_go(open.generation);
+                }
+                Outcome::Silence
+            }
+        }
+    }
+
+    fn concluded<T>(&self, outcome: Outcome<T>) -> Result<T, StoreError> {
+        match outcome {
+            Outcome::Done(done) => Ok(done),
+            Outcome::Failed(error) => Err(advice::described(&error, &self.way.settings())),
+            Outcome::Silence => Err(unanswered()),
+        }
+    }
+
+    /// A connection that is known to be good, or was made just now (which the second part says).
+    async fn open(&self) -> Result<(Open, bool), Reason> {
+        if let Some(open) = self.current() {
+            if self.still_works(&open).await {
+                return Ok((open, false));
+            }
+            self.let_go(open.generation);
         }
         let mut pause = self.connecting.lock().await;
-        if let Some(current) = self.current() {
-            return Ok(current);
+        if let Some(open) = self.current() {
+            return Ok((open, false));
         }
-        if Instant::now() < pause.until {
-            return Err(RedisError::from((
-                ErrorKind::Io,
-                "not connected; the next attempt is due in a moment",
-            )));
+        if Instant::now() < pause.until
+            && let Some((reason, _)) = &pause.reason
+        {
+            return Err(reason.clone());
         }
-        match tokio::time::timeout(CONNECT_TIMEOUT, self.connect()).await {
+        let life = Arc::new(Life::default());
+        let config = self.config(&life);
+        let failed = match timeout(CONNECT_TIMEOUT, self.way.connect(&config)).await {
             Ok(Ok(connection)) => {
-                pause.length = FIRST_PAUSE;
+                (pause.length, pause.reason) = (FIRST_PAUSE, None);
                 let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
                 slot.generation += 1;
-                slot.connection = Some(connection.clone());
-                Ok((connection, slot.generation))
+                let open = Open { connection, generation: slot.generation, life };
+                self.heard(&open);
+                slot.open = Some(open.clone());
+                return Ok((open, true));
             }
-            failed => {
-                pause.until = Instant::now() + pause.length;
-                pause.length = (pause.length * 2).min(LAST_PAUSE);
-                match failed {
-                    Ok(Err(error)) => Err(error),
-                    _ => Err(RedisError::from((ErrorKind::Io, "no connection could be made in time"))),
-                }
+            Ok(Err(error)) => Reason::of(&error, &self.way.settings()),
+            Err(_) => Reason::vague("no connection could be made in time"),
+        };
+        let failed = match failed.is_vague() {
+            true => advice::look(&self.way.settings()).await.unwrap_or(failed),
+            false => failed,
+        };
+        pause.until = Instant::now() + pause.length;
+        pause.length = (pause.length * 2).min(LAST_PAUSE);
+        let now = Instant::now();
+        match &pause.reason {
+            Some((known, since))
+                if failed.is_vague() && !known.is_vague() && now.duration_since(*since) < REASON_STAYS =>
+            {
+                Err(known.clone())
             }
+            _ => {
+                pause.reason = Some((failed.clone(), now));
+                Err(failed)
+            }
+        }
+    }
+
+    /// Asks a connection that has been silent. Any answer will do, also that the account may not ask.
+    async fn still_works(&self, open: &Open) -> bool {
+        if self.is_good(open) {
+            return true;
+        }
+        let _alone = open.life.checking.lock().await;
+        if self.is_good(open) {
+            return true;
+        }
+        let mut connection = open.connection.clone();
+        let ping = cmd("PING");
+        let asking = ping.query_async::<Value>(&mut connection);
+        match within(CHECK, &mut std::pin::pin!(asking)).await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) if !is_broken(&error) => {}
+            Some(Err(_)) | None => {
+                tracing::debug!("a connection to Redis has died while it was idle");
+                return false;
+            }
+        }
+        self.heard(open);
+        true
+    }
+
+    fn is_good(&self, open: &Open) -> bool {
+        let heard = Duration::from_millis(open.life.heard.load(Ordering::Relaxed));
+        self.began.elapsed().saturating_sub(heard) < GOOD_FOR
+    }
+
+    fn heard(&self, open: &Open) {
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        // Often the same as before, and then no other processor's copy is disturbed.
+        if open.life.heard.load(Ordering::Relaxed) != now {
+            open.life.heard.store(now, Ordering::Relaxed);
         }
     }
 
     /// Lets go of a connection after an error that a new one may not have.
-    pub(super) fn judge(&self, error: &RedisError, generation: u64) {
-        // An answer to another question may be the first of many.
-        let confused = error.kind() == ErrorKind::UnexpectedReturnType;
-        let broken = error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error() || confused;
-        // A primary that became a replica may keep its connections; the name may lead elsewhere by now.
-        let demoted = matches!(
-            error.kind(),
-            ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
-        );
-        if demoted || broken {
-            self.let_go(generation);
+    fn judge(&self, error: &RedisError, open: &Open) {
+        if !is_broken(error) {
+            self.heard(open);
         }
-    }
-
-    /// Lets go of a connection on which nothing was heard in time.
-    pub(super) fn let_go(&self, generation: u64) {
-        // Follows the cluster by itself.
-        if let Source::Cluster(_) = self.source {
+        // A Cluster's connection follows its nodes by itself, and is given up only where all of it is silent.
+        let is_forgotten = error.code() == Some("NOAUTH");
+        if self.way.is_cluster() && !is_forgotten {
             return;
         }
-        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
-        if slot.generation == generation {
-            slot.connection = None;
+        if is_broken(error) || was_refused_undone(error) {
+            self.let_go(open.generation);
         }
     }
 
-    fn current(&self) -> Option<(Connection, u64)> {
-        let slot = self.slot.read().unwrap_or_else(PoisonError::into_inner);
-        Some((slot.connection.clone()?, slot.generation))
+    fn let_go(&self, generation: u64) {
+        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
+        if slot.open.as_ref().is_some_and(|open| open.generation == generation) {
+            slot.open = None;
+        }
     }
 
-    async fn connect(&self) -> Result<Connection, RedisError> {
+    fn current(&self) -> Option<Open> {
+        let slot = self.slot.read().unwrap_or_else(PoisonError::into_inner);
+        slot.open.clone().filter(|open| !open.life.is_closed.load(Ordering::Relaxed))
+    }
+
+    fn config(&self, life: &Arc<Life>) -> AsyncConnectionConfig {
         // Whoever waits for an answer has a time limit of his own, and none of a connection's besides.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(None);
-        match &self.source {
-            Source::Standalone(client) => {
-                client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::Server)
+        let settings = self.way.settings();
+        // Only with RESP3 the client tells of the end of a connection that nobody uses.
+        match (settings.protocol, settings.topology) {
+            (Protocol::Resp2, _) | (_, Topology::Cluster(_)) => config,
+            (Protocol::Resp3, _) => {
+                let life = Arc::clone(life);
+                config.set_push_sender(move |push: PushInfo| {
+                    if push.kind == PushKind::Disconnection {
+                        life.is_closed.store(true, Ordering::Relaxed);
+                    }
+                    Ok::<(), std::convert::Infallible>(())
+                })
             }
-            Source::Sentinel(client) => {
-                let mut client = client.lock().await;
-                client.get_async_connection_with_config(&config).await.map(Connection::Server)
-            }
-            Source::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
         }
     }
 }
 
-fn source(settings: RedisSettings) -> Result<Source, RedisError> {
-    let RedisSettings { topology, db, credentials, protocol, tls, .. } = settings;
-    let protocol = match protocol {
-        Protocol::Resp2 => ProtocolVersion::RESP2,
-        Protocol::Resp3 => ProtocolVersion::RESP3,
-    };
-    let certificates =
-        tls.as_ref().map(|tls| TlsCertificates { client_tls: None, root_cert: Some(tls.trust().to_pem()) });
-    let address = |endpoint: &Endpoint| match &tls {
-        None => ConnectionAddr::Tcp(endpoint.host.clone(), endpoint.port),
-        Some(_) => ConnectionAddr::TcpTls {
-            host: endpoint.host.clone(),
-            port: endpoint.port,
-            insecure: false,
-            tls_params: None,
-        },
-    };
-    match topology {
-        Topology::Standalone(endpoint) => {
-            let mut redis = RedisConnectionInfo::default().set_db(db).set_protocol(protocol);
-            if let Some(username) = &credentials.username {
-                redis = redis.set_username(username);
-            }
-            if let Some(password) = &credentials.password {
-                redis = redis.set_password(password.as_str());
-            }
-            let info = address(&endpoint)
-                .into_connection_info()?
-                .set_tcp_settings(tcp_settings())
-                .set_redis_settings(redis);
-            let client = match certificates {
-                Some(certificates) => Client::build_with_tls(info, certificates)?,
-                None => Client::open(info)?,
-            };
-            Ok(Source::Standalone(Box::new(client)))
-        }
-        Topology::Sentinel { nodes, primary, credentials: at_sentinels } => {
-            let mut builder =
-                SentinelClientBuilder::new(nodes.iter().map(address), primary, SentinelServerType::Master)?
-                    .set_client_to_redis_db(db)
-                    .set_client_to_redis_protocol(protocol)
-                    .set_client_to_redis_tcp_settings(tcp_settings());
-            if let Some(certificates) = certificates {
-                builder = builder
-                    .set_client_to_redis_tls_mode(TlsMode::Secure)
-                    .set_client_to_redis_certificates(certificates.clone())
-                    .set_client_to_sentinel_tls_mode(TlsMode::Secure)
-                    .set_client_to_sentinel_certificates(certificates);
-            }
-            if let Some(username) = &credentials.username {
-                builder = builder.set_client_to_redis_username(username);
-            }
-            if let Some(password) = &credentials.password {
-                builder = builder.set_client_to_redis_password(password.as_str());
-            }
-            if let Some(username) = &at_sentinels.username {
-                builder = builder.set_client_to_sentinel_username(username);
-            }
-            if let Some(password) = &at_sentinels.password {
-                builder = builder.set_client_to_sentinel_password(password.as_str());
-            }
-            Ok(Source::Sentinel(Box::new(Mutex::new(builder.build()?))))
-        }
-        Topology::Cluster(nodes) => {
-            let mut builder = ClusterClient::builder(nodes.iter().map(address))
-                .use_protocol(protocol)
-                .connection_timeout(CONNECT_TIMEOUT)
-                .response_timeout(RESPONSE_TIMEOUT)
-                .tcp_settings(tcp_settings())
-                .retries(3);
-            if let Some(certificates) = certificates {
-                builder = builder.tls(TlsMode::Secure).certs(certificates);
-            }
-            if let Some(username) = &credentials.username {
-                builder = builder.username(username);
-            }
-            if let Some(password) = &credentials.password {
-                builder = builder.password(password.as_str());
-            }
-            Ok(Source::Cluster(Arc::new(builder.build()?)))
-        }
+fn left_of(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+/// Waits for this long, and a little: a process that was paused finds that its time is up before it has read what came in the
+/// meantime.
+async fn within<F: Future>(patience: Duration, work: &mut std::pin::Pin<&mut F>) -> Option<F::Output> {
+    match timeout(patience, work.as_mut()).await {
+        Ok(output) => Some(output),
+        Err(_) => timeout(LAST_LOOK, work.as_mut()).await.ok(),
     }
 }
 
-/// A host that vanished is noticed by the kernel too, and not only after a quarter of an hour.
-fn tcp_settings() -> TcpSettings {
-    let settings = TcpSettings::default().set_nodelay(true);
-    #[cfg(target_os = "linux")]
-    let settings = settings.set_user_timeout(Duration::from_secs(10));
-    settings
+/// Whether nothing good comes of the connection any more.
+fn is_broken(error: &RedisError) -> bool {
+    // An answer to another question may be the first of many.
+    let confused = error.kind() == ErrorKind::UnexpectedReturnType;
+    error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error() || confused
+}
+
+/// Whether Redis has done nothing of what it was asked, for a reason that another connection may not have: it does not know us
+/// any more, or was a primary and is a replica now. The name may lead elsewhere by now.
+fn was_refused_undone(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
+        || matches!(error.code(), Some("NOAUTH"))
+}
+
+pub(super) fn unanswered() -> StoreError {
+    StoreError::new(format!("Redis did not answer within {} s", OPERATION_TIMEOUT.as_secs()))
 }

@@ -15,47 +15,57 @@
 //! key, so all of them are atomic on a Cluster too; only reads of several are asked for together, and not there. What is to be
 //! revoked is in two keys, which a Cluster has in one slot: `b` stands there in braces of its own, and is one of eight.
 
+mod advice;
 pub mod cache;
+pub mod commands;
 mod inspect;
 mod link;
+mod probe;
+mod script;
+mod settings;
 mod shared_reads;
+mod way;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::{Buf as _, Bytes};
-use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Script, ServerErrorKind, Value, cmd};
+use redis::{Cmd, FromRedisValue, RedisError, Value, cmd};
 
 pub(crate) use self::inspect::ServerInfo;
-pub use self::link::{Credentials, Endpoint, Protocol, RedisSettings, Tls, Topology};
+pub use self::settings::{Credentials, Endpoint, Protocol, RedisSettings, Reread, Tls, Topology};
 use self::{
     cache::{CachedRedisStore, Caching},
-    link::{Connection, Link},
+    link::{Link, Repeat},
+    script::{Call, Script},
     shared_reads::SharedReads,
+    way::Connection,
 };
 use crate::{
+    adapters::SystemEntropy,
     domain::{
         session_id::SessionKey,
         session_index::{IndexName, Member},
         time::UnixSeconds,
     },
     ports::{
-        LeaseOwner, Marker, OwedName, OwedWrite, Reading, ReplaceOutcome, SessionStore, StoreError,
+        Entropy, LeaseOwner, Marker, OwedName, OwedWrite, Reading, ReplaceOutcome, SessionStore, StoreError,
         StoredRecord, Version,
     },
 };
 
-/// Longer than any answer of a healthy Redis takes; nobody waits longer for an unhealthy one.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(3);
-const LAST_LOOK: Duration = Duration::from_millis(50);
-
 const VERSION_BYTES: usize = 8;
 
-/// Writes a record anew if its version is the expected one.
+/// Writes a record anew if its version is the expected one. Done twice, because the first answer was lost, it finds what it has
+/// written: no two writers write the same bytes.
 const REPLACE: &str = r"
 local found = redis.call('GETRANGE', KEYS[1], 0, 7)
 if found == '' then return 'gone' end
-if found ~= ARGV[1] then return 'stale' end
+if found ~= ARGV[1] then
+  if redis.call('GET', KEYS[1]) == ARGV[2] then return 'replaced' end
+  return 'stale'
+end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 'replaced'
 ";
@@ -113,9 +123,15 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 return redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')
 ";
 
-/// Writes or removes a record of what is to be revoked, and its place among those that are due.
+/// Writes or removes a record of what is to be revoked, and its place among those that are due. Done twice, because the first
+/// answer was lost, it finds what it has done.
 const WRITE_OWED: &str = r"
-if redis.call('GETRANGE', KEYS[1], 0, 7) ~= ARGV[1] then return 0 end
+local found = redis.call('GETRANGE', KEYS[1], 0, 7)
+if found ~= ARGV[1] then
+  if ARGV[3] == '' and found == '' then return 1 end
+  if ARGV[3] ~= '' and redis.call('GET', KEYS[1]) == ARGV[3] then return 1 end
+  return 0
+end
 if ARGV[3] == '' then
   redis.call('DEL', KEYS[1])
   redis.call('ZREM', KEYS[2], ARGV[2])
@@ -148,6 +164,10 @@ pub struct RedisStore {
     shared_reads: Option<SharedReads>,
     namespace: String,
     protocol: Protocol,
+    /// Of this process, in keys of no importance.
+    probe_id: String,
+    /// The same with such keys.
+    rehearsal: Option<Box<RedisStore>>,
     replace: Script,
     take: Script,
     renew: Script,
@@ -162,14 +182,33 @@ impl RedisStore {
     pub fn new(settings: RedisSettings) -> Result<Self, StoreError> {
         let (namespace, protocol) = (settings.namespace.clone(), settings.protocol);
         let shared_reads = match &settings.topology {
-            Topology::Standalone(_) | Topology::Sentinel { .. } => Some(SharedReads::default()),
+            Topology::Standalone(_) | Topology::Socket(_) | Topology::Sentinel { .. } => {
+                Some(SharedReads::default())
+            }
             Topology::Cluster(_) => None,
         };
+        let link = Link::new(settings.clone()).map_err(|error| advice::described(&error, &settings))?;
+        let mut store = Self::over(Arc::new(link), namespace, protocol)?;
+        store.rehearsal = Some(Box::new(Self::over(
+            Arc::clone(&store.link),
+            format!("{}:{}", store.namespace, probe::PLACE),
+            protocol,
+        )?));
+        store.shared_reads = shared_reads;
+        Ok(store)
+    }
+
+    fn over(link: Arc<Link>, namespace: String, protocol: Protocol) -> Result<Self, StoreError> {
+        let mut id = [0; 32];
+        let entropy: &dyn Entropy = &SystemEntropy;
+        entropy.fill(&mut id).map_err(StoreError::new)?;
         Ok(Self {
-            link: Arc::new(Link::new(settings).map_err(described)?),
-            shared_reads,
+            link,
+            shared_reads: None,
             namespace,
             protocol,
+            probe_id: URL_SAFE_NO_PAD.encode(id),
+            rehearsal: None,
             replace: Script::new(REPLACE),
             take: Script::new(TAKE),
             renew: Script::new(RENEW),
@@ -206,7 +245,23 @@ impl RedisStore {
     }
 
     async fn run<T: FromRedisValue>(&self, command: Cmd) -> Result<T, StoreError> {
-        self.bounded(async |connection| command.query_async(connection).await).await
+        self.command(Repeat::MustNot, &command).await
+    }
+
+    /// [`run`](Self::run), for a command that may be done twice.
+    async fn run_again<T: FromRedisValue>(&self, command: Cmd) -> Result<T, StoreError> {
+        self.command(Repeat::May, &command).await
+    }
+
+    async fn command<T: FromRedisValue>(&self, repeat: Repeat, command: &Cmd) -> Result<T, StoreError> {
+        let operation = |mut connection| async move { command.query_async(&mut connection).await };
+        self.link.repeatedly::<T, _>(repeat, operation).await
+    }
+
+    /// Calls a script.
+    async fn call<T: FromRedisValue>(&self, repeat: Repeat, call: &Call<'_>) -> Result<T, StoreError> {
+        let operation = |mut connection| async move { call.invoke_async(&mut connection).await };
+        self.link.repeatedly::<T, _>(repeat, operation).await
     }
 
     async fn get(&self, key: &SessionKey) -> Result<Option<StoredRecord>, StoreError> {
@@ -219,7 +274,9 @@ impl RedisStore {
         Box::pin(async {
             let mut get = cmd("GET");
             get.arg(self.session_key(key));
-            self.bounded(async |connection| stored(get.query_async(connection).await)).await
+            let get = &get;
+            let operation = |mut connection| async move { stored(get.query_async(&mut connection).await) };
+            self.link.repeatedly(Repeat::May, operation).await
         })
         .await
     }
@@ -228,45 +285,8 @@ impl RedisStore {
         &self,
         operation: impl AsyncFnOnce(&mut Connection) -> Result<T, RedisError>,
     ) -> Result<T, StoreError> {
-        bounded(&self.link, operation).await
+        self.link.once(operation).await
     }
-}
-
-/// Runs one operation in bounded time, and lets go of a connection that turned out to be no good: it
-/// learns that from the operation's error, which must not be hidden in an `Ok`.
-async fn bounded<T>(
-    link: &Link,
-    operation: impl AsyncFnOnce(&mut Connection) -> Result<T, RedisError>,
-) -> Result<T, StoreError> {
-    let mut asked = None;
-    let attempt = async {
-        let (mut connection, generation) = link.get().await?;
-        asked = Some(generation);
-        let outcome = operation(&mut connection).await;
-        if let Err(error) = &outcome {
-            link.judge(error, generation);
-        }
-        outcome
-    };
-    let outcome = {
-        let mut attempt = std::pin::pin!(attempt);
-        match tokio::time::timeout(OPERATION_TIMEOUT, &mut attempt).await {
-            // A process that was paused finds that its time is up before it has read what came in the meantime.
-            Err(_) => tokio::time::timeout(LAST_LOOK, &mut attempt).await,
-            outcome => outcome,
-        }
-    };
-    if let Ok(outcome) = outcome {
-        return outcome.map_err(described);
-    }
-    if let Some(generation) = asked {
-        link.let_go(generation);
-    }
-    Err(unanswered())
-}
-
-fn unanswered() -> StoreError {
-    StoreError::new(format!("Redis did not answer within {} s", OPERATION_TIMEOUT.as_secs()))
 }
 
 #[async_trait]
@@ -282,7 +302,7 @@ impl SessionStore for RedisStore {
     async fn insert(&self, key: &SessionKey, value: &[u8], ttl: Duration) -> Result<(), StoreError> {
         let mut set = cmd("SET");
         set.arg(self.session_key(key)).arg(versioned(Version(1), value)).arg("PX").arg(milliseconds(ttl));
-        self.run(set).await
+        self.run_again(set).await
     }
 
     async fn replace(
@@ -296,7 +316,7 @@ impl SessionStore for RedisStore {
         call.arg(expected.0.to_be_bytes().as_slice())
             .arg(versioned(Version(expected.0.wrapping_add(1)), value))
             .arg(milliseconds(ttl));
-        let outcome: String = self.bounded(async |connection| call.invoke_async(connection).await).await?;
+        let outcome: String = self.call(Repeat::May, &call).await?;
         match outcome.as_str() {
             "replaced" => Ok(ReplaceOutcome::Replaced),
             "stale" => Ok(ReplaceOutcome::Stale),
@@ -318,7 +338,7 @@ impl SessionStore for RedisStore {
     async fn is_spent(&self, marker: &Marker) -> Result<bool, StoreError> {
         let mut exists = cmd("EXISTS");
         exists.arg(self.marker_key(marker));
-        self.run(exists).await
+        self.run_again(exists).await
     }
 
     async fn enlist(
@@ -330,8 +350,7 @@ impl SessionStore for RedisStore {
     ) -> Result<Vec<Member>, StoreError> {
         let mut call = self.enlist.key(self.index_key(index));
         call.arg(member.to_bytes()).arg(milliseconds(ttl)).arg(limit);
-        let evicted: Vec<Vec<u8>> =
-            self.bounded(async |connection| call.invoke_async(connection).await).await?;
+        let evicted: Vec<Vec<u8>> = self.call(Repeat::MustNot, &call).await?;
         Ok(evicted.iter().filter_map(|bytes| Member::from_bytes(bytes)).collect())
     }
 
@@ -339,13 +358,12 @@ impl SessionStore for RedisStore {
         let mut remove = cmd("ZREM");
         // In both of its forms: the first version wrote text.
         remove.arg(self.index_key(index)).arg(member.to_bytes()).arg(member.encode());
-        self.run(remove).await
+        self.run_again(remove).await
     }
 
     async fn enlisted(&self, index: &IndexName) -> Result<Vec<Member>, StoreError> {
         let call = self.enlisted.key(self.index_key(index));
-        let members: Vec<Vec<u8>> =
-            self.bounded(async |connection| call.invoke_async(connection).await).await?;
+        let members: Vec<Vec<u8>> = self.call(Repeat::May, &call).await?;
         let mut members: Vec<Member> = members.iter().filter_map(|bytes| Member::from_bytes(bytes)).collect();
         members.sort();
         Ok(members)
@@ -365,19 +383,21 @@ impl SessionStore for RedisStore {
     async fn renew(&self, key: &SessionKey, owner: &LeaseOwner, lease: Duration) -> Result<bool, StoreError> {
         let mut call = self.renew.key(self.lease_key(key));
         call.arg(owner.0.as_slice()).arg(milliseconds(lease));
-        self.bounded(async |connection| call.invoke_async(connection).await).await
+        self.call(Repeat::May, &call).await
     }
 
     async fn release(&self, key: &SessionKey, owner: &LeaseOwner) -> Result<(), StoreError> {
         let mut call = self.release.key(self.lease_key(key));
         call.arg(owner.0.as_slice());
-        self.bounded(async |connection| call.invoke_async(connection).await).await
+        self.call(Repeat::May, &call).await
     }
 
     async fn read_owed(&self, name: &OwedName) -> Result<Option<StoredRecord>, StoreError> {
         let mut get = cmd("GET");
         get.arg(self.owed_key(name));
-        self.bounded(async |connection| stored(get.query_async(connection).await)).await
+        let get = &get;
+        let operation = |mut connection| async move { stored(get.query_async(&mut connection).await) };
+        self.link.repeatedly(Repeat::May, operation).await
     }
 
     async fn write_owed(
@@ -398,7 +418,7 @@ impl SessionStore for RedisStore {
                 .arg(write.due.get()),
             None => call.arg("").arg("").arg(""),
         };
-        self.bounded(async |connection| call.invoke_async(connection).await).await
+        self.call(Repeat::May, &call).await
     }
 
     async fn owed(&self, now: UnixSeconds, limit: usize) -> Result<Vec<OwedName>, StoreError> {
@@ -407,7 +427,7 @@ impl SessionStore for RedisStore {
             let mut range = cmd("ZRANGEBYSCORE");
             range.arg(self.owed_due_key(bucket)).arg("-inf").arg(now.get());
             range.arg("LIMIT").arg(0).arg(limit.saturating_sub(names.len()));
-            names.extend(self.run::<Vec<String>>(range).await?.into_iter().map(OwedName));
+            names.extend(self.run_again::<Vec<String>>(range).await?.into_iter().map(OwedName));
             if names.len() >= limit {
                 break;
             }
@@ -415,11 +435,13 @@ impl SessionStore for RedisStore {
         Ok(names)
     }
 
-    /// Also notices a Redis that answers but would not store: a replica, or one that is out of memory.
+    /// Does what a login, a refresh and a logout do: it notices a Redis that answers but would not store (a replica, or one
+    /// that is out of memory), and an account that lacks a right.
     async fn ping(&self) -> Result<(), StoreError> {
-        let mut set = cmd("SET");
-        set.arg(format!("{}:ping", self.namespace)).arg(1).arg("PX").arg(1_000);
-        self.run(set).await
+        match &self.rehearsal {
+            Some(rehearsal) => self.probe(rehearsal).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -457,23 +479,4 @@ fn milliseconds(ttl: Duration) -> u64 {
 
 fn is_wrong_type(error: &RedisError) -> bool {
     error.code() == Some("WRONGTYPE")
-}
-
-/// Redis's own words, which name the problem (`OOM`, `READONLY`, `LOADING`, `CLUSTERDOWN`, `NOAUTH`, …) and no
-/// secret, with what to do where that is known.
-fn described(error: RedisError) -> StoreError {
-    let advice = match (error.kind(), error.code()) {
-        (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS" | "NOAUTH")) => {
-            "; check connection.username and connection.password"
-        }
-        (_, Some("NOPERM")) => {
-            "; the ACL user needs, on the keys of its namespace: +@read +@write +@scripting -@dangerous +time \
-             +client|tracking"
-        }
-        (_, Some("OOM")) => "; Redis is full: raise maxmemory",
-        (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => "; it is a replica: connect to the primary",
-        (ErrorKind::RESP3NotSupported, _) => "; set connection.protocol to RESP2",
-        _ => "",
-    };
-    StoreError::new(format!("Redis: {error}{advice}"))
 }

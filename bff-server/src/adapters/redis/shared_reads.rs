@@ -22,7 +22,11 @@ use tokio::{
     time::Instant,
 };
 
-use super::{OPERATION_TIMEOUT, bounded, link::Link, stored, unanswered};
+use super::{
+    link::{Link, OPERATION_TIMEOUT, Repeat, unanswered},
+    stored,
+    way::Connection,
+};
 use crate::ports::{StoreError, StoredRecord};
 
 /// With more, the first would wait for the last.
@@ -121,12 +125,14 @@ fn give_up(waiting: &mut VecDeque<Waiting>, now: Instant) {
 
 async fn ask(link: &Link, together: Vec<Wanted>) -> Result<(), TakesOneAtATime> {
     let command = command(&together);
-    let asked = bounded(link, async |connection| {
-        match connection.req_packed_command(&command).await.and_then(Value::extract_error) {
+    let (command, expected) = (&command, together.len());
+    let operation = |mut connection: Connection| async move {
+        match connection.req_packed_command(command).await.and_then(Value::extract_error) {
             Err(error) if matches!(error.code(), Some("CROSSSLOT" | "NOPERM")) => Ok(None),
-            answer => values(answer?, together.len()).map(Some),
+            answer => values(answer?, expected).map(Some),
         }
-    });
+    };
+    let asked = link.repeatedly(Repeat::May, operation);
     match asked.await {
         Ok(Some(values)) => {
             for (one, value) in together.into_iter().zip(values) {
@@ -169,7 +175,7 @@ fn values(answer: Value, expected: usize) -> Result<Vec<Value>, RedisError> {
 
 /// A proxy may have got some of them, and not others: that is no word on whether there is a session.
 fn one_of(value: Value) -> Answer {
-    stored(value.extract_error()).map_err(|error| Arc::new(super::described(error)))
+    stored(value.extract_error()).map_err(|error| Arc::new(StoreError::new(format!("Redis: {error}"))))
 }
 
 impl Wanted {

@@ -2,15 +2,25 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Notes, outbound::certificates, values::text_secret};
+use zeroize::Zeroizing;
+
+use super::{
+    Notes,
+    outbound::{certificates, client_identity},
+    redis_url::{self, RedisUrl, Target},
+    values::text_secret,
+};
 use crate::{
     adapters::redis::{
-        Credentials, Endpoint, Protocol, RedisSettings, Tls, Topology,
+        Credentials, Endpoint, Protocol, RedisSettings, Reread, Tls, Topology,
         cache::{CacheSettings, Caching},
     },
     config::{
         StoreConfig,
-        file::{ConnectionConfig, ConnectionSection, FlowCacheSection, LocalCacheSection, RedisConnection},
+        file::{
+            ConnectionConfig, ConnectionSection, FlowCacheSection, LocalCacheSection, RedisConnection,
+            RedisTls,
+        },
     },
 };
 
@@ -68,8 +78,10 @@ pub(super) fn session_store(
     let name = section.connection_name.clone();
     let inline = ConnectionConfig {
         path: None,
+        url: section.url,
         host: section.host,
         port: section.port,
+        socket: section.socket,
         namespace: section.namespace,
         connection: section.connection,
         tls: section.tls,
@@ -77,7 +89,11 @@ pub(super) fn session_store(
         cluster: section.cluster,
         local_cache: section.local_cache,
     };
-    let is_inline = inline.host.is_some() || inline.sentinel.is_some() || inline.cluster.is_some();
+    let is_inline = inline.host.is_some()
+        || inline.url.is_some()
+        || inline.socket.is_some()
+        || inline.sentinel.is_some()
+        || inline.cluster.is_some();
     let store = match (name, is_inline) {
         (Some(name), false) => {
             match connections.get(&name) {
@@ -118,8 +134,10 @@ pub(super) fn session_store(
 
 fn embedded(key: &str, config: &ConnectionConfig, notes: &mut Notes) -> StoreConfig {
     let of_redis = [
+        ("url", config.url.is_some()),
         ("host", config.host.is_some()),
         ("port", config.port.is_some()),
+        ("socket", config.socket.is_some()),
         ("namespace", config.namespace.is_some()),
         ("connection", config.connection.is_some()),
         ("tls", config.tls.is_some()),
@@ -144,13 +162,25 @@ fn embedded(key: &str, config: &ConnectionConfig, notes: &mut Notes) -> StoreCon
     config.path.as_ref().map_or(StoreConfig::Memory, |path| StoreConfig::File(path.into()))
 }
 
+/// A Redis, with the way to read its section once more: credentials in files are rotated while the server runs.
 fn redis(key: &str, config: ConnectionConfig, notes: &mut Notes) -> Option<StoreConfig> {
+    let (again_key, again_config) = (key.to_owned(), config.clone());
+    let mut settings = redis_settings(key, config, notes)?;
+    settings.reread = Reread::by(move || {
+        let mut notes = Notes::new();
+        let settings = redis_settings(&again_key, again_config.clone(), &mut notes)?;
+        notes.problems.is_empty().then_some(settings)
+    });
+    Some(StoreConfig::Redis(Box::new(settings)))
+}
+
+fn redis_settings(key: &str, config: ConnectionConfig, notes: &mut Notes) -> Option<RedisSettings> {
     let at = |name: &str| format!("{key}.{name}");
     if config.path.is_some() {
         notes.problem(
             &at("path"),
             "a Redis connection has no path",
-            "give `host`, or set the type to \"embedded\"",
+            "give `host`, or `socket` for a Redis on this machine, or set the type to \"embedded\"",
         );
     }
     let namespace = config.namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
@@ -162,11 +192,28 @@ fn redis(key: &str, config: ConnectionConfig, notes: &mut Notes) -> Option<Store
             format!("use letters, digits, - _ and :, such as {DEFAULT_NAMESPACE}"),
         );
     }
-    let port = redis_port(&at("port"), config.port, notes);
-    let RedisConnection { db, username, password, protocol } = config.connection.unwrap_or_default();
+    let mut place = Place {
+        host: config.host,
+        port: config.port,
+        socket: config.socket,
+        connection: config.connection.unwrap_or_default(),
+        tls: config.tls,
+    };
+    let url = match &config.url {
+        Some(source) => Some(redis_url::read(&at("url"), source, notes)?),
+        None => None,
+    };
+    let (mut password, mut url_protocol) = (None, None);
+    if let Some(url) = url {
+        url_protocol = url.protocol;
+        password = place.take(url, &at, notes);
+    }
+    let Place { host, port, socket, connection, tls } = place;
+    let RedisConnection { db, username, password: password_source, protocol } = connection;
     user_name(&at("connection.username"), username.as_deref(), notes);
     let protocol = match protocol.as_deref() {
-        None | Some("RESP3") => Protocol::Resp3,
+        None => url_protocol.unwrap_or(Protocol::Resp3),
+        Some("RESP3") => Protocol::Resp3,
         Some("RESP2") => Protocol::Resp2,
         Some(other) => {
             notes.problem(
@@ -177,16 +224,33 @@ fn redis(key: &str, config: ConnectionConfig, notes: &mut Notes) -> Option<Store
             Protocol::Resp3
         }
     };
-    let password = password.and_then(|source| text_secret(&at("connection.password"), &source, notes));
-    let tls = config.tls.map(|section| Tls {
-        ca: section.ca.and_then(|source| certificates(&at("tls.ca"), &source, notes)),
-        authorities: Vec::new(),
-    });
-    let topology = match (config.host, config.sentinel, config.cluster) {
-        (Some(host), None, None) => {
-            host_name(&at("host"), &host, notes).map(|host| Topology::Standalone(Endpoint { host, port }))
+    if let Some(source) = password_source {
+        password = text_secret(&at("connection.password"), &source, notes).map(Zeroizing::new);
+    }
+    let tls = tls.map(|section| encryption(&at("tls"), section, notes));
+    let topology = match (host, socket, config.sentinel, config.cluster) {
+        (Some(host), None, None, None) => standalone(&at, &host, port, notes).map(Topology::Standalone),
+        (None, Some(path), None, None) => {
+            if tls.is_some() {
+                notes.problem(
+                    &at("tls"),
+                    "a Unix socket is not encrypted",
+                    "remove it: it does not leave this machine",
+                );
+            }
+            if port.is_some() {
+                notes.problem(&at("port"), "a Unix socket has no port", "remove it");
+            }
+            if !path.starts_with('/') {
+                notes.problem(
+                    &at("socket"),
+                    "it is not an absolute path",
+                    "begin with a slash, such as /run/redis.sock",
+                );
+            }
+            Some(Topology::Socket(path.into()))
         }
-        (None, Some(section), None) => {
+        (None, None, Some(section), None) => {
             let primary = section.primary.unwrap_or_default();
             if primary.is_empty() {
                 notes.missing(
@@ -202,7 +266,7 @@ fn redis(key: &str, config: ConnectionConfig, notes: &mut Notes) -> Option<Store
                 credentials: Credentials { username: section.username, password: password.map(Into::into) },
             })
         }
-        (None, None, Some(section)) => {
+        (None, None, None, Some(section)) => {
             if db.is_some_and(|db| db != 0) {
                 notes.problem(&at("connection.db"), "a Redis Cluster has only database 0", "remove it");
             }
@@ -213,27 +277,133 @@ fn redis(key: &str, config: ConnectionConfig, notes: &mut Notes) -> Option<Store
                 notes,
             )))
         }
-        (None, None, None) => {
-            notes.missing(&at("host"), "give Redis's host, or `sentinel` or `cluster` with their nodes");
+        (None, None, None, None) => {
+            notes.missing(
+                &at("host"),
+                "give Redis's host, or `url` or `socket`, or `sentinel` or `cluster` with their nodes",
+            );
             None
         }
         _ => {
-            notes.problem(key, "it has more than one of host, sentinel and cluster", "leave one of them");
+            notes.problem(
+                key,
+                "it has more than one of url, host, socket, sentinel and cluster",
+                "leave one of them",
+            );
             None
         }
     };
     let is_cluster = matches!(topology, Some(Topology::Cluster(_)));
     let caching =
         local_cache(&at("localCache"), config.local_cache.unwrap_or_default(), protocol, is_cluster, notes);
-    Some(StoreConfig::Redis(Box::new(RedisSettings {
+    Some(RedisSettings {
         topology: topology?,
         namespace,
         db: db.unwrap_or(0).into(),
-        credentials: Credentials { username, password: password.map(Into::into) },
+        credentials: Credentials { username, password },
         protocol,
         tls,
         caching,
-    })))
+        reread: Reread::default(),
+    })
+}
+
+/// What a URL can say as well.
+struct Place {
+    host: Option<String>,
+    port: Option<u16>,
+    socket: Option<String>,
+    connection: RedisConnection,
+    tls: Option<RedisTls>,
+}
+
+impl Place {
+    /// Adds what a URL says, and names what both say. The answer is the URL's password.
+    fn take(
+        &mut self,
+        url: RedisUrl,
+        at: &dyn Fn(&str) -> String,
+        notes: &mut Notes,
+    ) -> Option<Zeroizing<String>> {
+        let mut once = |name: &str, twice: bool| {
+            if twice {
+                notes.problem(&at(name), "`url` says it already", "leave it out here, or there");
+            }
+        };
+        let connection = &mut self.connection;
+        once("host", self.host.is_some());
+        once("socket", self.socket.is_some());
+        once("connection.username", url.username.is_some() && connection.username.is_some());
+        once("connection.password", url.password.is_some() && connection.password.is_some());
+        once("connection.db", url.db.is_some() && connection.db.is_some());
+        once("connection.protocol", url.protocol.is_some() && connection.protocol.is_some());
+        (self.host, self.socket) = (None, None);
+        match url.target {
+            Target::Host { host, port } => {
+                once("port", port.is_some() && self.port.is_some());
+                (self.host, self.port) = (Some(host), port.or(self.port));
+            }
+            Target::Socket(path) => self.socket = Some(path.display().to_string()),
+        }
+        connection.username = url.username.or(connection.username.take());
+        connection.db = url.db.or(connection.db);
+        if url.encrypted && self.tls.is_none() {
+            self.tls = Some(RedisTls::default());
+        }
+        url.password
+    }
+}
+
+fn encryption(key: &str, section: RedisTls, notes: &mut Notes) -> Tls {
+    let at = |name: &str| format!("{key}.{name}");
+    let ca = section.ca.and_then(|source| certificates(&at("ca"), &source, notes));
+    let identity = match (section.cert, section.key) {
+        (None, None) => None,
+        (Some(certificate), Some(private_key)) => {
+            client_identity(&at("cert"), &certificate, &at("key"), &private_key, notes)
+        }
+        (Some(_), None) => {
+            notes.missing(&at("key"), "give the certificate's private key, or remove `cert`");
+            None
+        }
+        (None, Some(_)) => {
+            notes.missing(&at("cert"), "give the certificate whose key it is, or remove `key`");
+            None
+        }
+    };
+    Tls { ca, authorities: Vec::new(), identity }
+}
+
+/// `host`, which some write with its port.
+fn standalone(
+    at: &dyn Fn(&str) -> String,
+    host: &str,
+    port: Option<u16>,
+    notes: &mut Notes,
+) -> Option<Endpoint> {
+    let with_port = match host.rsplit_once(':') {
+        Some((name, digits)) if !name.contains(':') || name.ends_with(']') => {
+            digits.parse().ok().filter(|_| !name.is_empty()).map(|port: u16| (name, port))
+        }
+        _ => None,
+    };
+    let (name, own) = match with_port {
+        Some((name, own)) => (name, Some(own)),
+        None => (host, None),
+    };
+    if let (Some(own), Some(port)) = (own, port)
+        && own != port
+    {
+        notes.problem(
+            &at("host"),
+            format!("it has the port {own}, and `port` is {port}"),
+            "write the name alone, and the port in `port`",
+        );
+    } else if own.is_some() {
+        notes.remark([format!("{} has a port, which was taken; its place is `port`", at("host"))]);
+    }
+    let port = redis_port(&at("port"), own.or(port), notes);
+    host_name(&at("host"), name, notes).map(|host| Endpoint { host, port })
 }
 
 fn local_cache(
@@ -318,12 +488,13 @@ fn endpoints(key: &str, nodes: &[String], default_port: u16, notes: &mut Notes) 
 
 fn host_name(key: &str, host: &str, notes: &mut Notes) -> Option<String> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
-    if host.is_empty() || !host.bytes().all(plain) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    let is_address = host.parse::<std::net::Ipv6Addr>().is_ok();
+    if host.is_empty() || !(is_address || host.bytes().all(plain)) {
         notes.problem(
             key,
             "it is not a host name or address",
-            "write the name alone, without redis:// and port",
+            "write the name alone, without redis:// and port; a whole redis:// address is for `url`",
         );
         return None;
     }

@@ -5,6 +5,7 @@ mod connections;
 mod cookie;
 mod issuer;
 mod outbound;
+mod redis_url;
 mod requests;
 mod server;
 mod session;
@@ -27,6 +28,10 @@ struct Notes {
 }
 
 impl Notes {
+    fn new() -> Self {
+        Self { unreadable: Vec::new(), problems: ConfigProblems::default(), warnings: Vec::new() }
+    }
+
     fn problem(&mut self, key: &str, problem: impl Into<String>, fix: impl Into<String>) {
         if !self.unreadable.iter().any(|it| it == key) {
             self.problems.add(key, problem, fix);

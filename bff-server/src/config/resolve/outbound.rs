@@ -1,7 +1,7 @@
 //! `server.outbound`, and certificates to trust wherever they stand.
 
 use ipnet::IpNet;
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use url::Url;
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
     values::{secret_bytes, text_secret},
 };
 use crate::{
-    adapters::outbound::{EgressProxy, OutboundSettings, certificates_from_pem},
+    adapters::outbound::{ClientIdentity, EgressProxy, OutboundSettings, certificates_from_pem},
     config::{
         file::{EgressSection, OutboundSection},
         secret::SecretSource,
@@ -40,6 +40,39 @@ pub(super) fn certificates(
                 error.to_string(),
                 "give the authority's certificates as PEM, each from -----BEGIN CERTIFICATE----- to its END line; \
                  {\"type\": \"file\", \"path\": …} names a file, and `openssl x509 -inform der` converts one in DER",
+            );
+            None
+        }
+    }
+}
+
+/// A client's certificate and its key, from keys such as `tls.cert` and `tls.key`.
+pub(super) fn client_identity(
+    certificate_key: &str,
+    certificate: &SecretSource,
+    private_key_key: &str,
+    private_key: &SecretSource,
+    notes: &mut Notes,
+) -> Option<ClientIdentity> {
+    let chain = certificates(certificate_key, certificate, notes);
+    let pem = secret_bytes(private_key_key, private_key, notes)?;
+    let Ok(key) = PrivateKeyDer::from_pem_slice(&pem) else {
+        let is_locked = String::from_utf8_lossy(&pem).contains("ENCRYPTED");
+        notes.problem(
+            private_key_key,
+            if is_locked { "it has a passphrase" } else { "it holds no PEM private key" },
+            "give the key as PEM without a passphrase (`openssl pkey -in key.pem -out plain.pem`), in a file that only the \
+             server can read",
+        );
+        return None;
+    };
+    match ClientIdentity::new(chain?, key) {
+        Ok(identity) => Some(identity),
+        Err(error) => {
+            notes.problem(
+                private_key_key,
+                error.to_string(),
+                "give the key of the first certificate in `cert`, which comes before those of its authorities",
             );
             None
         }

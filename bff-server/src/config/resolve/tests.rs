@@ -263,6 +263,36 @@ fn a_redis_connection_is_the_originals_or_says_what_is_wrong() {
     ] {
         assert!(redis(topology.clone()).is_ok(), "{topology}");
     }
+    let settings = |config: Value| match redis(config).unwrap().store {
+        StoreConfig::Redis(settings) => *settings,
+        other => panic!("{other:?}"),
+    };
+    for (short, long) in [
+        (json!({"host": "redis:6380"}), json!({"host": "redis", "port": 6380})),
+        (
+            json!({"url": "redis://redis:6380/3"}),
+            json!({"host": "redis", "port": 6380, "connection": {"db": 3}}),
+        ),
+        (json!({"url": "rediss://redis", "port": 6380}), json!({"host": "redis", "port": 6380, "tls": {}})),
+        (
+            json!({"url": "rediss://bff:s3%40cret@redis?protocol=2", "namespace": "mine"}),
+            json!({
+                "host": "redis", "namespace": "mine", "tls": {},
+                "connection": {"username": "bff", "password": "s3@cret", "protocol": "RESP2"},
+            }),
+        ),
+        (
+            json!({"url": "redis://redis", "connection": {"password": "s3cret"}}),
+            json!({"url": "redis://:s3cret@redis"}),
+        ),
+        (
+            json!({"url": "unix:///run/redis.sock?db=2"}),
+            json!({"socket": "/run/redis.sock", "connection": {"db": 2}}),
+        ),
+    ] {
+        assert_eq!(settings(short.clone()), settings(long), "{short}");
+    }
+    assert_eq!(settings(json!({"url": "redis://[::1]"})).topology, settings(json!({"host": "::1"})).topology);
     for (config, key) in [
         (json!({}), "host"),
         (json!({"host": "redis://redis"}), "host"),
@@ -277,6 +307,19 @@ fn a_redis_connection_is_the_originals_or_says_what_is_wrong() {
             "connection.password",
         ),
         (json!({"host": "a", "tls": {"ca": "not a certificate"}}), "tls.ca"),
+        (json!({"host": "a", "tls": {"cert": "x"}}), "tls.key"),
+        (json!({"host": "a", "tls": {"key": "x"}}), "tls.cert"),
+        (json!({"host": "a:6380", "port": 6379}), "host"),
+        (json!({"host": "a:b:6379"}), "host"),
+        (json!({"url": "redis://a", "host": "a"}), "host"),
+        (json!({"url": "redis://a:6379", "port": 6380}), "port"),
+        (json!({"url": "redis://:p@a/1", "connection": {"db": 2}}), "connection.db"),
+        (json!({"url": "redis://u:p@a", "connection": {"username": "b"}}), "connection.username"),
+        (json!({"url": "redis://:p@a", "connection": {"password": "b"}}), "connection.password"),
+        (json!({"url": "redis://a?protocol=3", "connection": {"protocol": "RESP2"}}), "connection.protocol"),
+        (json!({"url": "redis://a", "cluster": {"nodes": ["b"]}}), ""),
+        (json!({"url": "unix:///run/r", "tls": {}}), "tls"),
+        (json!({"socket": "/run/r", "port": 1}), "port"),
         (json!({"cluster": {"nodes": []}}), "cluster.nodes"),
         (json!({"cluster": {"nodes": ["a:port"]}}), "cluster.nodes[0]"),
         (json!({"cluster": {"nodes": ["a"]}, "connection": {"db": 1}}), "connection.db"),

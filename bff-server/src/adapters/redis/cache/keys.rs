@@ -12,9 +12,9 @@
 
 use std::time::Duration;
 
-use redis::{RedisError, Script};
+use redis::RedisError;
 
-use super::super::{RedisStore, milliseconds};
+use super::super::{RedisStore, link::Repeat, milliseconds, script::Script};
 use crate::ports::StoreError;
 
 /// Renews a listener's stay, and makes a change that is reported back to it: in one step, so that whoever hears of the
@@ -128,14 +128,15 @@ impl RedisStore {
             // Longer than the probe can make anyone trust, by more than two clocks differ in speed.
             .arg(milliseconds(max_staleness + max_staleness / 4))
             .arg(milliseconds(max_staleness * 2));
-        let refused = self
-            .bounded(async |connection| match call.invoke_async::<()>(connection).await {
+        let call = &call;
+        let operation = |mut connection| async move {
+            match call.invoke_async::<()>(&mut connection).await {
                 Ok(()) => Ok(None),
                 Err(error) if needs_somebody(&error) => Ok(Some(error)),
                 Err(error) => Err(error),
-            })
-            .await
-            .map_err(Unwritten::Failed)?;
+            }
+        };
+        let refused = self.link.repeatedly(Repeat::May, operation).await.map_err(Unwritten::Failed)?;
         refused.map_or(Ok(()), |error| Err(Unwritten::Refused(self.why_refused(&error))))
     }
 
@@ -156,7 +157,7 @@ impl RedisStore {
     pub(super) async fn leave(&self, keys: &Keys) -> Result<(), StoreError> {
         let mut remove = redis::cmd("ZREM");
         remove.arg(&keys.listeners).arg(&keys.listener);
-        self.run(remove).await
+        self.run_again(remove).await
     }
 
     /// Asks everybody who listens, in the name of `asking` (or of nobody, who gets no answers). Returns them, with the
@@ -175,12 +176,14 @@ impl RedisStore {
         // In a Cluster a question cannot be put in the step that reads the list; a probe, which needs the same two keys, cannot
         // be written either, and so there is nobody in the list, or, by chance, somebody whose time is waited for.
         let list = ask.key(&keys.listeners);
-        let found: Vec<(String, u64)> = self
-            .bounded(async |connection| match call.invoke_async(connection).await {
-                Err(error) if is_cross_slot(&error) => list.invoke_async(connection).await,
+        let (call, list) = (&call, &list);
+        let operation = |mut connection| async move {
+            match call.invoke_async(&mut connection).await {
+                Err(error) if is_cross_slot(&error) => list.invoke_async(&mut connection).await,
                 asked => asked,
-            })
-            .await?;
+            }
+        };
+        let found: Vec<(String, u64)> = self.link.repeatedly(Repeat::May, operation).await?;
         Ok(found.into_iter().map(|(listener, left)| (listener, Duration::from_millis(left))).collect())
     }
 }

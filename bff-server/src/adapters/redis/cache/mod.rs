@@ -100,7 +100,7 @@ use self::{
     settling::Settling,
     tracking::{State, Tracking},
 };
-use super::{RedisSettings, RedisStore, link::Dialler, stored};
+use super::{RedisSettings, RedisStore, stored, way::Way};
 use crate::{
     domain::{
         session_id::SessionKey,
@@ -169,7 +169,7 @@ impl CachedRedisStore {
 
     fn tracking(&self) -> Option<&Arc<Tracking>> {
         let start = || {
-            let dialler = Dialler::new(self.redis.clone())
+            let dialler = Way::new(self.redis.clone())
                 .inspect_err(|error| tracing::warn!(%error, "the local cache stays out of use"))
                 .ok()?;
             Some(Tracking::start(self.settings, Arc::clone(&self.store), dialler, Arc::clone(&self.memory)))

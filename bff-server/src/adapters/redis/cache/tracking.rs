@@ -34,7 +34,10 @@ use super::{
 use crate::{
     adapters::{
         SystemEntropy,
-        redis::link::{CONNECT_TIMEOUT, Dialler, FIRST_PAUSE, LAST_PAUSE},
+        redis::{
+            link::{FIRST_PAUSE, LAST_PAUSE},
+            way::{CONNECT_TIMEOUT, Way},
+        },
     },
     ports::{Entropy, StoreError},
     telemetry,
@@ -69,7 +72,7 @@ impl Tracking {
     pub(super) fn start(
         settings: CacheSettings,
         store: Arc<RedisStore>,
-        dialler: Dialler,
+        dialler: Way,
         memory: Arc<Memory>,
     ) -> Arc<Self> {
         let tracking = Arc::new(Self {
@@ -146,7 +149,7 @@ impl Tracking {
 struct Listener {
     tracking: Arc<Tracking>,
     store: Arc<RedisStore>,
-    dialler: Dialler,
+    dialler: Way,
     memory: Arc<Memory>,
     max_staleness: Duration,
     /// Where the store's own connection lives: what makes it must not move it to this thread.
