@@ -11,9 +11,10 @@ use regex::Regex;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// The names of all tests of this crate.
+/// The names of all tests of this crate, those in a macro's list included.
 fn tests() -> BTreeSet<String> {
-    let test = Regex::new(r"#\[(?:tokio::)?test[^\]]*\]\s+(?:async )?fn (\w+)").expect("a pattern");
+    let test = Regex::new(r"#\[(?:tokio::)?test[^\]]*\]\s+(?:async )?fn (\w+)|(?m:^    ([a-z0-9_]+),$)")
+        .expect("a pattern");
     let mut names = BTreeSet::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")];
     while let Some(folder) = folders.pop() {
@@ -23,7 +24,10 @@ fn tests() -> BTreeSet<String> {
                 folders.push(path);
             } else if path.extension().is_some_and(|it| it == "rs") {
                 let source = std::fs::read_to_string(&path).unwrap();
-                names.extend(test.captures_iter(&source).map(|found| found[1].to_owned()));
+                let names_of = |found: regex::Captures<'_>| {
+                    found.iter().skip(1).flatten().next().map(|it| it.as_str().to_owned())
+                };
+                names.extend(test.captures_iter(&source).filter_map(names_of));
             }
         }
     }
