@@ -85,6 +85,8 @@ fn bad_tokens(op: &HostileOp) -> Vec<(&'static str, String)> {
         ),
         ("an ID token for the API", untyped(op, json!({"nonce": "n"}))),
         ("Keycloak's ID token for the API", untyped(op, json!({"typ": "ID"}))),
+        ("an ID token by its type", token(op, |token| token.header["typ"] = json!("id_token+jwt"))),
+        ("one that is bound to a key", claim("cnf", json!({"jkt": "x"}))),
         ("no token at all", "junk".into()),
         ("no JWT", "a.b.c".into()),
     ]
