@@ -60,10 +60,24 @@ function registration(options) {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null));
 }
 
+/** A program that gets tokens for the API by itself (RFC 6749 §4.4). */
+function machine(options) {
+  return {
+    client_id: options.machineClientId,
+    client_secret: options.machineClientSecret,
+    redirect_uris: [],
+    response_types: [],
+    grant_types: ['client_credentials'],
+    token_endpoint_auth_method: 'client_secret_basic',
+  };
+}
+
 /**
  * @param {object} options
  * @param {string} options.clientId
  * @param {string} options.clientSecret
+ * @param {string} options.machineClientId
+ * @param {string | undefined} options.machineClientSecret without one, there is no such client
  * @param {string[]} options.redirectUris
  * @param {string[]} options.postLogoutRedirectUris
  * @param {string | undefined} options.backchannelLogoutUri
@@ -78,7 +92,11 @@ function registration(options) {
 export async function providerConfiguration(options) {
   return {
     adapter: memoryStore(),
-    clients: [registration(options), ...options.furtherClients],
+    clients: [
+      registration(options),
+      ...options.furtherClients,
+      ...(options.machineClientSecret === undefined ? [] : [machine(options)]),
+    ],
     jwks: { keys: [await signingKey()] },
     cookies: { keys: [randomBytes(32).toString('base64url')] },
     claims: {
@@ -108,6 +126,7 @@ export async function providerConfiguration(options) {
       pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: options.requirePar },
       requestObjects: { enabled: true, requireSignedRequestObject: options.requireSignedRequestObject },
       dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => options.requireDpopNonce },
+      clientCredentials: { enabled: options.machineClientSecret !== undefined },
       devInteractions: { enabled: false },
       backchannelLogout: { enabled: true },
       revocation: { enabled: true, allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId },

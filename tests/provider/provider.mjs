@@ -17,6 +17,9 @@ const options = readOptions('AUTHTOOL_PROVIDER', {
   issuer: { type: 'string' },
   'client-id': { type: 'string' },
   'client-secret': { type: 'string' },
+  'machine-client-id': { type: 'string' },
+  // With one, there is a client that gets tokens by itself.
+  'machine-client-secret': { type: 'string' },
   'redirect-uri': { type: 'string', multiple: true },
   'post-logout-redirect-uri': { type: 'string', multiple: true },
   'backchannel-logout-uri': { type: 'string' },
@@ -54,6 +57,8 @@ async function makeProvider() {
     await providerConfiguration({
       clientId: options['client-id'] ?? 'authtool-demo',
       clientSecret: options['client-secret'] ?? 'demo-secret-that-protects-nothing',
+      machineClientId: options['machine-client-id'] ?? 'batch',
+      machineClientSecret: options['machine-client-secret'],
       redirectUris: options['redirect-uri'] ?? ['http://localhost:3000/bff/oauth/callback'],
       postLogoutRedirectUris: options['post-logout-redirect-uri'] ?? ['http://localhost:3000/bff/oidc/logout/callback'],
       backchannelLogoutUri: options['backchannel-logout-uri'],
