@@ -362,6 +362,41 @@ local function is_anonymous(handle)
 end
 
 -- Who brings a token beside a session that has ended means to be somebody.
+-- Some cut path parameters off, some skip controls, and some trim. Overlong UTF-8 is a dot or a slash to some.
+local function has_dots(path)
+  if path:find("[\192\193]") or path:find("\224[\128-\159]") or path:find("\240[\128-\143]") then return true end
+  for segment in path:gmatch("[^/\\]+") do
+    local name = segment:match("^[^;]*"):gsub("[%z\1-\32\127]", "")
+    if name == "." or name == ".." then return true end
+  end
+  return false
+end
+
+local function decoded(text)
+  return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+end
+
+-- Whether an API may find another path than this one, by decoding it once or twice.
+local function leads_elsewhere(path)
+  if not path:find("[%%.\\]") then return false end
+  local once = decoded(path:match("^[^?#]*"))
+  return has_dots(once) or has_dots(decoded(once))
+end
+
+-- What no honest client sends to an API, and authtool-bff refuses everywhere.
+local function is_refused_outright(handle, said)
+  local method = said[":method"]
+  if method == "TRACE" or method == "CONNECT" then
+    answer(handle, "405", "method_not_allowed", "This method is not allowed here")
+    return true
+  end
+  if leads_elsewhere(said[":path"] or "") then
+    answer(handle, "400", "invalid_request", "The path has segments that lead elsewhere")
+    return true
+  end
+  return false
+end
+
 local function without_session(handle, config, brought)
   if brought or (config.require_session and not is_anonymous(handle)) then
     answer(handle, "401", "no_session", "You are not logged in")
@@ -388,6 +423,7 @@ local function exchange(handle, config)
     if #others > 0 then headers:add("cookie", table.concat(others, "; ")) end
   end
   if not protected then return end
+  if is_refused_outright(handle, said) then return end
   if count == 0 and brought then
     -- For jwt_authn, and as it reads it.
     headers:replace("authorization", "Bearer " .. brought)

@@ -426,6 +426,7 @@ fn server_rows() -> Vec<Row> {
             json!(["", "127.0.0.1:1", "http://a.example/x"]),
         ),
         row_in("server.proxy[].timeoutSecs", proxied("timeoutSecs"), json!([0])),
+        row_in("server.proxy[].encodedSlashes", proxied("encodedSlashes"), json!(["yes", 1])),
         row(
             "server.machineClients",
             json!([["/api"], [{}], [{"prefix": "/api"}], [{"prefix": "/api", "audiences": []}], [{"audiences": ["a"]}]]),

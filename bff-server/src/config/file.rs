@@ -554,6 +554,9 @@ pub(super) struct ProxySection {
     pub(super) upstream: Option<String>,
     /// Seconds it may take to begin its answer. Default: 60.
     pub(super) timeout_secs: Option<u64>,
+    /// Whether paths with an encoded slash or backslash go on, as `/api/projects/group%2Fproject`. Some software takes them for
+    /// separators, and finds another path than the one that was looked at. Default: false.
+    pub(super) encoded_slashes: Option<bool>,
 }
 
 /// A path at which clients may use an access token of their own.

@@ -364,6 +364,8 @@ pub struct ProxyRoute {
     pub upstream: Url,
     /// How long the upstream may take to begin its answer.
     pub timeout: Duration,
+    /// Whether its paths may have encoded slashes.
+    pub encoded_slashes: bool,
 }
 
 /// Where sessions live.

@@ -2,6 +2,7 @@
 //! What they need of those comes in as values.
 
 pub mod access_token;
+pub mod api_path;
 pub mod apple_user;
 pub mod arrival;
 pub mod authorization_request;

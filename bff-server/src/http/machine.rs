@@ -20,10 +20,13 @@ use super::{
     base_path,
     cookies::{self, Presented},
     correlation::CorrelationId,
-    upstream::has_dot_segments,
 };
 use crate::{
-    domain::{access_token::MachineAccess, credential::AccessToken},
+    domain::{
+        access_token::MachineAccess,
+        api_path::{Ambiguity, ambiguity, decoded},
+        credential::AccessToken,
+    },
     service::machine_clients::BearerError,
 };
 
@@ -75,7 +78,14 @@ impl App {
         let inner = base_path::below(&self.base_path, path);
         let path = inner.as_deref().unwrap_or(path);
         // An API may find something else at such a path than we do.
-        self.machine_clients.at(path).filter(|_| !has_dot_segments(path))
+        let access = self.machine_clients.at(path);
+        let clear = match ambiguity(path) {
+            None => true,
+            Some(Ambiguity::LeadsElsewhere) => false,
+            // Whoever decodes slashes must find the same rule.
+            Some(Ambiguity::EncodedSlash) => access == self.machine_clients.at(&decoded(path)),
+        };
+        access.filter(|_| clear)
     }
 
     /// What holds at a prefix that is an entry's, with or without the base path.

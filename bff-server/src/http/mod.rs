@@ -387,7 +387,11 @@ fn target_bytes<B>(request: &http::Request<B>) -> usize {
 }
 
 fn header_bytes<B>(request: &http::Request<B>) -> usize {
-    request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+    bytes_of(request.headers())
+}
+
+fn bytes_of(headers: &http::HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }
 
 /// For our own endpoints: refuses a large body before anything is done for the request, and hardens every answer. Bodies

@@ -29,11 +29,14 @@ use super::{
     machine::Brought,
     page_request, session_and_token_of,
     stream_end::WatchedSession,
-    upstream::{self, Changes, has_dot_segments},
+    upstream::{self, Changes},
     upstream_address::Addresses,
 };
 use crate::{
-    adapters::outbound::OutboundSettings, config::ProxyRoute, service::sessions::UsableToken,
+    adapters::outbound::OutboundSettings,
+    config::ProxyRoute,
+    domain::api_path::{Ambiguity, ambiguity},
+    service::sessions::UsableToken,
     telemetry::traces,
 };
 
@@ -82,11 +85,10 @@ pub(crate) fn router(app: &Arc<App>, route: &ProxyRoute, client: &UpstreamClient
         let (app, proxy, route) = (Arc::clone(&app), proxy.clone(), Arc::clone(&at));
         async move {
             let asked = Asked::of(&request);
-            let Authorized { mut request, session } =
-                match authorize(&app, &route.upstream, request, &id).await {
-                    Ok(authorized) => authorized,
-                    Err(refusal) => return headers::hardened(asked.page_or(&app, refusal, &id)),
-                };
+            let Authorized { mut request, session } = match authorize(&app, &route, request, &id).await {
+                Ok(authorized) => authorized,
+                Err(refusal) => return headers::hardened(asked.page_or(&app, refusal, &id)),
+            };
             let span = traces::call("upstream");
             traces::propagate(&span, request.headers_mut());
             let tunnel = (session.is_some() && request.headers().contains_key(header::UPGRADE))
@@ -164,14 +166,22 @@ struct Authorized {
 /// Lets the request through with the session's token, or the client's own, or says why not.
 async fn authorize(
     app: &App,
-    upstream: &Url,
+    route: &ProxyRoute,
     request: Request,
     id: &CorrelationId,
 ) -> Result<Authorized, Response> {
-    if has_dot_segments(request.uri().path()) {
-        let detail = "the path has segments that lead elsewhere (`.` or `..`)";
+    let refused = match ambiguity(request.uri().path()) {
+        Some(Ambiguity::LeadsElsewhere) => Some(upstream::LEADS_ELSEWHERE),
+        Some(Ambiguity::EncodedSlash) if !route.encoded_slashes => Some(
+            "the path has an encoded slash or backslash (%2F, %5C); where the API means them, the operator sets \
+             server.proxy[].encodedSlashes",
+        ),
+        _ => None,
+    };
+    if let Some(detail) = refused {
         return Err(problem_in_detail(ProblemCode::InvalidRequest, Some(detail), id));
     }
+    let upstream = &route.upstream;
     let access = app.machine_access(request.uri().path());
     if let Some(brought) = Brought::of(access, request.headers())
         && app.has_no_session_cookie(request.headers())

@@ -266,6 +266,58 @@ async fn sec_164_and_166_dots_do_not_lead_out_of_the_prefix() {
     }
 }
 
+/// What one API may be asked for and another not: as their operators have said.
+#[tokio::test]
+async fn sec_204_a_path_that_can_be_read_in_two_ways_does_not_go_on() {
+    let upstream = Upstream::start().await;
+    let stage = Stage::with(|config| {
+        config.set(
+            "/server/proxy",
+            json!([
+                {"prefix": "/api", "upstream": upstream.origin},
+                {"prefix": "/git", "upstream": upstream.origin, "encodedSlashes": true},
+            ]),
+        );
+    })
+    .await;
+    let cookie = format!("{SESSION}={}", stage.logged_in().await.cookie(SESSION).unwrap());
+    let ask = async |path: &str| {
+        let request = raw::get(&stage.server.public, path).as_same_origin_fetch().header("cookie", &cookie);
+        request.send().await
+    };
+    for dots in [
+        "%252e%252e",
+        "..%00",
+        "..%20",
+        ".%09.",
+        "%c0%ae%c0%ae",
+        "%e0%80%ae.",
+        "..;x",
+        "..%5c",
+        "..%252f",
+        "%2e%2e",
+    ] {
+        for prefix in ["/api", "/git"] {
+            let answer = ask(&format!("{prefix}/{dots}/admin")).await;
+            assert_eq!(answer.status, 400, "{prefix} {dots}: {answer:?}");
+        }
+    }
+    for slash in ["/a%2fb", "/a%2Fb", "/a%5cb", "/x/group%2Fproject/issues"] {
+        let answer = ask(&format!("/api{slash}")).await;
+        assert_eq!(answer.status, 400, "{slash}: {answer:?}");
+        assert!(answer.text().contains("encodedSlashes"), "{slash}: the setting is named: {answer:?}");
+        let path = format!("/git{slash}?a=%2f");
+        assert_eq!(ask(&path).await.status, 200, "{slash}");
+        assert_eq!(upstream.last().uri.to_string(), path, "it goes on as it came");
+    }
+    for path in ["/api/100%25", "/api/a%20b", "/api/Z%C3%BCrich", "/api/v1.0/..x/x..", "/api/a%252fb", "/api/?x=../y"] {
+        assert_eq!(ask(path).await.status, 200, "{path}");
+        assert_eq!(upstream.last().uri.to_string(), path);
+    }
+    let arrived = upstream.arrived();
+    assert!(arrived.iter().all(|it| !it.uri.path().contains("admin")), "{arrived:?}");
+}
+
 #[tokio::test]
 async fn sec_158_an_api_that_is_down_is_not_the_session_s_end() {
     let (stage, upstream, browser) = with_api().await;

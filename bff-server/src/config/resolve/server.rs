@@ -302,7 +302,8 @@ fn proxy_routes(
             );
         }
         let timeout = lifetime(&at("timeoutSecs"), section.timeout_secs, 60, notes);
-        routes.push(ProxyRoute { prefix, upstream, timeout });
+        let encoded_slashes = section.encoded_slashes.unwrap_or_default();
+        routes.push(ProxyRoute { prefix, upstream, timeout, encoded_slashes });
     }
     routes
 }

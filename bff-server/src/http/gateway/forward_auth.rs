@@ -15,8 +15,9 @@ use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 
 use super::{App, CorrelationId, ProofFor, Question, Session, decide, problem_in_detail};
 use crate::{
+    domain::api_path::ambiguity,
     domain::{access_token::MachineAccess, parameters::Parameter},
-    http::{caller, upstream::has_dot_segments},
+    http::caller,
 };
 
 /// How gateways name the method of the request that they ask about: nginx as its configuration says, Traefik and Caddy
@@ -99,7 +100,7 @@ fn named_machines<'a>(app: &'a App, request: &Parts) -> Result<Option<&'a Machin
 fn leads_elsewhere(headers: &HeaderMap) -> bool {
     let path = |value: &HeaderValue| {
         let value = String::from_utf8_lossy(value.as_bytes());
-        has_dot_segments(value.split('?').next().unwrap_or_default())
+        ambiguity(value.split('?').next().unwrap_or_default()).is_some()
     };
     PATH_HEADERS.iter().flat_map(|name| headers.get_all(*name)).any(path)
 }

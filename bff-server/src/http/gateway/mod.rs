@@ -26,18 +26,21 @@ use http::{HeaderMap, Method, header};
 use url::Url;
 
 use super::{
-    App,
+    App, MAX_HEADER_BYTES, MAX_URI_BYTES,
     answer::{problem, problem_in_detail, session_problem},
-    api_proof, base_path,
+    api_proof, base_path, bytes_of,
     cookies::{self, Presented},
     correlation::CorrelationId,
     guard::Provenance,
     login_needed,
     machine::Brought,
-    upstream::Changes,
+    upstream::{Changes, LEADS_ELSEWHERE},
 };
 use crate::{
-    domain::access_token::MachineAccess,
+    domain::{
+        access_token::MachineAccess,
+        api_path::{Ambiguity, ambiguity},
+    },
     service::sessions::{SessionError, UsableToken},
 };
 
@@ -53,6 +56,19 @@ struct Question<'a> {
     machines: Option<&'a MachineAccess>,
     /// Headers that are the gateway's own when we see them.
     of_the_gateway: &'a [&'a str],
+}
+
+impl Question<'_> {
+    /// The limits of our own listeners hold for what others ask us about, however they do.
+    fn exceeds_limits(&self) -> Option<ProblemCode> {
+        if matches!(self.method, Method::TRACE | Method::CONNECT) {
+            return Some(ProblemCode::MethodNotAllowed);
+        }
+        if self.path.is_some_and(|path| path.len() > MAX_URI_BYTES) {
+            return Some(ProblemCode::InvalidRequest);
+        }
+        (bytes_of(self.headers) > MAX_HEADER_BYTES).then_some(ProblemCode::HeadersTooLarge)
+    }
 }
 
 /// Whether somebody must be logged in.
@@ -84,6 +100,13 @@ async fn decide_for_scripts(
     id: &CorrelationId,
 ) -> Result<Changes, Response> {
     let headers = question.headers;
+    if let Some(code) = question.exceeds_limits() {
+        return Err(problem(code, id));
+    }
+    let path = question.path.and_then(|path| path.split(['?', '#']).next());
+    if path.is_some_and(|path| ambiguity(path) == Some(Ambiguity::LeadsElsewhere)) {
+        return Err(problem_in_detail(ProblemCode::InvalidRequest, Some(LEADS_ELSEWHERE), id));
+    }
     let stripped = || {
         Changes::stripping(headers, &app.cookies, question.of_the_gateway).leaving(&app.trusted_proxy_headers)
     };
