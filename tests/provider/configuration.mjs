@@ -60,17 +60,30 @@ function registration(options) {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null));
 }
 
+/** A program that gets tokens for the API by itself (RFC 6749 §4.4). */
+function machine(options) {
+  return {
+    client_id: options.machineClientId,
+    client_secret: options.machineClientSecret,
+    redirect_uris: [],
+    response_types: [],
+    grant_types: ['client_credentials'],
+    token_endpoint_auth_method: 'client_secret_basic',
+  };
+}
+
 /**
  * @param {object} options
  * @param {string} options.clientId
  * @param {string} options.clientSecret
+ * @param {string} options.machineClientId
+ * @param {string | undefined} options.machineClientSecret without one, there is no such client
  * @param {string[]} options.redirectUris
  * @param {string[]} options.postLogoutRedirectUris
  * @param {string | undefined} options.backchannelLogoutUri
  * @param {number} options.accessTokenTtl seconds
  * @param {boolean} options.rotate a refresh token is good for one refresh
  * @param {object} options.clientMetadata members of the client's registration
- * @param {object[]} options.furtherClients registrations of other clients
  * @param {boolean} options.requirePar
  * @param {boolean} options.requireSignedRequestObject
  * @param {boolean} options.requireDpopNonce
@@ -78,7 +91,7 @@ function registration(options) {
 export async function providerConfiguration(options) {
   return {
     adapter: memoryStore(),
-    clients: [registration(options), ...options.furtherClients],
+    clients: [registration(options), ...(options.machineClientSecret === undefined ? [] : [machine(options)])],
     jwks: { keys: [await signingKey()] },
     cookies: { keys: [randomBytes(32).toString('base64url')] },
     claims: {
@@ -104,10 +117,10 @@ export async function providerConfiguration(options) {
       requestObjectSigningAlgValues: PRIVATE_KEY_ALGORITHMS,
     },
     features: {
-      clientCredentials: { enabled: true },
       pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: options.requirePar },
       requestObjects: { enabled: true, requireSignedRequestObject: options.requireSignedRequestObject },
       dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => options.requireDpopNonce },
+      clientCredentials: { enabled: options.machineClientSecret !== undefined },
       devInteractions: { enabled: false },
       backchannelLogout: { enabled: true },
       revocation: { enabled: true, allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId },

@@ -16,6 +16,9 @@ const options = readOptions('AUTHTOOL_PROVIDER', {
   issuer: { type: 'string' },
   'client-id': { type: 'string' },
   'client-secret': { type: 'string' },
+  'machine-client-id': { type: 'string' },
+  // With one, there is a client that gets tokens by itself.
+  'machine-client-secret': { type: 'string' },
   'redirect-uri': { type: 'string', multiple: true },
   'post-logout-redirect-uri': { type: 'string', multiple: true },
   'backchannel-logout-uri': { type: 'string' },
@@ -24,8 +27,6 @@ const options = readOptions('AUTHTOOL_PROVIDER', {
   rotate: { type: 'boolean' },
   // JSON members of the client's registration (RFC 7591 §2), over the ones above.
   'client-metadata': { type: 'string' },
-  // JSON list of further clients' registrations, such as those of machines (client credentials).
-  'further-clients': { type: 'string' },
   // Only pushed authorization requests (RFC 9126 §5).
   'require-par': { type: 'boolean' },
   // Only signed request objects (RFC 9101 §10.5).
@@ -51,12 +52,13 @@ async function makeProvider() {
     await providerConfiguration({
       clientId: options['client-id'] ?? 'authtool-demo',
       clientSecret: options['client-secret'] ?? 'demo-secret-that-protects-nothing',
+      machineClientId: options['machine-client-id'] ?? 'batch',
+      machineClientSecret: options['machine-client-secret'],
       redirectUris: options['redirect-uri'] ?? ['http://localhost:3000/bff/oauth/callback'],
       postLogoutRedirectUris: options['post-logout-redirect-uri'] ?? ['http://localhost:3000/bff/oidc/logout/callback'],
       backchannelLogoutUri: options['backchannel-logout-uri'],
       accessTokenTtl: wholeNumber('access-token-ttl', options['access-token-ttl'] ?? '300', 1),
       rotate: options.rotate ?? false,
-      furtherClients: JSON.parse(options['further-clients'] ?? '[]'),
       clientMetadata: JSON.parse(options['client-metadata'] ?? '{}'),
       requirePar: options['require-par'] ?? false,
       requireSignedRequestObject: options['require-signed-request-object'] ?? false,

@@ -65,7 +65,7 @@ pub use gateway::Gateway;
 pub use glewlwyd::Glewlwyd;
 pub use log::Log;
 pub use process::Process;
-pub use provider::{Provider, ProviderOptions};
+pub use provider::{API_AUDIENCE, Provider, ProviderOptions};
 pub use replicas::{LoggedIn, Replicas};
 pub use server::{Refusal, Server, ServerConfig, binary as server_binary, random_key};
 pub use stage::{SESSION, Stage};

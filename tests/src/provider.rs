@@ -9,6 +9,11 @@ use url::Url;
 
 const CLIENT_ID: &str = "authtool-tests";
 const CLIENT_SECRET: &str = "canary-secret-of-the-real-provider";
+const MACHINE_CLIENT_ID: &str = "batch";
+const MACHINE_CLIENT_SECRET: &str = "canary-secret-of-the-machine";
+
+/// What its access tokens are for.
+pub const API_AUDIENCE: &str = "https://api.authtool.example";
 
 /// How a provider is set up.
 pub struct ProviderOptions {
@@ -62,6 +67,8 @@ impl Provider {
                 .args(["--access-token-ttl", &options.access_token_ttl.to_string()])
                 .args(options.insists_on.iter().map(|what| format!("--require-{what}")))
                 .env("AUTHTOOL_PROVIDER_CLIENT_SECRET", CLIENT_SECRET)
+                .args(["--machine-client-id", MACHINE_CLIENT_ID])
+                .env("AUTHTOOL_PROVIDER_MACHINE_CLIENT_SECRET", MACHINE_CLIENT_SECRET)
                 .env("AUTHTOOL_PROVIDER_CLIENT_METADATA", options.client.to_string())
                 .current_dir(&folder);
             if options.rotate {
@@ -78,6 +85,21 @@ impl Provider {
         })
         .await;
         provider
+    }
+
+    /// An access token that a program gets for itself (RFC 6749 §4.4), for the API ([`API_AUDIENCE`]).
+    pub async fn machine_token(&self) -> String {
+        let answer = reqwest::Client::new()
+            .post(format!("{}/token", self.issuer))
+            .basic_auth(MACHINE_CLIENT_ID, Some(MACHINE_CLIENT_SECRET))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body("grant_type=client_credentials")
+            .send()
+            .await
+            .expect("the provider answers");
+        let body = answer.text().await.expect("a body");
+        let tokens: Value = serde_json::from_str(&body).expect("JSON");
+        tokens["access_token"].as_str().unwrap_or_else(|| panic!("no token: {body}")).to_owned()
     }
 
     /// The id and the secret of its client.

@@ -196,7 +196,7 @@ mod tests {
             let begun = Arc::clone(&begun);
             latest.recent(async move {
                 begun.fetch_add(1, Ordering::SeqCst);
-                tokio::time::sleep(Duration::from_secs(60)).await;
+                tokio::time::sleep(Duration::from_mins(1)).await;
                 true
             })
         };

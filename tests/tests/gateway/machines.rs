@@ -127,16 +127,68 @@ impl Front<'_> {
         format!("{SESSION}={}", browser.cookie(SESSION).expect("the login succeeded"))
     }
 
-    /// The table.
+    /// The table: what a client has, and what reaches the API.
     async fn expect_machines_and_browsers(&self) {
-        let op = &self.stage.op;
-        let good = token(op, |_| {});
-        let bearer = format!("Bearer {good}");
         let session = self.cookie().await;
         let elsewhere = self.ask("GET", "/browsers/x").header("cookie", &session).send().await;
         assert_eq!(elsewhere.status, 200, "{elsewhere:?}");
         let of_session = self.api.last().header("authorization");
+        let good = token(&self.stage.op, |_| {});
+        let bearer = format!("Bearer {good}");
         assert_ne!(of_session, bearer);
+        self.expect_to_go_on(&bearer, &session, &of_session).await;
+        let before = self.arrived();
+        for (what, bad) in bad_tokens(&self.stage.op) {
+            let answer =
+                self.ask("GET", "/api/x").header("authorization", format!("Bearer {bad}")).send().await;
+            self.expect_refused(what, "invalid_token", &answer);
+        }
+        self.expect_no_session(&bearer, &session).await;
+        self.expect_no_way_around(&good).await;
+        assert_eq!(self.arrived(), before, "nothing else reached the API");
+    }
+
+    async fn expect_to_go_on(&self, bearer: &str, session: &str, of_session: &str) {
+        let lower = bearer.replacen("Bearer", "bearer", 1);
+        for (what, request, arrives) in [
+            ("a token alone", self.ask("GET", "/api/x").header("authorization", bearer), bearer),
+            ("in lower case", self.ask("GET", "/api/x").header("authorization", &lower), bearer),
+            (
+                "beside the app's cookies",
+                self.ask("GET", "/api/x").header("authorization", bearer).header("cookie", "a=1"),
+                bearer,
+            ),
+            // Without a header of ours, and from a page of another site: that page has the token, and could send it without
+            // this browser. Nothing is added that the attacker does not have.
+            (
+                "a change, from anywhere",
+                self.ask("POST", "/api/x")
+                    .header("authorization", bearer)
+                    .header("origin", "https://evil.example")
+                    .header("sec-fetch-site", "cross-site"),
+                bearer,
+            ),
+            ("a session alone", self.ask("GET", "/api/x").header("cookie", session), of_session),
+            (
+                "a session beside a token",
+                self.ask("GET", "/api/x").header("cookie", session).header("authorization", bearer),
+                of_session,
+            ),
+            ("a session elsewhere", self.ask("GET", "/browsers/x").header("cookie", session), of_session),
+        ] {
+            let answer =
+                request.header("x-jwt-payload", "forged").header("x-forwarded-user", "root").send().await;
+            assert_eq!(answer.status, 200, "{what}: {answer:?}");
+            let arrived = self.api.last();
+            assert_eq!(arrived.header("authorization"), arrives, "{what}");
+            for name in ["x-jwt-payload", "x-forwarded-user"] {
+                assert_eq!(arrived.header(name), "", "{what}: {name}");
+            }
+            assert!(!arrived.header("cookie").contains(SESSION), "{what}: {arrived:?}");
+        }
+    }
+
+    async fn expect_no_session(&self, bearer: &str, session: &str) {
         let dead = self.cookie().await;
         let answer = self
             .ask("POST", "/bff/logout")
@@ -146,55 +198,7 @@ impl Front<'_> {
             .send()
             .await;
         assert_eq!(answer.status, 303, "{answer:?}");
-
-        for (what, request, arrives) in [
-            ("a token alone", self.ask("GET", "/api/x").header("authorization", &bearer), &bearer),
-            (
-                "in lower case",
-                self.ask("GET", "/api/x").header("authorization", format!("bearer {good}")),
-                &bearer,
-            ),
-            (
-                "beside the app's cookies",
-                self.ask("GET", "/api/x").header("authorization", &bearer).header("cookie", "a=1"),
-                &bearer,
-            ),
-            // Without a header of ours, and from a page of another site: that page has the token, and could send it without
-            // this browser. Nothing is added that the attacker does not have.
-            (
-                "a change, from anywhere",
-                self.ask("POST", "/api/x")
-                    .header("authorization", &bearer)
-                    .header("origin", "https://evil.example")
-                    .header("sec-fetch-site", "cross-site"),
-                &bearer,
-            ),
-            ("a session alone", self.ask("GET", "/api/x").header("cookie", &session), &of_session),
-            (
-                "a session beside a token",
-                self.ask("GET", "/api/x").header("cookie", &session).header("authorization", &bearer),
-                &of_session,
-            ),
-            ("a session elsewhere", self.ask("GET", "/browsers/x").header("cookie", &session), &of_session),
-        ] {
-            let answer =
-                request.header("x-jwt-payload", "forged").header("x-forwarded-user", "root").send().await;
-            assert_eq!(answer.status, 200, "{what}: {answer:?}");
-            let arrived = self.api.last();
-            assert_eq!(&arrived.header("authorization"), arrives, "{what}");
-            for name in ["x-jwt-payload", "x-forwarded-user"] {
-                assert_eq!(arrived.header(name), "", "{what}: {name}");
-            }
-            assert!(!arrived.header("cookie").contains(SESSION), "{what}: {arrived:?}");
-        }
-
-        let before = self.arrived();
-        for (what, bad) in bad_tokens(op) {
-            let answer =
-                self.ask("GET", "/api/x").header("authorization", format!("Bearer {bad}")).send().await;
-            self.expect_refused(what, "invalid_token", &answer);
-        }
-        let with_bearer = |path: &str| self.ask("GET", path).header("authorization", &bearer);
+        let with_bearer = |path: &str| self.ask("GET", path).header("authorization", bearer);
         for (what, request) in [
             ("neither", self.ask("GET", "/api/x")),
             ("neither, and the app's cookie", self.ask("GET", "/api/x").header("cookie", "a=1")),
@@ -208,10 +212,18 @@ impl Front<'_> {
                 with_bearer("/api/x").header("cookie", format!("{session}; {session}")),
             ),
             ("a path that is not configured", with_bearer("/browsers/x")),
-            ("another scheme", self.ask("GET", "/api/x").header("authorization", format!("DPoP {good}"))),
+            (
+                "another scheme",
+                self.ask("GET", "/api/x").header("authorization", bearer.replacen("Bearer", "DPoP", 1)),
+            ),
         ] {
             self.expect_refused(what, "no_session", &request.send().await);
         }
+    }
+
+    async fn expect_no_way_around(&self, good: &str) {
+        let bearer = format!("Bearer {good}");
+        let with_bearer = |path: &str| self.ask("GET", path).header("authorization", &bearer);
         for (what, request) in [
             ("out of the prefix", with_bearer("/api/../browsers/x")),
             ("out of the prefix, encoded", with_bearer("/api/%2e%2e/browsers/x")),
@@ -237,7 +249,6 @@ impl Front<'_> {
                 "{what}: {answer:?}"
             );
         }
-        assert_eq!(self.arrived(), before, "nothing else reached the API");
     }
 }
 

@@ -95,46 +95,64 @@ fn visit(gateway: &Url, path: &str) -> RawRequest {
         .header("x-forwarded-user", "root")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sec_066_and_158_pages_stay_available_while_the_server_is_down_and_apis_stay_closed() {
-    let upstream = Upstream::start().await;
-    let port_of = |origin: &str| Url::parse(origin).unwrap().port().unwrap();
-    // It takes connections and never answers.
-    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let variants = [
-        ("three settings", lua("dead", "")),
-        ("three settings, a server that hangs", lua("silent", "  timeout_ms = 200,")),
-        ("something else answers there", lua("upstream", "")),
-        ("require_session", lua("dead", "  require_session = true,")),
-        ("protected_prefixes", lua("dead", "  protected_prefixes = { \"/api\" },")),
-        ("machine_prefixes", lua("dead", "  machine_prefixes = { \"/api\" },")),
-    ];
-    let ports: Vec<u16> = variants.iter().map(|_| Envoy::port()).collect();
-    let bootstrap = json!({"static_resources": {
-        "listeners": variants.iter().zip(&ports).map(|((_, lua), port)| listener(*port, lua)).collect::<Vec<_>>(),
-        "clusters": [
+/// Envoy before an API and pages, with a listener for each of these ways to write the Lua module's configuration. The server is down.
+struct Down {
+    upstream: Upstream,
+    variants: Vec<(&'static str, u16)>,
+    _envoy: Envoy,
+    /// It takes connections and never answers.
+    _silent: TcpListener,
+}
+
+impl Down {
+    async fn start() -> Self {
+        let upstream = Upstream::start().await;
+        let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (mut variants, mut listeners) = (Vec::new(), Vec::new());
+        for (name, lua) in [
+            ("three settings", lua("dead", "")),
+            ("three settings, a server that hangs", lua("silent", "  timeout_ms = 200,")),
+            ("something else answers there", lua("upstream", "")),
+            ("require_session", lua("dead", "  require_session = true,")),
+            ("protected_prefixes", lua("dead", "  protected_prefixes = { \"/api\" },")),
+            ("machine_prefixes", lua("dead", "  machine_prefixes = { \"/api\" },")),
+        ] {
+            let port = Envoy::port();
+            variants.push((name, port));
+            listeners.push(listener(port, &lua));
+        }
+        let bootstrap = json!({"static_resources": {"listeners": listeners, "clusters": [
             cluster("dead", ports::free()),
             cluster("silent", silent.local_addr().unwrap().port()),
-            cluster("upstream", port_of(&upstream.origin)),
-        ],
-    }});
-    let _envoy = Envoy::start(&bootstrap.to_string(), ports[0]).await;
-    let at = |variant: &str| {
-        let i = variants.iter().position(|(name, _)| *name == variant).unwrap();
-        Url::parse(&format!("http://localhost:{}/", ports[i])).unwrap()
-    };
-    let goes_on_without_credentials = |what: &str, answer: &Answer| {
+            cluster("upstream", Url::parse(&upstream.origin).unwrap().port().unwrap()),
+        ]}});
+        let envoy = Envoy::start(&bootstrap.to_string(), variants[0].1).await;
+        Self { upstream, variants, _envoy: envoy, _silent: silent }
+    }
+
+    fn at(&self, variant: &str) -> Url {
+        let (_, port) = self.variants.iter().find(|(name, _)| *name == variant).unwrap();
+        Url::parse(&format!("http://localhost:{port}/")).unwrap()
+    }
+
+    fn expect_without_credentials(&self, what: &str, answer: &Answer) {
         assert_eq!(
             (answer.status.as_u16(), answer.text().as_str()),
             (200, "from the upstream"),
             "{what}: {answer:?}"
         );
-        let arrived = upstream.last();
+        let arrived = self.upstream.last();
         assert_eq!(arrived.header("cookie"), "a=1", "{what}: {arrived:?}");
         for name in ["authorization", "x-forwarded-user"] {
             assert_eq!(arrived.header(name), "", "{what}: {name}");
         }
-    };
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sec_066_and_158_pages_stay_available_while_the_server_is_down_and_apis_stay_closed() {
+    let down = Down::start().await;
+    let (upstream, at) = (&down.upstream, |variant: &str| down.at(variant));
     for (variant, path) in [
         ("three settings", "/index.html"),
         ("three settings, a server that hangs", "/index.html"),
@@ -143,12 +161,12 @@ async fn sec_066_and_158_pages_stay_available_while_the_server_is_down_and_apis_
         ("protected_prefixes", "/index.html"),
         ("machine_prefixes", "/index.html"),
     ] {
-        goes_on_without_credentials(variant, &visit(&at(variant), path).send().await);
+        down.expect_without_credentials(variant, &visit(&at(variant), path).send().await);
     }
     let as_navigation = raw::get(&at("three settings"), "/orders/1")
         .as_navigation()
         .header("cookie", format!("a=1; {SESSION}=1.x.y"));
-    goes_on_without_credentials("a page that is opened", &as_navigation.send().await);
+    down.expect_without_credentials("a page that is opened", &as_navigation.send().await);
 
     let before = upstream.arrived().len();
     for variant in ["three settings", "three settings, a server that hangs"] {

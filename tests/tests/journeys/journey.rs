@@ -8,7 +8,9 @@
 )]
 
 use authtool_tests::browser::{Browser, Page};
-use authtool_tests::{Provider, ProviderOptions, SESSION, Server, ServerConfig, Upstream, wait};
+use authtool_tests::{
+    API_AUDIENCE, Provider, ProviderOptions, SESSION, Server, ServerConfig, Upstream, raw, wait,
+};
 use serde_json::{Value, json};
 
 struct Journey {
@@ -191,4 +193,45 @@ async fn tabs_share_a_session_and_a_logout() {
     let page = journey.browser.follow(app, journey.server.bff("/logout")).posting("").go().await;
     journey.provider.confirm_logout(&journey.browser, page).await;
     assert_eq!(journey.session().await.status, 401);
+}
+
+#[tokio::test]
+async fn a_program_with_a_token_of_its_own_uses_the_api_beside_the_browser() {
+    let upstream = Upstream::start().await;
+    let journey = Journey::begin(
+        |_| {},
+        |config| {
+            config
+                .set("/server/proxy", json!([{"prefix": "/api", "upstream": upstream.origin}]))
+                .set("/server/machineClients", json!([{"prefix": "/api", "audiences": [API_AUDIENCE]}]));
+        },
+    )
+    .await;
+    let app = &journey.server.public;
+    let machine = format!("Bearer {}", journey.provider.machine_token().await);
+    let call =
+        |authorization: &str| raw::get(app, "/api/orders").header("authorization", authorization).send();
+    let answer = call(&machine).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(upstream.last().header("authorization"), machine);
+
+    journey.log_in("ada").await;
+    let of_user = format!("Bearer {}", journey.token().await["access_token"].as_str().unwrap());
+    let answer = journey
+        .browser
+        .fetch(app, app.join("/api/orders").unwrap())
+        .header("authorization", &machine)
+        .go()
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(upstream.last().header("authorization"), of_user, "the browser's session counts");
+
+    let before = upstream.arrived().len();
+    let (head, signature) = machine.rsplit_once('.').unwrap();
+    let (first, rest) = signature.split_at(1);
+    let forged = format!("{head}.{}{rest}", if first == "A" { "B" } else { "A" });
+    for token in [forged.as_str(), "Bearer x"] {
+        assert_eq!(call(token).await.problem_code(), "invalid_token");
+    }
+    assert_eq!(upstream.arrived().len(), before);
 }
