@@ -279,8 +279,8 @@ fn brought_by_the_client() -> Value {
     json!({"filter": filter, "path": [{"key": key}], "value": {"bool_match": true}})
 }
 
-/// Refuses ID tokens and logout tokens that clients bring in place of an access token: `jwt_authn` cannot tell them apart. The
-/// rules are authtool's own, as far as filters can say them.
+/// Refuses ID tokens, logout tokens and bound tokens that clients bring in place of a bearer token: `jwt_authn` cannot tell them
+/// apart. The rules are authtool's own, as far as filters can say them.
 fn access_tokens_only(config: &Config) -> Value {
     let dynamic = |matcher: Value| json!({"sourced_metadata": {"metadata_matcher": matcher, "metadata_source": "DYNAMIC"}});
     let of_token = |part: &str, name: &str, value: Value| {
@@ -299,11 +299,18 @@ fn access_tokens_only(config: &Config) -> Value {
         let ours = json!({"string_match": {"exact": client.client_id}});
         claim("aud", json!({"list_match": {"one_of": ours}}))
     }));
+    let typ = |kind: &str| {
+        let ids =
+            [kind.to_owned(), format!("application/{kind}")].map(|it| of_token(JWT_HEADER, "typ", is(&it)));
+        json!({"or_ids": {"ids": ids}})
+    };
+    let has_typ = of_token(JWT_HEADER, "typ", json!({"present_match": true}));
+    marks.push(json!({"and_ids": {"ids": [has_typ, {"not_id": typ("jwt")}]}}));
     // RFC 9068 §2.1.
-    let is_typed = json!({"or_ids": {"ids": [
-        of_token(JWT_HEADER, "typ", is("at+jwt")),
-        of_token(JWT_HEADER, "typ", is("application/at+jwt")),
-    ]}});
+    let is_no_access_token =
+        json!({"and_ids": {"ids": [{"not_id": typ("at+jwt")}, {"or_ids": {"ids": marks}}]}});
+    // RFC 9449 §7.2, RFC 8705 §3: whoever stole such a token could use it as a bearer token.
+    let is_bound = claim("cnf", json!({"present_match": true}));
     json!({
         "name": ACCESS_TOKENS_ONLY,
         "typed_config": {
@@ -314,8 +321,7 @@ fn access_tokens_only(config: &Config) -> Value {
                     "permissions": [{"any": true}],
                     "principals": [{"and_ids": {"ids": [
                         dynamic(brought_by_the_client()),
-                        {"not_id": is_typed},
-                        {"or_ids": {"ids": marks}},
+                        {"or_ids": {"ids": [is_bound, is_no_access_token]}},
                     ]}}],
                 }},
             },

@@ -48,7 +48,7 @@ fn is_the_clients_to_send(name: &str) -> bool {
 
 /// Whether an upstream could resolve a path to something outside of its prefix: dots in any spelling, also behind encoded
 /// slashes, backslashes or path parameters.
-pub(super) fn has_dot_segments(path: &str) -> bool {
+pub(crate) fn has_dot_segments(path: &str) -> bool {
     percent_encoding::percent_decode_str(path)
         .decode_utf8_lossy()
         .split(['/', '\\'])

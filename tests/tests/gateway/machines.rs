@@ -85,6 +85,8 @@ fn bad_tokens(op: &HostileOp) -> Vec<(&'static str, String)> {
         ),
         ("an ID token for the API", untyped(op, json!({"nonce": "n"}))),
         ("Keycloak's ID token for the API", untyped(op, json!({"typ": "ID"}))),
+        ("an ID token by its type", token(op, |token| token.header["typ"] = json!("id_token+jwt"))),
+        ("one that is bound to a key", claim("cnf", json!({"jkt": "x"}))),
         ("no token at all", "junk".into()),
         ("no JWT", "a.b.c".into()),
     ]
@@ -466,24 +468,26 @@ async fn sec_155_a_gateway_that_asks_by_headers_names_the_prefix_in_its_address(
     })
     .await;
     let good = format!("Bearer {}", token(&stage.op, |_| {}));
-    for (address, status) in [
-        ("/-/forward-auth?machines=/api", 200),
-        ("/-/forward-auth?machines=/api/", 200),
-        ("/-/forward-auth?machines=/myapp/api", 200),
-        ("/-/forward-auth", 401),
-        ("/-/forward-auth?machines=/other", 400),
-        ("/-/forward-auth?machines=/api/orders", 400),
-        ("/-/forward-auth?machines=", 400),
-        ("/-/forward-auth?machines=/api&machines=/api", 400),
+    for (address, path, status) in [
+        ("?machines=/api", "/api/x", 200),
+        ("?machines=/api/", "/api/x", 200),
+        ("?machines=/myapp/api", "/api/x", 200),
+        // Where the gateway says nothing, the path is perhaps the client's word.
+        ("", "/api/x", 401),
+        // Traefik passes it on as it is.
+        ("?machines=/api", "/api/..%2fadmin", 401),
+        ("?machines=/other", "/api/x", 400),
+        ("?machines=/api/orders", "/api/x", 400),
+        ("?machines=", "/api/x", 400),
+        ("?machines=/api&machines=/api", "/api/x", 400),
     ] {
-        let answer = raw::get(&stage.server.internal, address)
+        let answer = raw::get(&stage.server.internal, format!("/-/forward-auth{address}"))
             .header("authorization", &good)
             .header("x-original-method", "GET")
-            // Whose word this is, nobody knows.
-            .header("x-original-uri", "/api/x")
+            .header("x-original-uri", path)
             .send()
             .await;
-        assert_eq!(answer.status, status, "{address}: {answer:?}");
+        assert_eq!(answer.status, status, "{address} {path}: {answer:?}");
         assert_eq!(
             answer.header("authorization"),
             if status == 200 { good.as_str() } else { "" },

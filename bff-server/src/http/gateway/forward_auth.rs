@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 use super::{App, CorrelationId, ProofFor, Question, Session, decide, problem_in_detail};
 use crate::{
     domain::{access_token::MachineAccess, parameters::Parameter},
-    http::caller,
+    http::{caller, upstream::has_dot_segments},
 };
 
 /// How gateways name the method of the request that they ask about: nginx as its configuration says, Traefik and Caddy
@@ -43,7 +43,8 @@ pub(in crate::http) async fn forward_auth(
         return problem_in_detail(ProblemCode::InvalidRequest, Some(detail), &id);
     };
     let machines = match named_machines(&app, &request) {
-        Ok(machines) => machines,
+        // What a client writes about its path can only close this way.
+        Ok(machines) => machines.filter(|_| !leads_elsewhere(headers)),
         Err(detail) => {
             tracing::warn!(
                 event = "gateway_misconfigured",
@@ -92,6 +93,15 @@ fn named_machines<'a>(app: &'a App, request: &Parts) -> Result<Option<&'a Machin
             None => Err("`machines` in the gateway's address is no prefix of server.machineClients"),
         },
     }
+}
+
+/// Whether an API may find another path than the gateway: not every gateway resolves dots behind encoded slashes.
+fn leads_elsewhere(headers: &HeaderMap) -> bool {
+    let path = |value: &HeaderValue| {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        has_dot_segments(value.split('?').next().unwrap_or_default())
+    };
+    PATH_HEADERS.iter().flat_map(|name| headers.get_all(*name)).any(path)
 }
 
 /// Where a person wanted to go. If a client has written it, it leads that client back to another page of the app.
