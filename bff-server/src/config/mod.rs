@@ -427,7 +427,7 @@ pub enum LoadError {
 impl Config {
     /// Reads a file: JSON, YAML or TOML by its extension. Environment variables override its keys
     /// (`AUTHTOOL__SESSION__SESSIONJITTERSECS` is `session.sessionJitterSecs`). Relative paths inside it are
-    /// relative to the working directory.
+    /// relative to the working directory; secrets' files are looked for beside the configuration, too.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
         let invalid = |problems| LoadError::Invalid { path: path.to_owned(), problems };
         let format = Format::of(path).ok_or_else(|| LoadError::UnknownFormat { path: path.to_owned() })?;
@@ -435,8 +435,13 @@ impl Config {
         let bytes = std::fs::read(path).map_err(unreadable)?;
         let not_text = || std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not text in UTF-8");
         let Decoded { text, mark } = encoding::decode(&bytes).ok_or_else(|| unreadable(not_text()))?;
-        let value = format.parse(&text).map_err(invalid)?;
+        let mut value = format.parse(&text).map_err(invalid)?;
+        let mut remarks = Vec::new();
+        if let Some(folder) = path.parent() {
+            secret::find_beside(&mut value, folder, &mut remarks);
+        }
         let mut config = Self::from_value(value, variables()).map_err(invalid)?;
+        config.warnings.append(&mut remarks);
         config.warn_of_ignored_proxies(variables());
         if let Some(mark) = mark {
             let remark =
