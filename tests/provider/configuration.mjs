@@ -84,7 +84,6 @@ function machine(options) {
  * @param {number} options.accessTokenTtl seconds
  * @param {boolean} options.rotate a refresh token is good for one refresh
  * @param {object} options.clientMetadata members of the client's registration
- * @param {object[]} options.furtherClients registrations of other clients
  * @param {boolean} options.requirePar
  * @param {boolean} options.requireSignedRequestObject
  * @param {boolean} options.requireDpopNonce
@@ -122,7 +121,6 @@ export async function providerConfiguration(options) {
       requestObjectSigningAlgValues: PRIVATE_KEY_ALGORITHMS,
     },
     features: {
-      clientCredentials: { enabled: true },
       pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: options.requirePar },
       requestObjects: { enabled: true, requireSignedRequestObject: options.requireSignedRequestObject },
       dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => options.requireDpopNonce },

@@ -28,8 +28,6 @@ const options = readOptions('AUTHTOOL_PROVIDER', {
   rotate: { type: 'boolean' },
   // JSON members of the client's registration (RFC 7591 §2), over the ones above.
   'client-metadata': { type: 'string' },
-  // JSON list of further clients' registrations, such as those of machines (client credentials).
-  'further-clients': { type: 'string' },
   // Only pushed authorization requests (RFC 9126 §5).
   'require-par': { type: 'boolean' },
   // Only signed request objects (RFC 9101 §10.5).
@@ -64,7 +62,6 @@ async function makeProvider() {
       backchannelLogoutUri: options['backchannel-logout-uri'],
       accessTokenTtl: wholeNumber('access-token-ttl', options['access-token-ttl'] ?? '300', 1),
       rotate: options.rotate ?? false,
-      furtherClients: JSON.parse(options['further-clients'] ?? '[]'),
       clientMetadata: JSON.parse(options['client-metadata'] ?? '{}'),
       requirePar: options['require-par'] ?? false,
       requireSignedRequestObject: options['require-signed-request-object'] ?? false,

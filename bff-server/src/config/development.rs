@@ -22,10 +22,10 @@ impl Config {
     /// [`for_development`](Self::for_development) with a configuration file, whose keys override the embedded defaults. Keys
     /// and sections that it lacks keep these.
     pub fn for_development_with(path: &Path, settings: Value, app: Option<&str>) -> Result<Self, LoadError> {
-        let (value, remark) = Self::value_of(path)?;
+        let (value, remarks) = Self::value_of(path)?;
         let mut config = Self::develop(value, settings, app)
             .map_err(|problems| LoadError::Invalid { path: path.to_owned(), problems })?;
-        config.warnings.splice(0..0, remark);
+        config.warnings.splice(0..0, remarks);
         Ok(config)
     }
 

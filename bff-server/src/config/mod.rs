@@ -431,29 +431,35 @@ pub enum LoadError {
 impl Config {
     /// Reads a file: JSON, YAML or TOML by its extension. Environment variables override its keys
     /// (`AUTHTOOL__SESSION__SESSIONJITTERSECS` is `session.sessionJitterSecs`). Relative paths inside it are
-    /// relative to the working directory.
+    /// relative to the working directory; secrets' files are looked for beside the configuration, too.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
-        let (value, remark) = Self::value_of(path)?;
+        let (value, remarks) = Self::value_of(path)?;
         let mut config = Self::from_value(value, variables())
             .map_err(|problems| LoadError::Invalid { path: path.to_owned(), problems })?;
         config.warn_of_ignored_proxies(variables());
-        config.warnings.splice(0..0, remark);
+        config.warnings.splice(0..0, remarks);
         Ok(config)
     }
 
     /// What a file says, and what there is to remark about how it says it.
-    fn value_of(path: &Path) -> Result<(Value, Option<String>), LoadError> {
+    fn value_of(path: &Path) -> Result<(Value, Vec<String>), LoadError> {
         let format = Format::of(path).ok_or_else(|| LoadError::UnknownFormat { path: path.to_owned() })?;
         let unreadable = |reason| LoadError::Unreadable { path: path.to_owned(), reason };
         let bytes = std::fs::read(path).map_err(unreadable)?;
         let not_text = || std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not text in UTF-8");
         let Decoded { text, mark } = encoding::decode(&bytes).ok_or_else(|| unreadable(not_text()))?;
-        let value =
+        let mut value =
             format.parse(&text).map_err(|problems| LoadError::Invalid { path: path.to_owned(), problems })?;
-        let remark = mark.map(|mark| {
-            format!("{} begins with the byte order mark of {mark}, which was ignored", path.display())
-        });
-        Ok((value, remark))
+        let mut remarks: Vec<_> = mark
+            .map(|mark| {
+                format!("{} begins with the byte order mark of {mark}, which was ignored", path.display())
+            })
+            .into_iter()
+            .collect();
+        if let Some(folder) = path.parent() {
+            secret::find_beside(&mut value, folder, &mut remarks);
+        }
+        Ok((value, remarks))
     }
 
     /// The environment does not decide where client secrets go (SEC-132), but the operator who set the variable should know.

@@ -108,6 +108,29 @@ fn looked_for(path: &Path) -> String {
     }
 }
 
+/// Has the relative path of a secret's file lead to the configuration's folder where the file is there, and not in the working
+/// directory. Each time is noted in `remarks`.
+pub(super) fn find_beside(value: &mut Value, folder: &Path, remarks: &mut Vec<String>) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| find_beside(item, folder, remarks)),
+        Value::Object(members) => {
+            let is_file = members.get("type").and_then(Value::as_str) == Some("file");
+            if let (true, Some(Value::String(path))) = (is_file, members.get_mut("path"))
+                && Path::new(path).is_relative()
+                && !Path::new(path).exists()
+                && let Some(beside) = folder.join(&*path).to_str().filter(|it| Path::new(it).exists())
+            {
+                remarks.push(format!(
+                    "the file {path} is not in the working directory; the one beside the configuration was taken"
+                ));
+                beside.clone_into(path);
+            }
+            members.values_mut().for_each(|member| find_beside(member, folder, remarks));
+        }
+        _ => {}
+    }
+}
+
 /// Docker's `--env-file` passes the quotes of `NAME="value"` on, where shells, systemd and Compose take them off.
 fn from_environment(name: &str, remarks: &mut Vec<String>) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let value = match std::env::var(name) {

@@ -390,7 +390,7 @@ fn header_bytes<B>(request: &http::Request<B>) -> usize {
     bytes_of(request.headers())
 }
 
-fn bytes_of(headers: &http::HeaderMap) -> usize {
+fn bytes_of(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }
 

@@ -16,7 +16,7 @@ editors, and `authtool-bff check` names everything that is wrong with a file at 
 The file may be JSON, YAML or TOML, by its extension. Every key can be overridden by an environment variable: `AUTHTOOL`, and the
 names of the path in capitals with two underscores between them. `session.sessionJitterSecs` is
 `AUTHTOOL__SESSION__SESSIONJITTERSECS`, and the first of several clients has its id in `AUTHTOOL__CLIENT__CLIENTS__0__CLIENTID`.
-Relative paths are relative to the working directory. A key that is `null` is not set. White space around a value and a byte order
+Relative paths are relative to the working directory; files of secrets are looked for beside the configuration, too. A key that is `null` is not set. White space around a value and a byte order
 mark are ignored, with a warning; a whole number may stand where text is wanted, if it is written in the usual way.
 
 ## Secrets

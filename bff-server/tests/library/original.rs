@@ -71,6 +71,27 @@ fn the_documented_example_with_a_key_that_is_null_and_a_segment_that_repeats_the
 }
 
 #[test]
+fn the_documented_example_finds_its_keys_beside_it_wherever_the_server_is_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.json");
+    std::fs::copy("../tests/configs/original/documented-example.json", &path).unwrap();
+    let missing = Config::load(&path).unwrap_err().to_string();
+    let here = std::env::current_dir().unwrap();
+    assert!(missing.contains(&format!("the file key.pem in {} cannot be read", here.display())), "{missing}");
+
+    let key = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let der: Pkcs8V1Der<'_> = key.as_der().unwrap();
+    std::fs::write(folder.path().join("key.pem"), pem("PRIVATE KEY", der.as_ref())).unwrap();
+    for (name, first) in [("cookie-secret.key", 0), ("redis-token-enc.key", 100)] {
+        let key: Vec<u8> = (first..first + 32).collect();
+        std::fs::write(folder.path().join(name), STANDARD.encode(key)).unwrap();
+    }
+    let config = Config::load(&path).unwrap();
+    let taken: Vec<_> = config.warnings.iter().filter(|it| it.contains("beside the configuration")).collect();
+    assert_eq!(taken.len(), 3, "{:?}", config.warnings);
+}
+
+#[test]
 fn every_key_of_the_documented_example_may_be_null_where_it_is_not_required() {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/configs/original/documented-example.json");

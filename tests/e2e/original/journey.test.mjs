@@ -12,6 +12,8 @@ import { startSite } from './site.mjs';
 
 const USER = 'ada@example.com';
 const inBrowser = browserTests();
+/** For what does not depend on the browser. */
+const testOnce = BROWSER === 'chromium' ? test : () => {};
 
 /** The text of an element, once it is the wanted one. */
 const sees = (page, id, text) =>
@@ -44,12 +46,10 @@ async function logOut(page, site) {
   await sees(page, 'started', 'unauthenticated');
 }
 
-if (BROWSER === 'chromium') {
-  test('the app compiles as strictly as the compiler can', async () => {
-    const compiler = join(ROOT, 'npm/node_modules/typescript/bin/tsc');
-    await promisify(execFile)(process.execPath, [compiler, '--project', join(import.meta.dirname, 'app')]).catch(({ stdout, message }) => assert.fail(stdout || message));
-  });
-}
+testOnce('the app compiles as strictly as the compiler can', async () => {
+  const compiler = join(ROOT, 'npm/node_modules/typescript/bin/tsc');
+  await promisify(execFile)(process.execPath, [compiler, '--project', join(import.meta.dirname, 'app')]).catch(({ stdout, message }) => assert.fail(stdout || message));
+});
 
 for (const mode of ['bff', 'tokenExchange']) {
   describe(mode, () => {
@@ -75,7 +75,7 @@ for (const mode of ['bff', 'tokenExchange']) {
       assert.equal(logout, `${site.origin}/bff/logout`);
     }));
 
-    test('a silent login finds nobody, and after a real one the user', inBrowser(async (context) => {
+    testOnce('a silent login finds nobody, and after a real one the user', inBrowser(async (context) => {
       const page = await context.newPage();
       await page.goto(`${site.origin}/core`);
       await follow(page, 'log in silently');
@@ -118,27 +118,25 @@ for (const mode of ['bff', 'tokenExchange']) {
       assert.equal((await answer(page, 'call the API', 'api')).status, 401);
     }));
 
-    if (BROWSER === 'chromium') {
-      test('a machine with a token of its own passes the same gateway, at its prefix alone', async () => {
-        const token = await site.machineToken();
-        const call = (path, authorization, headers = {}) =>
-          fetch(`${site.origin}${path}`, { headers: { ...(authorization && { authorization: `Bearer ${authorization}` }), ...headers } });
-        const passed = await call('/api/batch/1', token);
-        assert.equal(passed.status, 200, await passed.clone().text());
-        const { claims } = await passed.json();
-        assert.deepEqual([claims.sub, claims.iss], ['nightly-batch', site.issuer]);
-        const forged = `${token.slice(0, -8)}${token.slice(-8).split('').reverse().join('')}`;
-        for (const [path, authorization, headers] of [
-          ['/api/batch/1', forged],
-          ['/api/batch/1', undefined],
-          // A session that has ended counts, and the token beside it does not.
-          ['/api/batch/1', token, { cookie: '__Host-session_id=ended' }],
-          ['/api/orders', token],
-        ]) {
-          assert.equal((await call(path, authorization, headers)).status, 401, `${path} ${JSON.stringify(headers)}`);
-        }
-      });
-    }
+    testOnce('a machine with a token of its own passes the same gateway, at its prefix alone', async () => {
+      const token = await site.machineToken();
+      const call = (path, authorization, headers = {}) =>
+        fetch(`${site.origin}${path}`, { headers: { ...(authorization && { authorization: `Bearer ${authorization}` }), ...headers } });
+      const passed = await call('/api/batch/1', token);
+      assert.equal(passed.status, 200, await passed.clone().text());
+      const { claims } = await passed.json();
+      assert.deepEqual([claims.sub, claims.iss], ['nightly-batch', site.issuer]);
+      const forged = `${token.slice(0, -8)}${token.slice(-8).split('').reverse().join('')}`;
+      for (const [path, authorization, headers] of [
+        ['/api/batch/1', forged],
+        ['/api/batch/1', undefined],
+        // A session that has ended counts, and the token beside it does not.
+        ['/api/batch/1', token, { cookie: '__Host-session_id=ended' }],
+        ['/api/orders', token],
+      ]) {
+        assert.equal((await call(path, authorization, headers)).status, 401, `${path} ${JSON.stringify(headers)}`);
+      }
+    });
 
     test('the same in React', inBrowser(async (context) => {
       const page = await context.newPage();

@@ -209,15 +209,14 @@ export async function startSite(mode) {
       client_secret: null,
       jwks: { keys: [{ ...publicKey.export({ format: 'jwk' }), use: 'sig', alg: 'RS256' }] },
     };
-    const machine = {
-      client_id: 'nightly-batch', client_secret: randomBytes(32).toString('base64url'),
-      grant_types: ['client_credentials'], response_types: [], redirect_uris: [],
-    };
-    await programs.provider([
-      '--port', String(provider), '--issuer', issuer, '--client-id', config.client.clientId, '--client-metadata', JSON.stringify(registration),
-      '--further-clients', JSON.stringify([machine]),
-      '--redirect-uri', config.client.redirect_uri, '--post-logout-redirect-uri', config.client.postLogoutRedirectUri,
-    ]);
+    const machine = { id: 'nightly-batch', secret: randomBytes(32).toString('base64url') };
+    await programs.provider(
+      [
+        '--port', String(provider), '--issuer', issuer, '--client-id', config.client.clientId, '--client-metadata', JSON.stringify(registration),
+        '--redirect-uri', config.client.redirect_uri, '--post-logout-redirect-uri', config.client.postLogoutRedirectUri, '--machine-client-id', machine.id,
+      ],
+      { AUTHTOOL_PROVIDER_MACHINE_CLIENT_SECRET: machine.secret },
+    );
     programs.start('redis-server', ['--port', String(redis), '--bind', '127.0.0.1', '--save', '', '--dir', folder]);
 
     for (const [name, content] of [
@@ -237,7 +236,7 @@ export async function startSite(mode) {
     const machineToken = async () => {
       const response = await fetch(`${issuer}/token`, {
         method: 'POST',
-        headers: { authorization: `Basic ${Buffer.from(`${machine.client_id}:${machine.client_secret}`).toString('base64')}` },
+        headers: { authorization: `Basic ${Buffer.from(`${machine.id}:${machine.secret}`).toString('base64')}` },
         body: new URLSearchParams({ grant_type: 'client_credentials' }),
       });
       const { access_token: token, ...failure } = await response.json();

@@ -76,7 +76,7 @@ impl Switch {
         let arrived = self.orders.last();
         assert!(!arrived.header("cookie").contains(SESSION), "{arrived:?}");
         let is_there = session.status == 200;
-        assert_eq!(arrived.header("authorization") != "", is_there, "{session:?} {arrived:?}");
+        assert_eq!(!arrived.header("authorization").is_empty(), is_there, "{session:?} {arrived:?}");
         is_there
     }
 }
@@ -94,8 +94,8 @@ fn bootstrap(lua: &str, port: u16, original: &Url, next: &Url, orders: &str) -> 
         .zip(ports)
         .map(|(name, port)| cluster(name, port))
         .collect();
-    let routes: String =
-        ROUTES.replace("/etc/lua/next", lua).lines().map(|line| format!("              {line}\n")).collect();
+    // As deep as the list of routes below.
+    let routes = ROUTES.replace("/etc/lua/next", lua).trim_end().replace('\n', "\n              ");
     format!(
         r#"static_resources:
   listeners:
@@ -131,7 +131,8 @@ fn bootstrap(lua: &str, port: u16, original: &Url, next: &Url, orders: &str) -> 
             - name: frontend
               domains: ["*"]
               routes:
-{routes}              - match: {{prefix: /bff}}
+              {routes}
+              - match: {{prefix: /bff}}
                 route: {{cluster: authtool-bff, timeout: 0s}}
                 typed_per_filter_config:
                   envoy.filters.http.lua:

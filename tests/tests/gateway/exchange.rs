@@ -331,6 +331,31 @@ async fn sec_168_hop_by_hop_headers_remove_nothing() {
     .await;
 }
 
+/// The limits of authtool's own listeners hold for what a gateway forwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn sec_205_what_no_honest_client_sends_reaches_no_api() {
+    once_by_every_exchange(OPAQUE, async |behind| {
+        let cookie = behind.cookie().await;
+        let before = behind.arrived();
+        for (method, path) in [
+            ("TRACE", "/api/x"),
+            ("GET", "/api/%252e%252e/admin"),
+            ("GET", "/api/..%00/admin"),
+            ("GET", "/api/.%09./admin"),
+            ("GET", "/api/%c0%ae%c0%ae/admin"),
+            ("GET", "/api/..%252fadmin"),
+        ] {
+            let request = behind.request(method, path).as_same_origin_fetch();
+            let answer = request.header("cookie", format!("{SESSION}={cookie}")).send().await;
+            assert!(matches!(answer.status.as_u16(), 400 | 403 | 404 | 405), "{method} {path}: {answer:?}");
+            assert!(!answer.everything().contains("Bearer"), "{method} {path}: {answer:?}");
+        }
+        assert_eq!(behind.arrived(), before, "one of them has reached the API");
+        assert_eq!(behind.call_with(&cookie, "/api/100%25/a%20b").await.status, 200);
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sec_169_an_api_neither_plants_nor_clears_our_cookies() {
     once_by_every_exchange(OPAQUE, async |behind| {

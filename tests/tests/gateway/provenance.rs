@@ -1,6 +1,7 @@
 //! Who may call, and under which path.
 
-use crate::behind::{OPAQUE, by_every_exchange, code, once_by_every_exchange};
+use crate::behind::{Behind, OPAQUE, by_every_exchange, code, once_by_every_exchange};
+use authtool_tests::envoy::Exchange;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,6 +64,32 @@ async fn sec_120_another_site_changes_nothing_and_reads_nothing() {
         }
     })
     .await;
+}
+
+/// Browsers send a `Strict` cookie with requests of a sibling domain's pages.
+#[tokio::test(flavor = "multi_thread")]
+async fn sec_120_a_sibling_origin_calls_an_api_only_where_the_lua_module_lists_it() {
+    let listing = |bootstrap: String| {
+        let before = "allowed_origins = { \"";
+        assert!(bootstrap.contains(before), "{bootstrap}");
+        bootstrap.replace(before, &format!("allowed_origins = {{ \"https://admin.example.com\", {}", '"'))
+    };
+    let behind = Behind::edited(Exchange::Lua, |_| {}, OPAQUE, listing).await;
+    let cookie = behind.cookie().await;
+    for (origin, status) in [("https://admin.example.com", 200), ("https://other.example.com", 403)] {
+        for method in ["GET", "POST"] {
+            let answer = behind
+                .request(method, "/api/x")
+                .header("cookie", &cookie)
+                .header("origin", origin)
+                .header("sec-fetch-site", "same-site")
+                .header("sec-fetch-mode", "cors")
+                .header("sec-fetch-dest", "empty")
+                .send()
+                .await;
+            assert_eq!(answer.status, status, "{method} {origin}: {answer:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -310,7 +310,9 @@ async fn sec_204_a_path_that_can_be_read_in_two_ways_does_not_go_on() {
         assert_eq!(ask(&path).await.status, 200, "{slash}");
         assert_eq!(upstream.last().uri.to_string(), path, "it goes on as it came");
     }
-    for path in ["/api/100%25", "/api/a%20b", "/api/Z%C3%BCrich", "/api/v1.0/..x/x..", "/api/a%252fb", "/api/?x=../y"] {
+    for path in
+        ["/api/100%25", "/api/a%20b", "/api/Z%C3%BCrich", "/api/v1.0/..x/x..", "/api/a%252fb", "/api/?x=../y"]
+    {
         assert_eq!(ask(path).await.status, 200, "{path}");
         assert_eq!(upstream.last().uri.to_string(), path);
     }
