@@ -4,5 +4,6 @@ mod clients;
 mod harness;
 mod independent_provider;
 mod journey;
+mod keycloak;
 mod leptos;
 mod providers;
