@@ -5,6 +5,7 @@
 //! | [`Server`] | the real `authtool-bff` binary as a child process, with a configuration of its own |
 //! | [`Provider`] | the real OpenID Provider (npm `oidc-provider`), as a child process |
 //! | [`Glewlwyd`] | another real OpenID Provider, by other people and in C (Debian's `glewlwyd`) |
+//! | [`Keycloak`] | the provider that many people run, one instance with a realm for each journey |
 //! | [`hostile::HostileOp`] | an OpenID Provider that is correct until told which [`hostile::Lie`] to tell |
 //! | [`Collector`] | a collector of traces, which remembers the spans it was sent |
 //! | [`Upstream`] | a protected API that remembers what reached it |
@@ -40,6 +41,7 @@ pub mod envoy;
 mod gateway;
 mod glewlwyd;
 pub mod hostile;
+mod keycloak;
 pub mod load;
 mod log;
 pub mod nginx;
@@ -63,6 +65,7 @@ pub use answer::Answer;
 pub use collector::{Collector, ExportedSpan};
 pub use gateway::Gateway;
 pub use glewlwyd::Glewlwyd;
+pub use keycloak::{Keycloak, Realm};
 pub use log::Log;
 pub use process::Process;
 pub use provider::{API_AUDIENCE, Provider, ProviderOptions};

@@ -18,6 +18,7 @@ mod fuzz;
 mod glewlwyd;
 mod http;
 mod interface;
+mod keycloak;
 mod nginx;
 mod node;
 mod ports;

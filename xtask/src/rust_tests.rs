@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::{Context, caddy, debian, envoy, glewlwyd, nginx, node, redis, side_by_side};
+use crate::{Context, caddy, debian, envoy, glewlwyd, keycloak, nginx, node, redis, side_by_side};
 
 /// What runs longest starts first; the order of the others does not matter.
 const LONGEST_FIRST: [&str; 4] = ["gateway", "security", "replicas", "stores"];
@@ -49,11 +49,12 @@ pub(crate) fn run(context: &Context) -> Result<()> {
         .step(&format!("Run {} programs of Rust tests", programs.len()), |_| run_all(context, programs, &[]))
 }
 
-/// The integration tests start one provider with node, another, Redis and gateways.
+/// The integration tests start one provider with node, two others, Redis and gateways.
 pub(crate) fn prepare(context: &Context) -> Result<()> {
     node::check()?;
     debian::ensure(context, &[&redis::PART, &nginx::PART, &caddy::PART, &glewlwyd::PART])?;
     envoy::ensure_installed(context)?;
+    keycloak::ensure_installed(context)?;
     node::install(context, "tests/provider")
 }
 

@@ -237,7 +237,7 @@ impl Owed {
     /// number of tokens that are given up.
     pub fn tried(&mut self, owner: TokenId, attempts: &[Attempt], now: UnixSeconds) -> (bool, usize) {
         let of = |token: &RevocableToken| attempts.iter().find(|it| it.token == *token);
-        self.tokens.retain(|it| !of(&it.token).is_some_and(|attempt| attempt.outcome.is_ok()));
+        self.tokens.retain(|it| of(&it.token).is_none_or(|attempt| attempt.outcome.is_err()));
         let mut pause = Duration::ZERO;
         for token in &mut self.tokens {
             if let Some(Attempt { outcome: Err(asked), .. }) = of(&token.token) {
@@ -268,7 +268,7 @@ mod tests {
     use super::*;
 
     const NOW: UnixSeconds = UnixSeconds::new(1_000);
-    const LEASE: Duration = Duration::from_secs(60);
+    const LEASE: Duration = Duration::from_mins(1);
 
     fn at(seconds: u64) -> UnixSeconds {
         NOW.plus(Duration::from_secs(seconds))
@@ -425,13 +425,13 @@ mod tests {
         let mut owed = owed(&[1]);
         let newer = RevocableToken::Refresh(RefreshToken::parse("newer").unwrap());
         assert!(owed.set_aside(OwedToken::new([1; 16], newer.clone(), None), at(400)));
-        assert_eq!(owed.tokens.iter().map(|it| it.token.clone()).collect::<Vec<_>>(), [newer.clone()]);
+        assert_eq!(owed.tokens.iter().map(|it| &it.token).collect::<Vec<_>>(), [&newer]);
         // Also while the older one is being revoked.
         assert!(owed.claim([7; 16], at(400), LEASE));
         let newest = RevocableToken::Refresh(RefreshToken::parse("newest").unwrap());
         assert!(owed.set_aside(OwedToken::new([1; 16], newest.clone(), None), at(700)));
         owed.tried([7; 16], &[Attempt { token: newer, outcome: Ok(()) }], at(401));
-        assert_eq!(owed.tokens.iter().map(|it| it.token.clone()).collect::<Vec<_>>(), [newest]);
+        assert_eq!(owed.tokens.iter().map(|it| &it.token).collect::<Vec<_>>(), [&newest]);
     }
 
     #[test]

@@ -5,5 +5,6 @@ mod clients;
 mod harness;
 mod independent_provider;
 mod journey;
+mod keycloak;
 mod leptos;
 mod providers;

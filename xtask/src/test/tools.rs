@@ -4,7 +4,8 @@
 use anyhow::Result;
 
 use crate::{
-    Context, browser, caddy, debian, deploy, envoy, glewlwyd, nginx, node, python, redis, rust_tools,
+    Context, browser, caddy, debian, deploy, envoy, glewlwyd, keycloak, nginx, node, python, redis,
+    rust_tools,
 };
 
 /// The folders with npm packages that tests use.
@@ -31,6 +32,7 @@ pub(super) fn install(context: &Context) -> Result<()> {
             &nginx::PART,
             &caddy::PART,
             &glewlwyd::PART,
+            &keycloak::JAVA,
             &browser::CHROMIUM,
             &browser::FIREFOX,
             &python::PIP,
@@ -38,6 +40,7 @@ pub(super) fn install(context: &Context) -> Result<()> {
         ],
     )?;
     envoy::ensure_installed(context)?;
+    keycloak::ensure_installed(context)?;
     rust_tools::cargo_deny(context)?;
     deploy::linters(context)?;
     for folder in NPM {

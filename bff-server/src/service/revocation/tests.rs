@@ -24,18 +24,18 @@ fn lifetimes() -> Lifetimes {
     }
 }
 
-fn user(sid: Option<&str>, subject: &str) -> Option<Identity> {
-    Some(Identity {
+fn user(sid: Option<&str>, subject: &str) -> Identity {
+    Identity {
         issuer: "https://op.example".into(),
         subject: subject.into(),
         provider_session: sid.map(str::to_owned),
         auth_time: None,
-    })
+    }
 }
 
-fn session(stage: &Stage, token: &str, identity: Option<Identity>) -> Session {
+fn session(stage: &Stage, token: &str, identity: impl Into<Option<Identity>>) -> Session {
     let login = Login {
-        identity,
+        identity: identity.into(),
         issuer: "https://op.example",
         client: "app",
         nonce: "n".into(),
@@ -52,7 +52,7 @@ async fn begin(
     stage: &Stage,
     sessions: &Arc<Sessions>,
     token: &str,
-    identity: Option<Identity>,
+    identity: impl Into<Option<Identity>>,
 ) -> SessionKey {
     let cookie = sessions.begin(&session(stage, token, identity), 0).await.unwrap();
     sessions.cookie().verify(cookie.as_bytes()).unwrap()
@@ -80,11 +80,11 @@ fn stage() -> (Stage, Arc<Sessions>) {
 #[tokio::test]
 async fn the_tokens_of_an_ended_session_wait_for_the_last_one_that_may_live_on_their_grant() {
     for (what, first, second, together) in [
-        ("one sid", user(Some("s"), "ada"), user(Some("s"), "ada"), true),
-        ("two sids", user(Some("s"), "ada"), user(Some("t"), "ada"), false),
-        ("no sid, one user", user(None, "ada"), user(None, "ada"), true),
-        ("no sid, and one", user(None, "ada"), user(Some("s"), "ada"), true),
-        ("two users", user(None, "ada"), user(None, "eve"), false),
+        ("one sid", Some(user(Some("s"), "ada")), Some(user(Some("s"), "ada")), true),
+        ("two sids", Some(user(Some("s"), "ada")), Some(user(Some("t"), "ada")), false),
+        ("no sid, one user", Some(user(None, "ada")), Some(user(None, "ada")), true),
+        ("no sid, and one", Some(user(None, "ada")), Some(user(Some("s"), "ada")), true),
+        ("two users", Some(user(None, "ada")), Some(user(None, "eve")), false),
         ("nobody knows who, one chain of logins", None, None, true),
     ] {
         let (stage, sessions) = stage();
