@@ -14,7 +14,7 @@ use crate::{
         session_index::{IndexName, Member},
     },
     ports::{
-        LeaseOwner, Marker, Reading, Recalled, ReplaceOutcome, SessionStore, StoreError, StoredRecord,
+        LeaseOwner, Marker, Reading, Recalled, ReplaceOutcome, SessionStore, Steps, StoreError, StoredRecord,
         Version,
     },
     telemetry::{StoreOperation, traces},
@@ -148,6 +148,15 @@ impl SessionStore for MeasuredStore {
 
     async fn release(&self, key: &SessionKey, owner: &LeaseOwner) -> Result<(), StoreError> {
         measured(&self.operations.release, self.inner.release(key, owner)).await
+    }
+
+    /// Neither is measured: they are for an operator's rare order.
+    async fn may_have_lost_members(&self) -> bool {
+        self.inner.may_have_lost_members().await
+    }
+
+    async fn walk(&self, from: Option<u64>) -> Result<Option<Steps>, StoreError> {
+        self.inner.walk(from).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

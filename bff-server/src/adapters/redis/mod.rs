@@ -46,7 +46,8 @@ use crate::{
         session_index::{IndexName, Member},
     },
     ports::{
-        Entropy, LeaseOwner, Marker, Reading, ReplaceOutcome, SessionStore, StoreError, StoredRecord, Version,
+        Entropy, LeaseOwner, Marker, Reading, ReplaceOutcome, SessionStore, Steps, StoreError, StoredRecord,
+        Version,
     },
 };
 
@@ -351,6 +352,14 @@ impl SessionStore for RedisStore {
         let mut call = self.release.key(self.lease_key(key));
         call.arg(owner.0.as_slice());
         self.call(Repeat::May, &call).await
+    }
+
+    async fn may_have_lost_members(&self) -> bool {
+        self.may_have_evicted().await
+    }
+
+    async fn walk(&self, from: Option<u64>) -> Result<Option<Steps>, StoreError> {
+        self.scan(from).await
     }
 
     /// Does what a login, a refresh and a logout do: it notices a Redis that answers but would not store (a replica, or one

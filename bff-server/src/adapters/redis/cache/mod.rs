@@ -107,7 +107,7 @@ use crate::{
         session_index::{IndexName, Member},
     },
     ports::{
-        LeaseOwner, Marker, Reading, Recalled, ReplaceOutcome, SessionStore, StoreError, StoredRecord,
+        LeaseOwner, Marker, Reading, Recalled, ReplaceOutcome, SessionStore, Steps, StoreError, StoredRecord,
         Version,
     },
 };
@@ -311,6 +311,14 @@ impl SessionStore for CachedRedisStore {
 
     async fn release(&self, key: &SessionKey, owner: &LeaseOwner) -> Result<(), StoreError> {
         self.store.release(key, owner).await
+    }
+
+    async fn may_have_lost_members(&self) -> bool {
+        self.store.may_have_lost_members().await
+    }
+
+    async fn walk(&self, from: Option<u64>) -> Result<Option<Steps>, StoreError> {
+        self.store.walk(from).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
