@@ -44,7 +44,9 @@ pub(super) async fn redeem(
         Grant::RefreshToken { lease, .. } => (ExchangeKind::Refresh, Some(*lease)),
     };
     let mut has_tried = false;
+    let mut has_rotated = false;
     let answer = loop {
+        let secret = client.authentication.secret_in_use();
         // Both are made anew for each attempt: a server may refuse to see one twice.
         let form = client.authentication.authenticate(
             &client.client_id,
@@ -66,6 +68,13 @@ pub(super) async fn redeem(
             .http
             .post_form(kind, &metadata.token_endpoint, form.body, headers, lease, MAX_TOKEN_ANSWER_BYTES)
             .await?;
+        if !has_rotated
+            && meaning(&answer) == TokenRefusal::Client
+            && client.authentication.has_rotated(secret.as_ref()).await
+        {
+            has_rotated = true;
+            continue;
+        }
         let has_new_nonce = proof_key.is_some() && provider.learns_nonce(&answer, nonce.as_ref());
         // The server says that it has not looked at the grant: even a code may be sent again. Once.
         let wants_nonce = answer.status.is_client_error() && known_error(&answer) == Some("use_dpop_nonce");
@@ -174,24 +183,35 @@ pub(super) async fn revoke(
         RevocableToken::Access(token) => (token.expose(), "access_token"),
     };
     let client = provider.client(client)?;
-    let form = client.authentication.authenticate(
-        &client.client_id,
-        metadata,
-        &[("token", value), ("token_type_hint", hint)],
-        provider.clock.now(),
-        &*provider.entropy,
-    )?;
-    let answer = provider
-        .http
-        .post_form(
-            ExchangeKind::Revocation,
-            endpoint,
-            form.body,
-            FormHeaders { authorization: form.authorization, proof: None },
-            None,
-            MAX_REVOCATION_ANSWER_BYTES,
-        )
-        .await?;
+    let mut has_rotated = false;
+    let answer = loop {
+        let secret = client.authentication.secret_in_use();
+        let form = client.authentication.authenticate(
+            &client.client_id,
+            metadata,
+            &[("token", value), ("token_type_hint", hint)],
+            provider.clock.now(),
+            &*provider.entropy,
+        )?;
+        let answer = provider
+            .http
+            .post_form(
+                ExchangeKind::Revocation,
+                endpoint,
+                form.body,
+                FormHeaders { authorization: form.authorization, proof: None },
+                None,
+                MAX_REVOCATION_ANSWER_BYTES,
+            )
+            .await?;
+        if has_rotated
+            || meaning(&answer) != TokenRefusal::Client
+            || !client.authentication.has_rotated(secret.as_ref()).await
+        {
+            break answer;
+        }
+        has_rotated = true;
+    };
     // 200 also for tokens the server does not know (RFC 7009 §2.2).
     if answer.status.is_success() {
         return Ok(());
