@@ -3,6 +3,7 @@
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use axum::Router;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -23,7 +24,7 @@ use crate::{
         response_mode::ResponseMode,
         return_url::ReturnUrls,
         scope,
-        session_id::{CookieKey, SessionCookie},
+        session_id::{CookieKey, SessionCookie, SessionKey},
         session_index::SessionIndexes,
     },
     http::{self, App, CookiePolicy, CorrelationIds, journal::Journal, session_cookie_name},
@@ -39,7 +40,7 @@ use crate::{
         logout::Logouts,
         machine_clients::MachineClients,
         sessions::{Sessions, SessionsParts},
-        store_watch::StoreWatch,
+        store_watch::{SigningKeys, StoreWatch},
         tasks::Tasks,
     },
     telemetry,
@@ -165,7 +166,10 @@ impl Bff {
         let store_watch = Arc::new(StoreWatch::default());
         {
             let (fetching, watch, store) = (fetching.clone(), Arc::clone(&store_watch), Arc::clone(&store));
-            tokio::spawn(async move { fetching.run_until_cancelled(watch.keep_watching(&*store)).await });
+            let keys = signing_keys(config);
+            tokio::spawn(
+                async move { fetching.run_until_cancelled(watch.keep_watching(&*store, keys)).await },
+            );
         }
         let mut app = assemble(config, Arc::clone(&store), server, clock, entropy, tasks.clone());
         app.store_watch = store_watch;
@@ -510,6 +514,16 @@ fn assemble(
         entropy,
         journal: config.development.then(Journal::default),
     }
+}
+
+/// Where several deployments could keep their sessions in one place.
+fn signing_keys(config: &Config) -> Option<SigningKeys> {
+    let StoreConfig::Redis(_) = config.store else { return None };
+    let names = config.session.signing_keys.iter().filter_map(|key| {
+        let name = key.derive("name-in-store");
+        SessionKey::from_store(&URL_SAFE_NO_PAD.encode(name.as_slice()))
+    });
+    SigningKeys::new(names)
 }
 
 fn session_cookie(config: &Config) -> SessionCookie {

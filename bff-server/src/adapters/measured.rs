@@ -15,8 +15,8 @@ use crate::{
         time::UnixSeconds,
     },
     ports::{
-        LeaseOwner, Marker, OwedName, OwedWrite, Reading, Recalled, ReplaceOutcome, SessionStore, StoreError,
-        StoredRecord, Version,
+        LeaseOwner, Marker, OwedName, OwedWrite, Reading, Recalled, ReplaceOutcome, SessionStore, Steps,
+        StoreError, StoredRecord, Version,
     },
     telemetry::{StoreOperation, traces},
 };
@@ -166,6 +166,15 @@ impl SessionStore for MeasuredStore {
 
     async fn owed(&self, now: UnixSeconds, limit: usize) -> Result<Vec<OwedName>, StoreError> {
         measured(&self.operations.owed, self.inner.owed(now, limit)).await
+    }
+
+    /// Neither is measured: they are for an operator's rare order.
+    async fn may_have_lost_members(&self) -> bool {
+        self.inner.may_have_lost_members().await
+    }
+
+    async fn walk(&self, from: Option<u64>) -> Result<Option<Steps>, StoreError> {
+        self.inner.walk(from).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

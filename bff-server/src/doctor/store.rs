@@ -18,7 +18,7 @@ use crate::{
         },
     },
     config::StoreConfig,
-    ports::Marker,
+    ports::{Marker, SessionStore},
     server::{StartError, open_store},
 };
 
@@ -105,10 +105,18 @@ async fn reach(config: &StoreConfig, notes: &mut Notes) -> bool {
             return false;
         }
     };
-    if let Err(error) = store.ping().await {
-        notes.bad("store.reach", error.to_string(), fix(&error.to_string(), config));
-        return false;
-    }
+    let reached = match store.ping().await {
+        Ok(()) => takes_writes(&*store, config, notes).await,
+        Err(error) => {
+            notes.bad("store.reach", error.to_string(), fix(&error.to_string(), config));
+            false
+        }
+    };
+    store.retire().await;
+    reached
+}
+
+async fn takes_writes(store: &dyn SessionStore, config: &StoreConfig, notes: &mut Notes) -> bool {
     let marker = Marker(MARKER.to_owned());
     match store.spend(&marker, Duration::from_secs(1)).await {
         Ok(_) => {
@@ -131,7 +139,11 @@ async fn local_cache(settings: &RedisSettings, notes: &mut Notes) {
         Caching::Off(reason) => return notes.good(check, format!("there is no local cache: {reason}")),
     };
     let outcome = match CachedRedisStore::new(settings.clone(), cache) {
-        Ok(store) => store.settled(CACHE_PATIENCE).await,
+        Ok(store) => {
+            let settled = store.settled(CACHE_PATIENCE).await;
+            store.retire().await;
+            settled
+        }
         Err(error) => Err(error.to_string()),
     };
     match outcome {
@@ -151,7 +163,10 @@ fn fix(error: &str, config: &StoreConfig) -> &'static str {
     };
     let lower = error.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if says(&["certificate", "tls", "handshake"]) {
+    // What the store itself advises knows more.
+    if error.contains("; ") && !says(&["wrongpass", "noperm", "oom "]) || says(&["sentinel"]) {
+        "do what it says"
+    } else if says(&["certificate", "tls", "handshake"]) {
         "compare the certificate's names with `host`, and `tls.ca` with who issued it; if the server speaks no TLS, \
          leave `tls` out"
     } else if says(&["wrongpass", "noauth", "username", "password"]) {

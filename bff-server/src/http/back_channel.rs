@@ -22,7 +22,7 @@ use crate::{
         credential::{IdToken, MAX_TOKEN_BYTES},
         parameters::Parameter,
     },
-    service::back_channel::ReportError,
+    service::back_channel::{Ended, ReportError},
     telemetry,
 };
 
@@ -92,7 +92,9 @@ pub(crate) async fn end_sessions(
         Err(error) => return malformed(&error.to_string(), &id),
     };
     match app.back_channel.end_everywhere(issuer.as_deref(), &subject).await {
-        Ok(ended) => json(format!("{{\"ended\":{ended}}}")),
+        Ok(Ended { sessions, is_complete }) => {
+            json(format!("{{\"ended\":{sessions},\"complete\":{is_complete}}}"))
+        }
         Err(error) => failure(&error, &id),
     }
 }

@@ -16,6 +16,6 @@ pub use clock::Clock;
 pub use entropy::{Entropy, EntropyFailure};
 pub use held_lease::HeldLease;
 pub use session_store::{
-    LeaseOwner, Marker, OwedName, OwedWrite, Reading, Recalled, ReplaceOutcome, SessionStore, StoreError,
-    StoredRecord, Version,
+    LeaseOwner, Marker, OwedName, OwedWrite, Reading, Recalled, ReplaceOutcome, SessionStore, Steps,
+    StoreError, StoredRecord, Version,
 };

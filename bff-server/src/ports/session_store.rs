@@ -118,6 +118,15 @@ impl StoreError {
     }
 }
 
+/// A part of all sessions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    /// Some of them.
+    pub keys: Vec<SessionKey>,
+    /// Where it goes on; `None` at the end.
+    pub next: Option<u64>,
+}
+
 /// A session store.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
@@ -208,6 +217,19 @@ pub trait SessionStore: Send + Sync {
     /// At most `limit` of the records that are due by now, the longest due first or nearly so. Some may have ended.
     async fn owed(&self, now: UnixSeconds, limit: usize) -> Result<Vec<OwedName>, StoreError>;
 
-    /// Whether the store answers.
+    /// Whether indexes may have lost sessions that are still there, such as by eviction. `false` only where that is known
+    /// not to be so.
+    async fn may_have_lost_members(&self) -> bool {
+        false
+    }
+
+    /// The keys of sessions, whatever indexes say, some hundreds at a time: from the beginning at `None`, and then from where
+    /// the last answer said. Each record that is there all the time is found at least once. `None` where they cannot be
+    /// walked through.
+    async fn walk(&self, _from: Option<u64>) -> Result<Option<Steps>, StoreError> {
+        Ok(None)
+    }
+
+    /// Whether users could log in, be served, and log out.
     async fn ping(&self) -> Result<(), StoreError>;
 }

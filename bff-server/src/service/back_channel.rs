@@ -1,7 +1,15 @@
 //! Logouts that somebody else reports: the OpenID Provider on the back channel
 //! (OpenID Connect Back-Channel Logout 1.0), or an operator who logs a user out everywhere.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{StreamExt as _, stream};
 
 use super::sessions::{SessionError, Sessions};
 use crate::{
@@ -14,6 +22,19 @@ use crate::{
 
 /// A login that was under way when its provider session ended is refused for this long.
 const TOMBSTONE: Duration = Duration::from_mins(15);
+
+/// How long all sessions are looked through, for one order.
+const SEARCH: Duration = Duration::from_secs(20);
+const LOOKS_AT_ONCE: usize = 64;
+
+/// What came of an order to end a user's sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How many have ended.
+    pub sessions: usize,
+    /// Whether these are known to be all that there were.
+    pub is_complete: bool,
+}
 
 /// Why a report is not acted on.
 #[derive(Debug, thiserror::Error)]
@@ -95,19 +116,77 @@ impl BackChannelLogouts {
     }
 
     /// Ends all sessions of a user: of the `subject` at this issuer, or, if none is named, at all that are known.
-    /// Returns how many there were.
-    pub async fn end_everywhere(&self, issuer: Option<&str>, subject: &str) -> Result<usize, ReportError> {
+    /// Where indexes may have lost some, all sessions are looked through.
+    pub async fn end_everywhere(&self, issuer: Option<&str>, subject: &str) -> Result<Ended, ReportError> {
         let issuers = match issuer {
             Some(issuer) => vec![issuer.to_owned()],
             None => self.sessions.clients.known_issuers().ok_or(ReportError::WhichIssuer)?,
         };
-        let mut ended = 0;
-        for issuer in issuers {
-            ended += self.end_all(&self.sessions.indexes.of_subject(&issuer, subject)).await?;
+        let mut sessions = 0;
+        for issuer in &issuers {
+            sessions += self.end_all(&self.sessions.indexes.of_subject(issuer, subject)).await?;
+        }
+        let mut is_complete = true;
+        if self.sessions.store.may_have_lost_members().await {
+            let found = AtomicUsize::new(0);
+            let searched = self.search(&issuers, subject, &found);
+            is_complete = matches!(tokio::time::timeout(SEARCH, searched).await, Ok(Ok(true)));
+            sessions += found.into_inner();
         }
         self.sessions.store.settle().await;
-        tracing::info!(event = "ended_everywhere", ended, "all sessions of a user were ended");
-        Ok(ended)
+        if is_complete {
+            tracing::info!(event = "ended_everywhere", ended = sessions, "all sessions of a user were ended");
+        } else {
+            tracing::warn!(
+                event = "ended_perhaps_not_everywhere",
+                ended = sessions,
+                "sessions of a user were ended, but the store may have evicted indexes, and not all sessions could be looked \
+                 through: some may go on until they are refreshed and the order is repeated"
+            );
+        }
+        Ok(Ended { sessions, is_complete })
+    }
+
+    /// Looks through all sessions for those of a user; `false` where that cannot be done.
+    async fn search(
+        &self,
+        issuers: &[String],
+        subject: &str,
+        found: &AtomicUsize,
+    ) -> Result<bool, ReportError> {
+        let mut from = None;
+        loop {
+            let Some(steps) = self.sessions.store.walk(from).await? else { return Ok(false) };
+            let looks: Vec<_> =
+                steps.keys.into_iter().map(|key| self.end_if_of(key, issuers, subject)).collect();
+            // Those that are asked for together are read together.
+            let mut looks = stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE);
+            while let Some(has_ended) = looks.next().await {
+                found.fetch_add(usize::from(has_ended?), Ordering::Relaxed);
+            }
+            match steps.next {
+                Some(next) => from = Some(next),
+                None => return Ok(true),
+            }
+        }
+    }
+
+    async fn end_if_of(
+        &self,
+        key: SessionKey,
+        issuers: &[String],
+        subject: &str,
+    ) -> Result<bool, SessionError> {
+        match self.sessions.read(&key).await {
+            Ok((_, session))
+                if session.kept.subject.as_deref() == Some(subject)
+                    && issuers.contains(&session.kept.issuer) =>
+            {
+                Ok(self.sessions.end(&key).await?)
+            }
+            Ok(_) | Err(SessionError::NoSession) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// With the keys of the provider that it says it comes from, and of no other: those of one cannot vouch for

@@ -456,9 +456,11 @@ fn operations() -> Vec<Operation> {
             ],
             answers: vec![
                 json_answer(
-                    "How many have ended.",
+                    "How many have ended, and whether these are known to be all. `complete` is `false` where the store may have \
+                     evicted what finds a user's sessions, and looking through all of them was not possible or took too long.",
                     json!({
-                        "type": "object", "required": ["ended"], "properties": {"ended": {"type": "integer", "minimum": 0}},
+                        "type": "object", "required": ["ended", "complete"],
+                        "properties": {"ended": {"type": "integer", "minimum": 0}, "complete": {"type": "boolean"}},
                     }),
                 ),
                 problem(ProblemCode::InvalidRequest, "A field is missing or malformed."),

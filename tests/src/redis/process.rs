@@ -341,7 +341,7 @@ impl RedisServer {
                 let path = entry.expect("Redis's folder is readable").path();
                 if path.is_dir() {
                     folders.push(path);
-                } else if path.extension().is_none_or(|extension| extension != "conf") {
+                } else if path.is_file() && path.extension().is_none_or(|extension| extension != "conf") {
                     bytes.extend(std::fs::read(path).expect("Redis's files are readable"));
                 }
             }

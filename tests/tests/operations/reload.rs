@@ -85,6 +85,32 @@ async fn a_rotated_client_secret_is_used_without_a_restart() {
     assert_eq!(stage.server.process_id(), id);
 }
 
+/// Nobody says so, and nobody notices: neither who logs in, nor whose token is refreshed, nor who logs out.
+#[tokio::test]
+async fn a_client_secret_in_a_file_is_read_again_when_the_provider_refuses_the_old_one() {
+    let stage = Stage::with(|config| {
+        let path = config.file("client-secret", "yesterday's secret");
+        config.set("/client/credentials/secret", json!({"type": "file", "path": path}));
+        config.set("/session/sessionJitterSecs", json!(0));
+    })
+    .await;
+    let (_, answer) = stage.callback_answer().await;
+    assert!(!answer.sets_session(), "{answer:?}");
+    assert_eq!(stage.server.log().count("client_secret_rotated"), 0, "it is the same as before");
+    stage.server.config.file("client-secret", format!("{CLIENT_SECRET}\n"));
+    stage.op.issues_access_tokens_for(1);
+    let browser = stage.logged_in().await;
+    let before = stage.op.count(Endpoint::Refresh);
+    wait::until("it is refreshed", async || {
+        assert_eq!(stage.token(&browser).await.status, 200);
+        (stage.op.count(Endpoint::Refresh) > before).then_some(())
+    })
+    .await;
+    assert_eq!(stage.server.log().count("client_secret_rotated"), 1, "once for all exchanges");
+    assert_eq!(stage.server.log().count(RELOADED), 0);
+    stage.server.log().assert_free_of(&[CLIENT_SECRET.to_owned(), "yesterday's secret".to_owned()]);
+}
+
 #[tokio::test]
 async fn sessions_connections_and_what_is_known_of_the_provider_outlive_a_reload() {
     let mut stage = Stage::new().await;

@@ -38,7 +38,8 @@ impl Two {
             })
         };
         let clients = json!({"clients": [client(a, "a"), client(b, "b")]});
-        config.set("/client", clients);
+        // Nobody comes back from these logouts.
+        config.set("/client", clients).set("/session/revocationDelaySecs", json!(1));
         config
     }
 

@@ -119,6 +119,7 @@ async fn every_exchange_asks_for_an_answer_without_coding() {
     op.lies(pushes(&op));
     let mut config = ServerConfig::new(op.issuer());
     attentive(&mut config);
+    config.set("/session/revocationDelaySecs", json!(1));
     let server = Server::start(config).await;
     let stage = Stage { server, op };
     whole_journey("identity", &stage).await;

@@ -29,20 +29,28 @@ async fn an_operator_ends_all_sessions_of_a_user() {
     let end = |body: &str| raw::request("POST", &stage.server.internal, END).body(FORM, body);
     for nobody in ["nobody", "ADA", "ada%40example.com", "ad", "*"] {
         let answer = end(&format!("subject={nobody}")).send().await;
-        assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({"ended": 0})), "{nobody}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.json()),
+            (200, json!({"ended": 0, "complete": true})),
+            "{nobody}"
+        );
     }
     for cookie in &cookies {
         assert!(is_alive(&stage, cookie).await);
     }
     let answer = end("subject=ada").send().await;
-    assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({"ended": 2})), "{answer:?}");
+    assert_eq!(
+        (answer.status.as_u16(), answer.json()),
+        (200, json!({"ended": 2, "complete": true})),
+        "{answer:?}"
+    );
     assert!(answer.header("cache-control").contains("no-store"), "{answer:?}");
     for cookie in &cookies {
         assert!(!is_alive(&stage, cookie).await);
     }
     assert!(is_alive(&stage, &other).await);
     let answer = end("subject=ada").send().await;
-    assert_eq!(answer.json(), json!({"ended": 0}), "there are none left: {answer:?}");
+    assert_eq!(answer.json(), json!({"ended": 0, "complete": true}), "there are none left: {answer:?}");
     let again = cookie_of_a_login(&stage).await;
     assert!(is_alive(&stage, &again).await, "the user may log in again");
 }
@@ -108,7 +116,11 @@ async fn sec_145_where_operators_have_a_credential_nobody_else_ends_sessions() {
         assert!(is_alive(&stage, &cookie).await, "{what}");
     }
     let answer = end().header("authorization", format!("Bearer {credential}")).send().await;
-    assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({"ended": 1})), "{answer:?}");
+    assert_eq!(
+        (answer.status.as_u16(), answer.json()),
+        (200, json!({"ended": 1, "complete": true})),
+        "{answer:?}"
+    );
     assert!(!is_alive(&stage, &cookie).await);
     stage.server.log().assert_free_of(&[credential]);
 }

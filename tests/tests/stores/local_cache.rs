@@ -416,7 +416,7 @@ async fn an_account_that_may_write_sessions_alone_is_told_which_keys_it_needs_be
     let mut account = authtool_tests::redis::Account::without_tracking();
     account.rules = account.rules.replace(
         "~authtool_bff:*",
-        "~authtool_bff:session:* ~authtool_bff:marker:* ~authtool_bff:lease:* ~authtool_bff:index:* ~authtool_bff:ping",
+        "~authtool_bff:session:* ~authtool_bff:marker:* ~authtool_bff:lease:* ~authtool_bff:index:* ~authtool_bff:probe:*",
     ) + " +client|tracking";
     let redis = RedisServer::with(|options| {
         options.account(&account);

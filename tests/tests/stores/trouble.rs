@@ -3,7 +3,7 @@
 use authtool_tests::browser::Browser;
 use authtool_tests::hostile::Endpoint;
 use authtool_tests::redis::{Entry, RedisServer};
-use authtool_tests::{Answer, LoggedIn, Replicas, SESSION, wait};
+use authtool_tests::{Answer, LoggedIn, Replicas, SESSION, raw, wait};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -270,6 +270,32 @@ async fn sec_088_a_lease_that_cannot_be_given_back_is_given_back_later() {
     refreshed(before + 1).await;
 }
 
+/// Two deployments with one namespace: their users get 401s at each other's replicas, and so somebody must say why.
+#[tokio::test]
+async fn a_namespace_that_is_shared_with_other_keys_is_said_once() {
+    let redis = RedisServer::start().await;
+    let ours = Replicas::start(2, &redis.connection()).await;
+    let theirs = Replicas::start(1, &redis.connection()).await;
+    theirs.servers[0].log().shows("foreign_signing_key").await;
+    // Replicas of one deployment, also while its key is rotated.
+    let rotated = Replicas::with(2, &redis.connection(), |config| {
+        config.set("/connections/sessions/config/namespace", json!("rotated"));
+    })
+    .await;
+    let old = rotated.servers[0].config.get("/session/signingKey").clone();
+    let mut newer = rotated.servers[0].config.replica();
+    newer.set("/session/signingKey", json!([authtool_tests::random_key(), old]));
+    let newer = authtool_tests::Server::start(newer).await;
+    wait::until("all have said which keys they have", async || {
+        let named: usize = redis.ask(&["ZCARD", "rotated:index:signing-keys"]).await;
+        (named == 2).then_some(())
+    })
+    .await;
+    for server in ours.servers.iter().chain(&rotated.servers).chain([&newer]) {
+        assert_eq!(server.log().count("foreign_signing_key"), 0);
+    }
+}
+
 #[tokio::test]
 async fn sec_081_and_189_a_forged_cookie_does_not_reach_redis() {
     let (redis, replicas, user) = one_user().await;
@@ -308,4 +334,88 @@ async fn sec_059_requests_that_are_given_up_do_not_mix_up_answers() {
             });
         join_all(asked).await;
     }
+}
+
+async fn end_sessions_of(replicas: &Replicas, subject: &str) -> Value {
+    let answer = raw::request("POST", &replicas.servers[0].internal, "/-/sessions/end")
+        .body("application/x-www-form-urlencoded", format!("subject={subject}"))
+        .send()
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+/// Under a policy that evicts, indexes go first: they are read less than sessions.
+#[tokio::test]
+async fn sec_115_a_user_whose_index_was_evicted_is_logged_out_everywhere_all_the_same() {
+    let redis = RedisServer::start().await;
+    let replicas = Replicas::start(1, &redis.connection()).await;
+    let others = replicas.log_in(30).await;
+    replicas.op.logs_in("ada", &json!({}));
+    let mut cookies = Vec::new();
+    for _ in 0..3 {
+        let (browser, server) = (Browser::new(), &replicas.servers[0]);
+        browser.follow(&server.public, server.bff("/login")).go().await;
+        cookies.push(browser.cookie(SESSION).expect("a session"));
+    }
+    redis.ask::<()>(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
+    let indexes: Vec<String> = redis.ask(&["KEYS", "authtool_bff:index:*"]).await;
+    for index in &indexes {
+        redis.ask::<()>(&["DEL", index]).await;
+    }
+    assert_eq!(end_sessions_of(&replicas, "ada").await, json!({"ended": 3, "complete": true}));
+    for cookie in &cookies {
+        assert_eq!(replicas.token_at(0, cookie).await.status, 401);
+    }
+    replicas.everybody_is_logged_in(&others).await;
+    assert_eq!(end_sessions_of(&replicas, "ada").await, json!({"ended": 0, "complete": true}));
+}
+
+/// What was evicted cannot be known, and all sessions cannot be looked through: then that is what is said.
+#[tokio::test]
+async fn an_order_that_may_have_missed_sessions_says_so() {
+    let redis = RedisServer::start().await;
+    let replicas = Replicas::start(1, &redis.connection()).await;
+    redis.ask::<()>(&["ACL", "SETUSER", "default", "-info"]).await;
+    assert_eq!(
+        end_sessions_of(&replicas, "nobody").await,
+        json!({"ended": 0, "complete": true}),
+        "it has looked"
+    );
+    redis.ask::<()>(&["ACL", "SETUSER", "default", "-scan"]).await;
+    assert_eq!(end_sessions_of(&replicas, "nobody").await, json!({"ended": 0, "complete": false}));
+    replicas.servers[0].log().shows("ended_perhaps_not_everywhere").await;
+    redis.ask::<()>(&["ACL", "SETUSER", "default", "+info"]).await;
+    assert_eq!(
+        end_sessions_of(&replicas, "nobody").await,
+        json!({"ended": 0, "complete": true}),
+        "nothing is evicted"
+    );
+    let cluster = RedisServer::as_a_whole_cluster().await;
+    let connection =
+        json!({"type": "redis", "config": {"cluster": {"nodes": [format!("127.0.0.1:{}", cluster.port)]}}});
+    let replicas = Replicas::start(1, &connection).await;
+    assert_eq!(end_sessions_of(&replicas, "nobody").await["complete"], true);
+    cluster.ask::<()>(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]).await;
+    assert_eq!(end_sessions_of(&replicas, "nobody").await["complete"], false);
+}
+
+/// An index that was lost is whole again with the next refresh of each session.
+#[tokio::test]
+async fn a_refresh_puts_a_session_back_into_an_index_that_was_lost() {
+    let redis = RedisServer::start().await;
+    let replicas = Replicas::start(1, &redis.connection()).await;
+    replicas.op.issues_access_tokens_for(1);
+    let user = replicas.log_in(1).await.remove(0);
+    let indexes: Vec<String> = redis.ask(&["KEYS", "authtool_bff:index:*"]).await;
+    for index in &indexes {
+        redis.ask::<()>(&["DEL", index]).await;
+    }
+    let before = replicas.op.count(Endpoint::Refresh);
+    wait::until("it is refreshed", async || {
+        assert_eq!(replicas.token_at(0, &user.cookie).await.status, 200);
+        (replicas.op.count(Endpoint::Refresh) > before).then_some(())
+    })
+    .await;
+    assert_eq!(end_sessions_of(&replicas, &user.subject).await["ended"], 1);
 }

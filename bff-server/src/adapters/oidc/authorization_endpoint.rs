@@ -171,18 +171,29 @@ async fn push(
     request: &[(String, String)],
 ) -> Result<String, ProviderError> {
     let parameters: Vec<_> = request.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let form = client.authentication.authenticate(
-        &client.client_id,
-        metadata,
-        &parameters,
-        provider.clock.now(),
-        &*provider.entropy,
-    )?;
-    let headers = FormHeaders { authorization: form.authorization, proof: None };
-    let answer = provider
-        .http
-        .post_form(ExchangeKind::Push, endpoint, form.body, headers, None, MAX_PUSH_ANSWER_BYTES)
-        .await?;
+    let mut has_rotated = false;
+    let answer = loop {
+        let secret = client.authentication.secret_in_use();
+        let form = client.authentication.authenticate(
+            &client.client_id,
+            metadata,
+            &parameters,
+            provider.clock.now(),
+            &*provider.entropy,
+        )?;
+        let headers = FormHeaders { authorization: form.authorization, proof: None };
+        let answer = provider
+            .http
+            .post_form(ExchangeKind::Push, endpoint, form.body, headers, None, MAX_PUSH_ANSWER_BYTES)
+            .await?;
+        if has_rotated
+            || !answer.status.is_client_error()
+            || !client.authentication.has_rotated(secret.as_ref()).await
+        {
+            break answer;
+        }
+        has_rotated = true;
+    };
     match answer.status {
         // RFC 9126 §2.2 says 201; some servers say 200.
         status if status.is_success() => request_uri(&answer.body).ok_or_else(|| {

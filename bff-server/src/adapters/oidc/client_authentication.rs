@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{
     algorithm::HmacAlgorithm,
+    rotating_secret::RotatingSecret,
     signing_key::{SigningAlgorithm, SigningKey},
 };
 use crate::{
@@ -68,7 +69,7 @@ pub enum ClientCredentials {
     /// Nothing: a public client (RFC 6749 §2.1).
     Public,
     /// A shared secret.
-    Secret(Zeroizing<String>),
+    Secret(RotatingSecret),
     /// A private key.
     PrivateKey(Arc<SigningKey>),
     /// Apple's: the client secret is a JWT that a key of the developer's team signs with ES256.
@@ -110,12 +111,25 @@ pub(super) struct AuthenticatedForm {
 
 impl ClientAuthentication {
     /// The secret as a key for ID tokens with an HS algorithm.
-    pub(super) fn secret_as_verification_key(&self) -> Option<&[u8]> {
+    pub(super) fn secret_as_verification_key(&self) -> Option<Zeroizing<String>> {
+        let ClientCredentials::Secret(secret) = &self.credentials else { return None };
+        Some(secret.current()).filter(|secret| secret.len() >= MIN_HMAC_SECRET_BYTES)
+    }
+
+    /// What a request authenticates with now: to be told of when it is refused.
+    pub(super) fn secret_in_use(&self) -> Option<Zeroizing<String>> {
         match &self.credentials {
-            ClientCredentials::Secret(secret) if secret.len() >= MIN_HMAC_SECRET_BYTES => {
-                Some(secret.as_bytes())
-            }
+            ClientCredentials::Secret(secret) => Some(secret.current()),
             _ => None,
+        }
+    }
+
+    /// Whether there is another secret by now than the one with which an exchange was refused for the client's sake: RFC 6749
+    /// §3.2.1 has it authenticated before anything else is looked at, so that the same exchange may be made again.
+    pub(super) async fn has_rotated(&self, refused: Option<&Zeroizing<String>>) -> bool {
+        match (&self.credentials, refused) {
+            (ClientCredentials::Secret(secret), Some(refused)) => secret.has_changed_from(refused).await,
+            _ => false,
         }
     }
 
@@ -157,13 +171,13 @@ impl ClientAuthentication {
         let mut authorization = None;
         match (self.method(metadata), &self.credentials) {
             (AuthenticationMethod::ClientSecretBasic, ClientCredentials::Secret(secret)) => {
-                authorization = Some(basic(client_id, secret)?);
+                authorization = Some(basic(client_id, &secret.current())?);
             }
             (AuthenticationMethod::ClientSecretPost, ClientCredentials::Secret(secret)) => {
                 if !named {
                     form.append_pair("client_id", client_id);
                 }
-                form.append_pair("client_secret", secret);
+                form.append_pair("client_secret", &secret.current());
             }
             (AuthenticationMethod::ClientSecretPost, ClientCredentials::SignedSecret { key, team_id }) => {
                 if !named {
@@ -173,7 +187,10 @@ impl ClientAuthentication {
             }
             (AuthenticationMethod::ClientSecretJwt, ClientCredentials::Secret(secret)) => {
                 let claims = assertion_claims(client_id, &metadata.issuer, now, entropy)?;
-                append_assertion(&mut form, Some(hmac_jwt(secret, self.secret_algorithm, &claims)))?;
+                append_assertion(
+                    &mut form,
+                    Some(hmac_jwt(&secret.current(), self.secret_algorithm, &claims)),
+                )?;
             }
             (AuthenticationMethod::PrivateKeyJwt, ClientCredentials::PrivateKey(key)) => {
                 let claims = assertion_claims(client_id, &metadata.issuer, now, entropy)?;
@@ -288,7 +305,7 @@ mod tests {
 
     fn secret(preferred: Option<AuthenticationMethod>) -> ClientAuthentication {
         ClientAuthentication {
-            credentials: ClientCredentials::Secret(Zeroizing::new("p:%+&é".to_owned())),
+            credentials: ClientCredentials::Secret("p:%+&é".into()),
             preferred,
             secret_algorithm: HmacAlgorithm::Hs256,
         }

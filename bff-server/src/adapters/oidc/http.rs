@@ -24,6 +24,12 @@ use crate::{
 /// Time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// An idle connection that something on the way has forgotten is noticed before it is used, within this and a few seconds: a
+/// code or a refresh token that is sent on it would be answered by nobody, and could not be sent again.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+const KEEPALIVE_AGAIN: Duration = Duration::from_secs(2);
+const KEEPALIVE_RETRIES: u32 = 2;
+
 /// Time for a whole exchange.
 pub(super) const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -147,6 +153,12 @@ impl BackChannel {
                     .connect_timeout(CONNECT_TIMEOUT)
                     .timeout(EXCHANGE_TIMEOUT)
                     .pool_idle_timeout(Duration::from_secs(30))
+                    .tcp_keepalive(KEEPALIVE)
+                    .tcp_keepalive_interval(KEEPALIVE_AGAIN)
+                    .tcp_keepalive_retries(KEEPALIVE_RETRIES)
+                    .http2_keep_alive_interval(KEEPALIVE)
+                    .http2_keep_alive_timeout(KEEPALIVE_AGAIN)
+                    .http2_keep_alive_while_idle(true)
                     .build()
             })
             .map_err(|error| ProviderError::new(describe(&error)))?;

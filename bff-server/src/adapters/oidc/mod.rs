@@ -28,6 +28,7 @@ mod jwk;
 mod jwks;
 mod jws;
 mod providers;
+mod rotating_secret;
 mod signing_key;
 mod token_endpoint;
 mod userinfo;
@@ -49,6 +50,7 @@ pub use client_authentication::{
 };
 pub(crate) use inspect::Page;
 pub use providers::OidcProviders;
+pub use rotating_secret::RotatingSecret;
 pub use signing_key::{SigningAlgorithm, SigningKey, SigningKeyError};
 
 use self::{
@@ -315,7 +317,7 @@ impl AuthorizationServer for OidcProvider {
                     "it is signed with a secret that this client does not have".into(),
                 )
             })?;
-            return jws::verify(token.expose(), &header, &VerificationKey::Secret(key));
+            return jws::verify(token.expose(), &header, &VerificationKey::Secret(key.as_bytes()));
         }
         self.verify_with_published_key(client, token.expose(), &header, origin).await
     }

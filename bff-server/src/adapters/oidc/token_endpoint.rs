@@ -45,7 +45,9 @@ pub(super) async fn redeem(
         Grant::RefreshToken { lease, .. } => (ExchangeKind::Refresh, Some(*lease)),
     };
     let mut has_tried = false;
+    let mut has_rotated = false;
     let answer = loop {
+        let secret = client.authentication.secret_in_use();
         // Both are made anew for each attempt: a server may refuse to see one twice.
         let form = client.authentication.authenticate(
             &client.client_id,
@@ -67,6 +69,13 @@ pub(super) async fn redeem(
             .http
             .post_form(kind, &metadata.token_endpoint, form.body, headers, lease, MAX_TOKEN_ANSWER_BYTES)
             .await?;
+        if !has_rotated
+            && meaning(&answer) == TokenRefusal::Client
+            && client.authentication.has_rotated(secret.as_ref()).await
+        {
+            has_rotated = true;
+            continue;
+        }
         let has_new_nonce = proof_key.is_some() && provider.learns_nonce(&answer, nonce.as_ref());
         // The server says that it has not looked at the grant: even a code may be sent again. Once.
         let wants_nonce = answer.status.is_client_error() && known_error(&answer) == Some("use_dpop_nonce");
@@ -176,8 +185,9 @@ pub(super) async fn revoke(
         RevocableToken::Access(token) => (token.expose(), "access_token"),
     };
     let client = provider.client(client)?;
-    let mut has_tried = false;
+    let (mut has_tried, mut has_rotated) = (false, false);
     let answer = loop {
+        let secret = client.authentication.secret_in_use();
         let form = client.authentication.authenticate(
             &client.client_id,
             metadata,
@@ -204,10 +214,18 @@ pub(super) async fn revoke(
             .await?;
         let has_new_nonce = proof_key.is_some() && provider.learns_nonce(&answer, nonce.as_ref());
         let wants_nonce = answer.status.is_client_error() && known_error(&answer) == Some("use_dpop_nonce");
-        if has_tried || !wants_nonce || !has_new_nonce {
-            break answer;
+        if !has_tried && wants_nonce && has_new_nonce {
+            has_tried = true;
+            continue;
         }
-        has_tried = true;
+        if !has_rotated
+            && meaning(&answer) == TokenRefusal::Client
+            && client.authentication.has_rotated(secret.as_ref()).await
+        {
+            has_rotated = true;
+            continue;
+        }
+        break answer;
     };
     // 200 also for tokens the server does not know (RFC 7009 §2.2).
     if answer.status.is_success() {

@@ -58,7 +58,11 @@ pub const COMMANDS: &[Command] = &[
     useful("client|tracking", "sessions are kept in memory, too; without it, every request asks Redis"),
     useful("select", "only for another database than 0 (`connection.db`), and then needed"),
     useful("cluster|slots", "only in a Cluster, and then needed"),
-    doctor("info"),
+    useful(
+        "info",
+        "an order to end a user's sessions knows whether any may have been lost; the doctor sees how Redis is set",
+    ),
+    useful("scan", "such an order looks through all sessions where some may have been lost"),
     doctor("config|get"),
 ];
 

@@ -5,7 +5,13 @@ use std::time::Duration;
 use redis::{Value, cmd};
 
 use super::{Protocol, RedisStore, link::Repeat, script::Script};
-use crate::ports::StoreError;
+use crate::{
+    domain::session_id::SessionKey,
+    ports::{Steps, StoreError},
+};
+
+/// Looked through by Redis in one go, while it does nothing else.
+const KEYS_AT_ONCE: u64 = 500;
 
 /// The server's time, in microseconds. Through a script, because that is sent to one node of a Cluster.
 const TIME: &str = r"
@@ -62,6 +68,35 @@ impl RedisStore {
             Err(_) => None,
         };
         Ok(ServerInfo::new(text, snapshots))
+    }
+
+    /// Whether keys may have been taken away to make room: indexes are read less than sessions, and go first. Nobody knows where
+    /// the account may not ask.
+    pub(super) async fn may_have_evicted(&self) -> bool {
+        let mut text = String::new();
+        match self.run_again::<Value>(cmd("INFO")).await {
+            Ok(answer) => append_text(&answer, &mut text),
+            Err(_) => return true,
+        }
+        let info = ServerInfo::new(text, None);
+        let policies = info.all("maxmemory_policy");
+        let is_safe = !policies.is_empty() && policies.iter().all(|it| *it == "noeviction");
+        // It may have been another one until a moment ago.
+        !is_safe || info.all("evicted_keys").iter().any(|it| *it != "0")
+    }
+
+    /// Some of all sessions. Not in a Cluster, whose nodes would have to be walked one by one while slots move.
+    pub(super) async fn scan(&self, from: Option<u64>) -> Result<Option<Steps>, StoreError> {
+        if self.link.is_cluster() {
+            return Ok(None);
+        }
+        let prefix = format!("{}:session:", self.namespace);
+        let mut scan = cmd("SCAN");
+        scan.arg(from.unwrap_or(0)).arg("MATCH").arg(format!("{prefix}*")).arg("COUNT").arg(KEYS_AT_ONCE);
+        let (next, keys): (u64, Vec<Vec<u8>>) = self.run_again(scan).await?;
+        let session =
+            |key: &Vec<u8>| SessionKey::from_store(std::str::from_utf8(key).ok()?.strip_prefix(&prefix)?);
+        Ok(Some(Steps { keys: keys.iter().filter_map(session).collect(), next: (next != 0).then_some(next) }))
     }
 
     /// The server's time, since 1970.

@@ -111,6 +111,10 @@ impl Link {
         })
     }
 
+    pub(super) fn is_cluster(&self) -> bool {
+        self.way.is_cluster()
+    }
+
     /// Runs one operation in bounded time, and lets go of a connection that turns out to be no good: it learns that from
     /// the operation's error, which must not be hidden in an `Ok`.
     pub(super) async fn once<T>(

@@ -50,8 +50,8 @@ use crate::{
         time::UnixSeconds,
     },
     ports::{
-        Entropy, LeaseOwner, Marker, OwedName, OwedWrite, Reading, ReplaceOutcome, SessionStore, StoreError,
-        StoredRecord, Version,
+        Entropy, LeaseOwner, Marker, OwedName, OwedWrite, Reading, ReplaceOutcome, SessionStore, Steps,
+        StoreError, StoredRecord, Version,
     },
 };
 
@@ -433,6 +433,14 @@ impl SessionStore for RedisStore {
             }
         }
         Ok(names)
+    }
+
+    async fn may_have_lost_members(&self) -> bool {
+        self.may_have_evicted().await
+    }
+
+    async fn walk(&self, from: Option<u64>) -> Result<Option<Steps>, StoreError> {
+        self.scan(from).await
     }
 
     /// Does what a login, a refresh and a logout do: it notices a Redis that answers but would not store (a replica, or one

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     adapters::oidc::{
         Algorithm, AuthenticationMethod, ClientAuthentication, ClientCredentials, HmacAlgorithm,
-        MIN_HMAC_SECRET_BYTES, MetadataSource, SigningAlgorithm, SigningKey, SigningKeyError,
+        MIN_HMAC_SECRET_BYTES, MetadataSource, RotatingSecret, SigningAlgorithm, SigningKey, SigningKeyError,
     },
     config::{
         ClientConfig, IssuerConfig, ProviderConfig,
@@ -505,8 +505,10 @@ fn authentication(
         return apples_secret(&at, apple, preferred, algorithm, notes);
     }
     let credentials = match (section.secret, section.private_key) {
-        (Some(secret), None) => text_secret(&at("credentials.secret"), &secret, notes)
-            .map(|it| ClientCredentials::Secret(it.into())),
+        (Some(source), None) => text_secret(&at("credentials.secret"), &source, notes).map(|secret| {
+            let reread = move || source.resolve_text(&mut Vec::new()).ok();
+            ClientCredentials::Secret(RotatingSecret::new(secret.into(), reread))
+        }),
         (None, Some(source)) => {
             let key = at("credentials.privateKey");
             let text = Zeroizing::new(text_secret(&key, &source, notes)?);
@@ -571,7 +573,7 @@ fn refuse_symmetric_without_secret(
     notes: &mut Notes,
 ) {
     let has_hmac_key = authentication.is_none_or(|it| match &it.credentials {
-        ClientCredentials::Secret(secret) => secret.len() >= MIN_HMAC_SECRET_BYTES,
+        ClientCredentials::Secret(secret) => secret.current().len() >= MIN_HMAC_SECRET_BYTES,
         ClientCredentials::PrivateKey(_)
         | ClientCredentials::SignedSecret { .. }
         | ClientCredentials::Public => false,

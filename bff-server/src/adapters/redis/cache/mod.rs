@@ -108,8 +108,8 @@ use crate::{
         time::UnixSeconds,
     },
     ports::{
-        LeaseOwner, Marker, OwedName, OwedWrite, Reading, Recalled, ReplaceOutcome, SessionStore, StoreError,
-        StoredRecord, Version,
+        LeaseOwner, Marker, OwedName, OwedWrite, Reading, Recalled, ReplaceOutcome, SessionStore, Steps,
+        StoreError, StoredRecord, Version,
     },
 };
 
@@ -329,6 +329,14 @@ impl SessionStore for CachedRedisStore {
 
     async fn owed(&self, now: UnixSeconds, limit: usize) -> Result<Vec<OwedName>, StoreError> {
         self.store.owed(now, limit).await
+    }
+
+    async fn may_have_lost_members(&self) -> bool {
+        self.store.may_have_lost_members().await
+    }
+
+    async fn walk(&self, from: Option<u64>) -> Result<Option<Steps>, StoreError> {
+        self.store.walk(from).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

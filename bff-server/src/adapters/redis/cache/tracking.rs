@@ -45,6 +45,8 @@ use crate::{
 
 /// A Redis that refuses to report will go on refusing until somebody changes its configuration.
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
+/// What the thread does is bounded by this, in the worst case a connection that does not come about.
+const ENDING: Duration = Duration::from_secs(3);
 /// Probes in the time for which one is good: some may be late.
 const PROBES_PER_LEASE: u32 = 5;
 
@@ -65,6 +67,7 @@ pub(super) struct Tracking {
     current: RwLock<Option<(Arc<Line>, MultiplexedConnection)>>,
     state: watch::Sender<State>,
     stop: CancellationToken,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
 impl Tracking {
@@ -79,6 +82,7 @@ impl Tracking {
             current: RwLock::default(),
             state: watch::Sender::new(State::Starting),
             stop: CancellationToken::new(),
+            thread: Mutex::default(),
         });
         let listener = Listener {
             tracking: Arc::clone(&tracking),
@@ -97,8 +101,11 @@ impl Tracking {
                 Err(error) => listener.is_out_of_use(&error),
             }
         });
-        if let Err(error) = spawned {
-            tracing::warn!(%error, "there is no thread for the local cache; it stays out of use");
+        match spawned {
+            Ok(thread) => *tracking.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread),
+            Err(error) => {
+                tracing::warn!(%error, "there is no thread for the local cache; it stays out of use");
+            }
         }
         tracking
     }
@@ -128,9 +135,20 @@ impl Tracking {
         }
     }
 
-    /// Stops, and takes itself out of the list, so that no logout waits for it.
+    /// Stops, and takes itself out of the list, so that no logout waits for it. Returns when the thread has ended: a process
+    /// that exits under a thread that still holds TLS and sockets may abort.
     pub(super) async fn retire(&self, store: &RedisStore) {
         self.stop();
+        self.leave(store).await;
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(thread) = thread else { return };
+        let ending = tokio::task::spawn_blocking(move || thread.join().is_ok());
+        if timeout(ENDING, ending).await.is_err() {
+            tracing::debug!("the thread of the local cache is still busy");
+        }
+    }
+
+    async fn leave(&self, store: &RedisStore) {
         let Some(line) = self.line() else { return };
         self.set(None);
         line.give_up();
