@@ -43,6 +43,17 @@ pub(super) async fn examine(config: &Config, issuer: &IssuerConfig) -> Vec<Findi
         }
     };
     notes.good("provider.metadata", "its metadata can be used, and names exactly the configured issuer");
+    if !metadata.passed_over.is_empty() {
+        let members: Vec<String> = metadata.passed_over.iter().map(ToString::to_string).collect();
+        notes.notice(
+            "provider.metadata",
+            format!(
+                "some members of its metadata cannot be used, and count as absent: {}",
+                members.join("; ")
+            ),
+            "correct them at the provider; an endpoint can also be given in client.endpoints",
+        );
+    }
     let signs = clients(config, issuer).any(|it| crate::domain::scope::contains_openid(&it.scope));
     if let Some(jwks_uri) = &metadata.jwks_uri {
         match provider.fetch_keys(jwks_uri).await {
@@ -90,7 +101,7 @@ fn keys(provider: &OidcProvider, notes: &mut Notes) {
             "provider.keys",
             format!("some of its keys cannot be used: {}", lost.join("; ")),
             "tokens that they sign are refused: let the provider sign ID tokens with another key (RSA of 2048 to 4096 \
-             bits, P-256, P-384, P-521 or Ed25519), or repair how it publishes this one",
+             bits, P-256, P-384, P-521 or Ed25519), or repair how it publishes this one; each key needs a `kid` of its own",
         );
     }
 }

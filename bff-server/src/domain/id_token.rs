@@ -207,8 +207,8 @@ impl SignedClaims {
         now: UnixSeconds,
     ) -> Result<Identity, IdTokenRefusal> {
         let identity = self.validate_common(expected.issuer, expected.audience, now)?;
-        let identity = Identity { auth_time: self.auth_time()?, ..identity };
-        let nonce_fits = match self.claims.get("nonce") {
+        let identity = Identity { auth_time: self.auth_time(), ..identity };
+        let nonce_fits = match self.stated("nonce") {
             None => expected.nonce_use == NonceUse::MayBeAbsent,
             Some(nonce) => nonce.as_str().is_some_and(|it| same(it, expected.nonce)),
         };
@@ -249,7 +249,7 @@ impl SignedClaims {
         if identity.subject != login.subject {
             return Err(IdTokenRefusal::OtherLogin);
         }
-        if self.claims.contains_key("nonce") && !self.text("nonce").is_some_and(|it| same(it, nonce)) {
+        if self.stated("nonce").is_some_and(|it| !it.as_str().is_some_and(|it| same(it, nonce))) {
             return Err(IdTokenRefusal::Nonce);
         }
         self.check_hash("at_hash", access_token.expose(), IdTokenRefusal::AccessTokenHash)?;
@@ -266,7 +266,8 @@ impl SignedClaims {
         audience: Audience<'_>,
         now: UnixSeconds,
     ) -> Result<Identity, IdTokenRefusal> {
-        let is_id_token = matches!(self.kind().as_deref(), None | Some("jwt" | "id_token+jwt"));
+        let is_id_token =
+            matches!(self.kind().as_deref(), None | Some("" | "jwt" | "id_token" | "id_token+jwt"));
         if !is_id_token || self.claims.contains_key("events") {
             return Err(IdTokenRefusal::Kind);
         }
@@ -278,7 +279,7 @@ impl SignedClaims {
                 let us = |it: &Value| it.as_str() == Some(client_id);
                 let known =
                     |it: &Value| us(it) || it.as_str().is_some_and(|it| further.iter().any(|one| one == it));
-                (list.iter().any(us) && list.iter().all(known), !list.iter().all(us) || list.len() > 1)
+                (list.iter().any(us) && list.iter().all(known), !list.iter().all(us))
             }
             _ => (false, false),
         };
@@ -286,7 +287,7 @@ impl SignedClaims {
             return Err(IdTokenRefusal::Audience);
         }
         // With others in the audience, it says whom of them the token was issued to.
-        let authorized_party_is_us = match self.claims.get("azp") {
+        let authorized_party_is_us = match self.stated("azp") {
             None => !names_others,
             Some(party) => party.as_str() == Some(client_id),
         };
@@ -314,16 +315,17 @@ impl SignedClaims {
         Ok(Identity {
             issuer: issuer.to_owned(),
             subject: subject.to_owned(),
-            provider_session: self.text("sid").map(str::to_owned),
+            provider_session: self.provider_session(),
             auth_time: None,
         })
     }
 
-    fn auth_time(&self) -> Result<Option<UnixSeconds>, IdTokenRefusal> {
+    /// The `auth_time`, if it can be read. One that cannot is no reason to refuse a login for which nobody asked when the user
+    /// had authenticated: as with an absent one, `max_age` is not met, now or in a step-up later.
+    fn auth_time(&self) -> Option<UnixSeconds> {
         match self.date("auth_time") {
-            NumericDate::Absent => Ok(None),
-            NumericDate::At(at) => Ok(Some(at)),
-            NumericDate::Malformed => Err(IdTokenRefusal::AuthTime),
+            NumericDate::At(at) => Some(at),
+            NumericDate::Absent | NumericDate::Malformed => None,
         }
     }
 
@@ -343,6 +345,12 @@ impl SignedClaims {
         }
     }
 
+    /// A claim that says something. An empty text is what some libraries write for a field that is not set, and counts as
+    /// absent where a claim may be: who sends it gains what leaving the claim out would gain.
+    fn stated(&self, claim: &str) -> Option<&Value> {
+        self.claims.get(claim).filter(|it| it.as_str() != Some(""))
+    }
+
     /// The header's `typ` in lower case and without `application/` (RFC 7515 §4.1.9).
     pub(super) fn kind(&self) -> Option<String> {
         let typ = self.typ.as_ref()?.to_ascii_lowercase();
@@ -351,6 +359,16 @@ impl SignedClaims {
 
     pub(super) fn text(&self, claim: &str) -> Option<&str> {
         self.claims.get(claim).and_then(Value::as_str)
+    }
+
+    /// `sid`. Some providers write a number: it is the same session, whichever way it is named, here, in a logout token and
+    /// in the query of a front-channel logout.
+    pub(super) fn provider_session(&self) -> Option<String> {
+        match self.stated("sid")? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) if number.is_u64() || number.is_i64() => Some(number.to_string()),
+            _ => None,
+        }
     }
 
     pub(super) fn date(&self, claim: &str) -> NumericDate {
@@ -484,6 +502,7 @@ mod tests {
             (json!({"aud": ["project", "app"]}), IdTokenRefusal::AuthorizedParty),
             (json!({"aud": ["project", "app"], "azp": "project"}), IdTokenRefusal::AuthorizedParty),
             (json!({"aud": ["project", "app"], "azp": null}), IdTokenRefusal::AuthorizedParty),
+            (json!({"aud": ["project", "app"], "azp": ""}), IdTokenRefusal::AuthorizedParty),
             (json!({"aud": ["project"], "azp": "app"}), IdTokenRefusal::Audience),
             (json!({"aud": "project", "azp": "app"}), IdTokenRefusal::Audience),
             (json!({"aud": ["app", "evil"], "azp": "app"}), IdTokenRefusal::Audience),
@@ -496,7 +515,8 @@ mod tests {
 
     #[test]
     fn sec_039_the_audience_is_this_client_alone() {
-        accepts(&[json!({"aud": ["app"]})]);
+        // Twice this client is this client, and nobody else.
+        accepts(&[json!({"aud": ["app"]}), json!({"aud": ["app", "app"]})]);
         refuses(
             IdTokenRefusal::Audience,
             &[
@@ -511,7 +531,7 @@ mod tests {
 
     #[test]
     fn sec_040_an_authorized_party_is_this_client() {
-        accepts(&[json!({"azp": "app"}), json!({"azp": null})]);
+        accepts(&[json!({"azp": "app"}), json!({"azp": null}), json!({"azp": ""})]);
         refuses(IdTokenRefusal::AuthorizedParty, &[json!({"azp": "other"}), json!({"azp": ["app"]})]);
     }
 
@@ -557,7 +577,12 @@ mod tests {
             refuses(IdTokenRefusal::Expired, &[json!({"exp": strange})]);
             refuses(IdTokenRefusal::IssuedAt, &[json!({"iat": strange})]);
             refuses(IdTokenRefusal::NotBefore, &[json!({"nbf": strange})]);
-            refuses(IdTokenRefusal::AuthTime, &[json!({"auth_time": strange})]);
+            // Nobody asked when the user had authenticated: nothing rests on it, and it says nothing.
+            assert_eq!(check(&with(json!({"auth_time": strange}))).unwrap().auth_time, None, "{strange}");
+            let expected = Expected { max_age: Some(60), ..expected() };
+            let asked = with(json!({"auth_time": strange}));
+            let outcome = asked.validate(&expected, &AccessToken::parse("at").unwrap(), NOW);
+            assert_eq!(outcome, Err(IdTokenRefusal::AuthTime), "{strange}, and max_age was asked for");
         }
         // `null` does mean absent (see `provider_json`): good for what is optional, and for nothing else.
         accepts(&[json!({"nbf": null}), json!({"auth_time": null})]);
@@ -585,11 +610,29 @@ mod tests {
         let check = |nonce: Value| {
             with(json!({"nonce": nonce})).validate(&expected, &AccessToken::parse("at").unwrap(), NOW)
         };
-        for good in [json!("REMOVED"), json!(null), json!("n-1")] {
+        // An empty one is one that was left out: whoever could empty it could leave it out.
+        for good in [json!("REMOVED"), json!(null), json!(""), json!("n-1")] {
             assert!(check(good.clone()).is_ok(), "{good}");
         }
-        for foreign in [json!(""), json!("n-2"), json!(["n-1"]), json!(7), json!(false)] {
+        for foreign in [json!("n-2"), json!(" "), json!(["n-1"]), json!(7), json!(false)] {
             assert_eq!(check(foreign.clone()), Err(IdTokenRefusal::Nonce), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_session_at_the_provider_has_one_name_whether_it_is_written_as_text_or_as_a_number() {
+        for (sid, name) in [
+            (json!("s-1"), Some("s-1")),
+            (json!(4711), Some("4711")),
+            (json!("4711"), Some("4711")),
+            (json!(-7), Some("-7")),
+            (json!(""), None),
+            (json!(null), None),
+            (json!(1.5), None),
+            (json!(["s-1"]), None),
+        ] {
+            let identity = check(&with(json!({"sid": sid}))).unwrap();
+            assert_eq!(identity.provider_session.as_deref(), name, "{sid}");
         }
     }
 
@@ -635,11 +678,11 @@ mod tests {
             IdTokenRefusal::Kind,
             &[json!({"events": {"http://schemas.openid.net/event/backchannel-logout": {}}})],
         );
-        for typ in ["at+jwt", "application/at+jwt", "logout+jwt", "AT+JWT", "dpop+jwt", ""] {
+        for typ in ["at+jwt", "application/at+jwt", "logout+jwt", "AT+JWT", "dpop+jwt", "id_token+at", " "] {
             let token = SignedClaims { typ: Some(typ.into()), ..signed(good()) };
             assert_eq!(check(&token), Err(IdTokenRefusal::Kind), "{typ}");
         }
-        for typ in [None, Some("jwt"), Some("JWT"), Some("application/jwt")] {
+        for typ in [None, Some(""), Some("jwt"), Some("JWT"), Some("application/jwt"), Some("id_token")] {
             let token = SignedClaims { typ: typ.map(str::to_owned), ..signed(good()) };
             assert!(check(&token).is_ok(), "{typ:?}");
         }
@@ -705,6 +748,7 @@ mod tests {
         assert_eq!(check(json!({"nonce": "REMOVED"})), Ok(login.clone()));
         assert_eq!(check(json!({"nonce": "n-1"})), Ok(login.clone()));
         assert_eq!(check(json!({"nonce": null, "at_hash": null, "sid": null})), Ok(login.clone()));
+        assert_eq!(check(json!({"nonce": "", "azp": "", "sid": ""})), Ok(login.clone()));
         for auth_time in [json!(1_700_000_000), json!(1_800_000_000), json!(1), json!("soon"), json!(null)] {
             assert_eq!(check(json!({"auth_time": auth_time})), Ok(login.clone()), "{auth_time}");
         }

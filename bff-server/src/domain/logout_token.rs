@@ -114,7 +114,7 @@ impl SignedClaims {
             return Err(LogoutTokenRefusal::Nonce);
         }
         let text = |claim| self.text(claim).filter(|it| !it.is_empty()).map(str::to_owned);
-        let (subject, provider_session) = (text("sub"), text("sid"));
+        let (subject, provider_session) = (text("sub"), self.provider_session());
         if subject.is_none() && provider_session.is_none() {
             return Err(LogoutTokenRefusal::Nobody);
         }
@@ -172,6 +172,9 @@ mod tests {
             assert!(check(typ, json!({"sid": "REMOVED"})).is_ok(), "{typ:?}");
         }
         assert!(check(None, json!({"sub": "REMOVED", "aud": ["app", "x"]})).is_ok());
+        // As the ID token of the login has it.
+        let numbered = check(None, json!({"sid": 4711})).unwrap();
+        assert_eq!(numbered.provider_session.as_deref(), Some("4711"));
         // `null` is absent: an ID token is still none, for it has no `events`.
         for nulls in
             [json!({"nonce": null}), json!({"sid": null}), json!({"sub": null}), json!({"nbf": null})]
@@ -218,7 +221,9 @@ mod tests {
             (json!({"sub": null, "sid": null}), R::Nobody),
             (json!({"jti": null}), R::TokenId),
             (json!({"sub": "REMOVED", "sid": "REMOVED"}), R::Nobody),
-            (json!({"sub": "", "sid": 7}), R::Nobody),
+            (json!({"sub": "", "sid": 7.5}), R::Nobody),
+            (json!({"sub": "", "sid": [7]}), R::Nobody),
+            (json!({"sub": 7, "sid": ""}), R::Nobody),
             (json!({"jti": "REMOVED"}), R::TokenId),
             (json!({"jti": ""}), R::TokenId),
             (json!({"jti": "x".repeat(513)}), R::TokenId),

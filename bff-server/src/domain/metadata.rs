@@ -1,50 +1,16 @@
 //! What an authorization server says about itself (OpenID Connect Discovery 1.0 §3, RFC 8414 §2).
+//!
+//! What a login rests on is read strictly: the issuer, the authorization and token endpoints, the keys' address, and whether
+//! PKCE is there. Every other member may be left out, so one that cannot be used is [passed over](PassedOver), and named. An
+//! attacker gains nothing: whoever can spoil a member of the document can leave it out as well. Nothing is *sent* anywhere but to
+//! a place that passed the checks. What configuration sets is always read strictly.
 
-use serde::Deserialize;
+use std::fmt;
+
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::provider_json;
-
-/// The members we use. Unknown ones are ignored, as the specifications ask.
-#[derive(Clone, Debug, Deserialize)]
-struct Document {
-    issuer: String,
-    #[serde(default)]
-    authorization_endpoint: Option<String>,
-    #[serde(default)]
-    token_endpoint: Option<String>,
-    #[serde(default)]
-    jwks_uri: Option<String>,
-    #[serde(default)]
-    userinfo_endpoint: Option<String>,
-    #[serde(default)]
-    end_session_endpoint: Option<String>,
-    #[serde(default)]
-    revocation_endpoint: Option<String>,
-    #[serde(default)]
-    pushed_authorization_request_endpoint: Option<String>,
-    #[serde(default)]
-    require_pushed_authorization_requests: Option<bool>,
-    #[serde(default)]
-    require_signed_request_object: Option<bool>,
-    #[serde(default)]
-    dpop_signing_alg_values_supported: Option<Vec<String>>,
-    /// Of any type: what is no list of names says nothing, and that is the same as not being there.
-    #[serde(default)]
-    id_token_signing_alg_values_supported: Value,
-    #[serde(default)]
-    token_endpoint_auth_methods_supported: Option<Vec<String>>,
-    #[serde(default)]
-    code_challenge_methods_supported: Option<Vec<String>>,
-    #[serde(default)]
-    authorization_response_iss_parameter_supported: Option<bool>,
-    // Only the doctor looks at these: whatever they are, they spoil nothing.
-    #[serde(default)]
-    response_modes_supported: Value,
-    #[serde(default)]
-    frontchannel_logout_session_supported: Value,
-}
 
 /// Whether the provider's endpoints must be encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,9 +60,26 @@ pub struct ProviderMetadata {
     /// OpenID Connect Front-Channel Logout 1.0 §3: whether requests name the session; `None` where the metadata does not
     /// say.
     pub front_channel_names_session: Option<bool>,
+    /// Members that are there and cannot be used.
+    pub passed_over: Vec<PassedOver>,
 }
 
-/// Why a metadata document is not used. The whole document is refused: half a provider is a trap.
+/// A member that the document could do without, and is read as if it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedOver {
+    /// Its name.
+    pub member: &'static str,
+    /// What is wrong with it, to follow its name.
+    pub reason: &'static str,
+}
+
+impl fmt::Display for PassedOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.member, self.reason)
+    }
+}
+
+/// Why a metadata document is not used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableMetadata {
     /// Not a JSON object, or one with a member that occurs twice.
@@ -163,7 +146,7 @@ impl ProviderMetadata {
         for (member, value) in configured.iter().filter(|(member, _)| *member != "issuer") {
             document.insert(member.clone(), value.clone());
         }
-        Self::check(document, configured_issuer, transport)
+        Self::check(&document, configured, configured_issuer, transport)
     }
 
     /// Makes metadata of configured members alone, where there is no document.
@@ -174,102 +157,129 @@ impl ProviderMetadata {
     ) -> Result<Self, UnusableMetadata> {
         let mut document = configured.clone();
         document.insert("issuer".to_owned(), issuer.into());
-        Self::check(document, issuer, transport)
+        Self::check(&document, configured, issuer, transport)
     }
 
     fn check(
-        document: Map<String, Value>,
+        document: &Map<String, Value>,
+        configured: &Map<String, Value>,
         configured_issuer: &str,
         transport: Transport,
     ) -> Result<Self, UnusableMetadata> {
-        let document: Document = serde_path_to_error::deserialize(Value::Object(document))
-            .map_err(|error| UnusableMetadata::Type { member: member_of(error.path()) })?;
-        if document.issuer != configured_issuer {
+        let issuer = match document.get("issuer") {
+            Some(Value::String(issuer)) => issuer.clone(),
+            _ => return Err(UnusableMetadata::Type { member: "issuer".to_owned() }),
+        };
+        if issuer != configured_issuer {
             return Err(UnusableMetadata::Issuer {
-                found: document.issuer.chars().take(200).collect(),
+                found: issuer.chars().take(200).collect(),
                 configured: configured_issuer.to_owned(),
             });
         }
-        if document
-            .code_challenge_methods_supported
-            .as_ref()
-            .is_some_and(|it| !it.iter().any(|it| it == "S256"))
-        {
+        let mut read = Members { document, configured, transport, passed_over: Vec::new() };
+        let pkce_methods = read.names("code_challenge_methods_supported");
+        if pkce_methods.as_ref().is_some_and(|it| !it.iter().any(|it| it.eq_ignore_ascii_case("S256"))) {
             return Err(UnusableMetadata::NoS256);
         }
         Ok(Self {
-            authorization_endpoint: required(
-                "authorization_endpoint",
-                document.authorization_endpoint.as_deref(),
-                transport,
-            )?,
-            token_endpoint: required("token_endpoint", document.token_endpoint.as_deref(), transport)?,
-            jwks_uri: optional("jwks_uri", document.jwks_uri.as_deref(), transport)?,
-            userinfo_endpoint: optional(
-                "userinfo_endpoint",
-                document.userinfo_endpoint.as_deref(),
-                transport,
-            )?,
-            end_session_endpoint: optional(
-                "end_session_endpoint",
-                document.end_session_endpoint.as_deref(),
-                transport,
-            )?,
-            revocation_endpoint: optional(
-                "revocation_endpoint",
-                document.revocation_endpoint.as_deref(),
-                transport,
-            )?,
-            pushed_authorization_request_endpoint: optional(
-                "pushed_authorization_request_endpoint",
-                document.pushed_authorization_request_endpoint.as_deref(),
-                transport,
-            )?,
-            requires_pushed_requests: document.require_pushed_authorization_requests.unwrap_or(false),
-            requires_signed_requests: document.require_signed_request_object.unwrap_or(false),
-            dpop_algorithms: document.dpop_signing_alg_values_supported,
-            id_token_algorithms: document
-                .id_token_signing_alg_values_supported
-                .as_array()
-                .map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
-            token_endpoint_auth_methods: document.token_endpoint_auth_methods_supported,
-            sends_issuer_in_response: document
-                .authorization_response_iss_parameter_supported
+            authorization_endpoint: read.required("authorization_endpoint")?,
+            token_endpoint: read.required("token_endpoint")?,
+            jwks_uri: read.strict("jwks_uri")?,
+            userinfo_endpoint: read.optional("userinfo_endpoint")?,
+            end_session_endpoint: read.optional("end_session_endpoint")?,
+            revocation_endpoint: read.optional("revocation_endpoint")?,
+            pushed_authorization_request_endpoint: read.optional("pushed_authorization_request_endpoint")?,
+            requires_pushed_requests: read.flag("require_pushed_authorization_requests").unwrap_or(false),
+            requires_signed_requests: read.flag("require_signed_request_object").unwrap_or(false),
+            dpop_algorithms: read.names("dpop_signing_alg_values_supported"),
+            id_token_algorithms: read.names("id_token_signing_alg_values_supported"),
+            token_endpoint_auth_methods: read.names("token_endpoint_auth_methods_supported"),
+            sends_issuer_in_response: read
+                .flag("authorization_response_iss_parameter_supported")
                 .unwrap_or(false),
-            silent_about_pkce: document.code_challenge_methods_supported.is_none(),
-            response_modes: serde_json::from_value(document.response_modes_supported).ok(),
-            front_channel_names_session: document.frontchannel_logout_session_supported.as_bool(),
-            issuer: document.issuer,
+            silent_about_pkce: pkce_methods.is_none(),
+            response_modes: read.names("response_modes_supported"),
+            front_channel_names_session: read.flag("frontchannel_logout_session_supported"),
+            issuer,
+            passed_over: read.passed_over,
         })
     }
 }
 
-/// The name of a member that is ours to expect, whatever the document says.
-fn member_of(path: &serde_path_to_error::Path) -> String {
-    match path.iter().next() {
-        Some(serde_path_to_error::Segment::Map { key }) => key.clone(),
-        _ => "issuer".to_owned(),
+/// Reads the members of a document, and notes those that are passed over.
+struct Members<'a> {
+    document: &'a Map<String, Value>,
+    configured: &'a Map<String, Value>,
+    transport: Transport,
+    passed_over: Vec<PassedOver>,
+}
+
+const NO_ENDPOINT: &str = "is not an absolute https URL without credentials and fragment";
+
+impl<'a> Members<'a> {
+    /// An empty text is what some providers write for what they do not have.
+    fn stated(&self, member: &'static str) -> Option<&'a Value> {
+        self.document.get(member).filter(|it| it.as_str().is_none_or(|it| !it.trim().is_empty()))
     }
-}
 
-fn required(
-    member: &'static str,
-    value: Option<&str>,
-    transport: Transport,
-) -> Result<Url, UnusableMetadata> {
-    value.ok_or(UnusableMetadata::Missing { member }).and_then(|value| endpoint(member, value, transport))
-}
+    fn pass_over(&mut self, member: &'static str, reason: &'static str) {
+        self.passed_over.push(PassedOver { member, reason });
+    }
 
-fn optional(
-    member: &'static str,
-    value: Option<&str>,
-    transport: Transport,
-) -> Result<Option<Url>, UnusableMetadata> {
-    value.map(|value| endpoint(member, value, transport)).transpose()
-}
+    fn required(&self, member: &'static str) -> Result<Url, UnusableMetadata> {
+        self.strict(member)?.ok_or(UnusableMetadata::Missing { member })
+    }
 
-fn endpoint(member: &'static str, value: &str, transport: Transport) -> Result<Url, UnusableMetadata> {
-    endpoint_url(value, transport).ok_or(UnusableMetadata::Endpoint { member })
+    fn strict(&self, member: &'static str) -> Result<Option<Url>, UnusableMetadata> {
+        let text = match self.stated(member) {
+            None => return Ok(None),
+            Some(Value::String(text)) => text,
+            Some(_) => return Err(UnusableMetadata::Type { member: member.to_owned() }),
+        };
+        let url = endpoint_url(text, self.transport).ok_or(UnusableMetadata::Endpoint { member })?;
+        Ok(Some(url))
+    }
+
+    /// An endpoint that a provider need not have.
+    fn optional(&mut self, member: &'static str) -> Result<Option<Url>, UnusableMetadata> {
+        match self.strict(member) {
+            Err(error) if self.configured.contains_key(member) => Err(error),
+            Err(_) => {
+                self.pass_over(member, NO_ENDPOINT);
+                Ok(None)
+            }
+            read => read,
+        }
+    }
+
+    /// A list of names; one name that stands alone is a list too. `None` where none is said.
+    fn names(&mut self, member: &'static str) -> Option<Vec<String>> {
+        let names = match self.stated(member)? {
+            Value::String(name) => vec![name.clone()],
+            Value::Array(list) => {
+                let names = list.iter().filter_map(Value::as_str).filter(|it| !it.is_empty());
+                names.map(str::to_owned).collect::<Vec<_>>()
+            }
+            _ => {
+                self.pass_over(member, "is not a list of names");
+                return None;
+            }
+        };
+        (!names.is_empty()).then_some(names)
+    }
+
+    fn flag(&mut self, member: &'static str) -> Option<bool> {
+        let flag = match self.stated(member)? {
+            Value::Bool(flag) => Some(*flag),
+            Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
+            Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
+        };
+        if flag.is_none() {
+            self.pass_over(member, "is neither true nor false");
+        }
+        flag
+    }
 }
 
 /// A URL that may be an endpoint: absolute, encrypted (or on this machine), and nothing but a place.
@@ -333,31 +343,128 @@ mod tests {
         }
     }
 
+    const NO_PLACES: [&str; 5] = [
+        "http://op.example/x",
+        "file:///etc/passwd",
+        "/relative",
+        "https://a:b@op.example/",
+        "https://op.example/#f",
+    ];
+    const OPTIONAL: [&str; 4] = [
+        "userinfo_endpoint",
+        "end_session_endpoint",
+        "revocation_endpoint",
+        "pushed_authorization_request_endpoint",
+    ];
+
     #[test]
-    fn sec_131_an_endpoint_that_is_not_an_encrypted_place_refuses_the_document() {
-        for member in [
-            "authorization_endpoint",
-            "token_endpoint",
-            "jwks_uri",
-            "userinfo_endpoint",
-            "end_session_endpoint",
-            "revocation_endpoint",
-            "pushed_authorization_request_endpoint",
-        ] {
-            for url in [
-                "http://op.example/x",
-                "file:///etc/passwd",
-                "/relative",
-                "https://a:b@op.example/",
-                "https://op.example/#f",
-                "",
-            ] {
+    fn sec_131_a_place_that_logins_rest_on_and_that_is_not_encrypted_refuses_the_document() {
+        for member in ["authorization_endpoint", "token_endpoint", "jwks_uri"] {
+            for url in NO_PLACES {
                 assert!(parse(json!({member: url})).is_err(), "{member} {url}");
-                let configured = configured(json!({member: url}));
-                let document = json!({"issuer": "https://op.example"});
-                assert!(read(&document, &configured).is_err(), "configured {member} {url}");
             }
+            assert!(parse(json!({member: 7})).is_err(), "{member}");
             assert!(parse(json!({member: "http://127.0.0.1:9/x"})).is_ok());
+        }
+        for member in ["authorization_endpoint", "token_endpoint"] {
+            for absent in [json!(""), json!(" "), json!(null)] {
+                let outcome = parse(json!({member: absent})).unwrap_err();
+                assert_eq!(outcome, UnusableMetadata::Missing { member }, "{absent}");
+            }
+        }
+    }
+
+    /// Nothing is ever sent there, and whoever could write it could leave the member out.
+    #[test]
+    fn sec_131_a_place_that_a_provider_need_not_have_is_dropped_where_it_cannot_be_used() {
+        let place = |metadata: ProviderMetadata, member: &str| match member {
+            "userinfo_endpoint" => metadata.userinfo_endpoint,
+            "end_session_endpoint" => metadata.end_session_endpoint,
+            "revocation_endpoint" => metadata.revocation_endpoint,
+            _ => metadata.pushed_authorization_request_endpoint,
+        };
+        for member in OPTIONAL {
+            for unusable in
+                NO_PLACES.map(Value::from).into_iter().chain([json!(7), json!(["https://op.example/x"])])
+            {
+                let metadata = parse(json!({member: unusable})).unwrap();
+                let named = [PassedOver { member, reason: NO_ENDPOINT }];
+                assert_eq!(metadata.passed_over, named, "{unusable}");
+                assert_eq!(place(metadata, member), None, "{member} {unusable}");
+            }
+            for absent in [json!(""), json!(" "), json!(null)] {
+                let metadata = parse(json!({member: absent})).unwrap();
+                assert_eq!(metadata.passed_over, [], "{member} {absent}");
+                assert_eq!(place(metadata, member), None, "{member} {absent}");
+            }
+            assert!(place(parse(json!({member: "http://127.0.0.1:9/x"})).unwrap(), member).is_some());
+        }
+    }
+
+    #[test]
+    fn sec_131_what_configuration_sets_must_be_usable() {
+        for member in OPTIONAL.into_iter().chain(["authorization_endpoint", "token_endpoint", "jwks_uri"]) {
+            for url in NO_PLACES {
+                let configured = configured(json!({member: url}));
+                let document = json!({
+                    "issuer": "https://op.example",
+                    "authorization_endpoint": "https://op.example/authorize",
+                    "token_endpoint": "https://op.example/token",
+                });
+                assert_eq!(
+                    read(&document, &configured).unwrap_err(),
+                    UnusableMetadata::Endpoint { member },
+                    "{url}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn lists_and_flags_are_read_as_they_are_meant() {
+        for (list, expected) in [
+            (json!([null, "a"]), Some(vec!["a"])),
+            (json!(["", "a", 7]), Some(vec!["a"])),
+            (json!("a"), Some(vec!["a"])),
+            (json!([]), None),
+            (json!([null]), None),
+            (json!(""), None),
+            (json!(null), None),
+            (json!(7), None),
+            (json!({}), None),
+        ] {
+            let metadata = parse(json!({
+                "token_endpoint_auth_methods_supported": list,
+                "dpop_signing_alg_values_supported": list,
+                "response_modes_supported": list,
+                "id_token_signing_alg_values_supported": list,
+            }));
+            let metadata = metadata.unwrap();
+            let named = usize::from(list.is_number() || list.is_object()) * 4;
+            assert_eq!(metadata.passed_over.len(), named, "{list}");
+            for names in [
+                metadata.token_endpoint_auth_methods,
+                metadata.dpop_algorithms,
+                metadata.response_modes,
+                metadata.id_token_algorithms,
+            ] {
+                let names = names.as_ref().map(|it| it.iter().map(String::as_str).collect::<Vec<_>>());
+                assert_eq!(names, expected, "{list}");
+            }
+        }
+        for (flag, expected, named) in [
+            (json!(true), true, 0),
+            (json!("true"), true, 0),
+            (json!("TRUE"), true, 0),
+            (json!(false), false, 0),
+            (json!("false"), false, 0),
+            (json!(""), false, 0),
+            (json!("yes"), false, 1),
+            (json!(1), false, 1),
+        ] {
+            let metadata = parse(json!({"authorization_response_iss_parameter_supported": flag})).unwrap();
+            assert_eq!(metadata.sends_issuer_in_response, expected, "{flag}");
+            assert_eq!(metadata.passed_over.len(), named, "{flag}");
         }
     }
 
@@ -398,7 +505,7 @@ mod tests {
 
     #[test]
     fn a_member_of_the_wrong_type_is_named() {
-        for member in ["issuer", "token_endpoint", "jwks_uri", "token_endpoint_auth_methods_supported"] {
+        for member in ["issuer", "token_endpoint", "jwks_uri"] {
             let expected = UnusableMetadata::Type { member: member.into() };
             assert_eq!(parse(json!({member: 7})).unwrap_err(), expected);
         }
@@ -414,6 +521,17 @@ mod tests {
             parse(json!({"code_challenge_methods_supported": ["plain"]})).unwrap_err(),
             UnusableMetadata::NoS256
         );
-        assert!(parse(json!({"code_challenge_methods_supported": null})).unwrap().silent_about_pkce);
+        for absent in [json!(null), json!([]), json!([null]), json!(""), json!(7)] {
+            let metadata = parse(json!({"code_challenge_methods_supported": absent})).unwrap();
+            assert!(metadata.silent_about_pkce, "{absent}: it is used in any case");
+        }
+        for there in [json!(["S256"]), json!([null, "S256"]), json!("S256"), json!(["plain", "s256"])] {
+            let metadata = parse(json!({"code_challenge_methods_supported": there})).unwrap();
+            assert!(!metadata.silent_about_pkce, "{there}");
+        }
+        assert_eq!(
+            parse(json!({"code_challenge_methods_supported": "plain"})).unwrap_err(),
+            UnusableMetadata::NoS256
+        );
     }
 }

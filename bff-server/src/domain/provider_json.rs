@@ -10,7 +10,7 @@
 //! two they believe. Whoever can add one to a document could show one value to the software that checked it and another
 //! one to us.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -42,6 +42,31 @@ pub fn object(text: &[u8]) -> Result<Map<String, Value>, Unreadable> {
         Value::Object(members) => Ok(members),
         _ => Err(Unreadable("it is not a JSON object".to_owned())),
     }
+}
+
+/// What was meant for an object, in whatever encoding it came: UTF-16 is recognised, and of any other what is not UTF-8 is
+/// replaced. For errors alone, whose codes are ASCII and whose descriptions go to the log: `ü` in Latin-1 must not hide that a
+/// grant is over. Tokens, claims, keys and metadata are UTF-8 (RFC 8259 §8.1), or are not read.
+pub fn object_of_an_error(text: &[u8]) -> Result<Map<String, Value>, Unreadable> {
+    object(decoded(text).as_bytes())
+}
+
+/// The same, of any JSON text.
+pub fn value_of_an_error(text: &[u8]) -> Result<Value, Unreadable> {
+    value(decoded(text).as_bytes())
+}
+
+fn decoded(text: &[u8]) -> Cow<'_, str> {
+    // JSON begins with two ASCII characters, unless it is a single digit: where the zero bytes are, says the order (RFC 4627 §3).
+    let (text, unit): (_, fn([u8; 2]) -> u16) = match text {
+        [0xff, 0xfe, rest @ ..] => (rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => (rest, u16::from_be_bytes),
+        [first, 0, ..] if *first != 0 => (text, u16::from_le_bytes),
+        [0, second, ..] if *second != 0 => (text, u16::from_be_bytes),
+        _ => return String::from_utf8_lossy(text),
+    };
+    let units: Vec<u16> = text.as_chunks().0.iter().copied().map(unit).collect();
+    Cow::Owned(String::from_utf16_lossy(&units))
 }
 
 fn without_mark(text: &[u8]) -> &[u8] {

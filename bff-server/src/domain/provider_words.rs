@@ -5,6 +5,8 @@
 use percent_encoding::percent_decode;
 use serde_json::Value;
 
+use super::provider_json;
+
 const MAX_CODE_CHARS: usize = 64;
 const MAX_DESCRIPTION_CHARS: usize = 300;
 
@@ -18,7 +20,7 @@ pub fn of_response(query: &str) -> Option<String> {
 
 /// Those of an answer in JSON (RFC 6749 §5.2).
 pub fn of_body(body: &[u8]) -> Option<String> {
-    let body: Value = serde_json::from_slice(body).ok()?;
+    let body = provider_json::object_of_an_error(body).ok()?;
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     said(text("error"), text("error_description"))
 }

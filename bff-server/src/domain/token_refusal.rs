@@ -72,7 +72,7 @@ pub enum TokenRefusal {
 
 /// The `error` of an answer (RFC 6749 §5.2), if it is one that we know.
 pub fn known_code(body: &[u8]) -> Option<&'static str> {
-    let body = provider_json::object(body).ok()?;
+    let body = provider_json::object_of_an_error(body).ok()?;
     let error = body.get("error")?.as_str()?;
     KNOWN_CODES.iter().find(|known| **known == error).copied()
 }
@@ -105,7 +105,7 @@ impl RefusedAnswer<'_> {
     /// Whether the provider itself seems to have written it. A page is a proxy's, whatever is in it.
     fn is_json(&self) -> bool {
         !matches!(self.media_type, "text/html" | "application/xhtml+xml")
-            && provider_json::value(self.body).is_ok_and(|it| it.is_object() || it.is_array())
+            && provider_json::value_of_an_error(self.body).is_ok_and(|it| it.is_object() || it.is_array())
     }
 }
 
@@ -239,6 +239,35 @@ mod tests {
         ] {
             assert_eq!(meaning(status, media_type, body), expected, "{status} {media_type:?} {body}");
         }
+    }
+
+    #[test]
+    fn sec_090_and_091_a_refusal_is_understood_in_whatever_encoding_it_came() {
+        let grant = r#"{"error":"invalid_grant","error_description":"ungültig"}"#;
+        let own = r#"{"message":"Aktualisierung ungültig"}"#;
+        let latin1 =
+            |text: &str| text.chars().map(|it| u8::try_from(u32::from(it)).unwrap()).collect::<Vec<_>>();
+        let utf16 = |mark: &str, text: &str, bytes: fn(u16) -> [u8; 2]| {
+            format!("{mark}{text}").encode_utf16().flat_map(bytes).collect::<Vec<_>>()
+        };
+        for (text, expected) in [(grant, Grant), (own, Doubtful)] {
+            for (what, body) in [
+                ("UTF-8", text.as_bytes().to_vec()),
+                ("UTF-8 with a mark", format!("\u{feff}{text}").into_bytes()),
+                ("Latin-1", latin1(text)),
+                ("UTF-16, little end first", utf16("", text, u16::to_le_bytes)),
+                ("UTF-16, big end first", utf16("", text, u16::to_be_bytes)),
+                ("UTF-16 with a mark", utf16("\u{feff}", text, u16::to_le_bytes)),
+                ("UTF-16 with a mark, big end first", utf16("\u{feff}", text, u16::to_be_bytes)),
+            ] {
+                let answer = RefusedAnswer { status: 400, media_type: "application/json", body: &body };
+                assert_eq!(answer.meaning(), expected, "{what}: {text}");
+            }
+        }
+        let cut_off = utf16("", grant, u16::to_le_bytes);
+        let cut_off = &cut_off[..cut_off.len() - 1];
+        let answer = RefusedAnswer { status: 400, media_type: "application/json", body: cut_off };
+        assert_eq!(answer.meaning(), Request, "no JSON, and no panic");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! Read strictly where a value will be used: a token must be a token.
 
 use authtool_contract::TokenType;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::{
@@ -30,6 +31,10 @@ pub struct TokenResponse {
     pub refresh_token: Option<RefreshToken>,
     /// An ID token, if the provider issued one.
     pub id_token: Option<IdToken>,
+    /// Why there is none, where the answer has something in its place that is no ID token. A login that needs one is refused.
+    /// A refresh goes on with the ID token of before: an answer may leave it out (OpenID Connect Core 1.0 §12.2), so an
+    /// attacker who could put something unreadable there gains what leaving it out would gain.
+    pub unusable_id_token: Option<UnusableReason>,
     /// The granted scope, if it is not the requested one. Empty means "none".
     pub scope: Option<String>,
     /// Everything else, for `refreshTokenExpirationPayloadField`.
@@ -101,6 +106,23 @@ pub enum UnusableReason {
 }
 
 impl TokenResponse {
+    /// Without an ID token that is longer than a client takes.
+    #[must_use]
+    pub fn bounded(mut self, max_id_token_bytes: usize) -> Self {
+        let length = self.id_token.as_ref().map_or(0, |it| it.expose().len());
+        if length > max_id_token_bytes {
+            self.id_token = None;
+            self.unusable_id_token = Some(UnusableReason::LongIdToken { length, limit: max_id_token_bytes });
+        }
+        self
+    }
+
+    /// Without an ID token: the client asked for none, and it is good for nothing.
+    #[must_use]
+    pub fn without_id_token(self) -> Self {
+        Self { id_token: None, unusable_id_token: None, ..self }
+    }
+
     /// Reads the body of an answer of success.
     pub fn parse(body: &[u8], token_type: TokenType) -> Result<Self, UnusableTokenResponse> {
         let unusable = |reason, refresh_token| UnusableTokenResponse { reason, refresh_token };
@@ -132,13 +154,10 @@ impl TokenResponse {
             }
             error => UnusableReason::AccessToken(error),
         })?;
-        if body.get("id_token").and_then(Value::as_str).is_some_and(is_unsigned) {
-            return Err(UnusableReason::UnsignedIdToken);
-        }
-        let id_token = optional(&mut body, "id_token", IdToken::parse).map_err(|error| match error {
-            MalformedCredential::TooLong { length, limit } => UnusableReason::LongIdToken { length, limit },
-            error => UnusableReason::IdToken(error),
-        })?;
+        let (id_token, unusable_id_token) = match id_token(&mut body) {
+            Ok(token) => (token, None),
+            Err(reason) => (None, Some(reason)),
+        };
         let expires_in = body.remove("expires_in").as_ref().and_then(lenient_seconds);
         let scope = match body.remove("scope") {
             Some(Value::String(scope)) => Some(scope),
@@ -154,15 +173,30 @@ impl TokenResponse {
             assumed_lifetime: ASSUMED_LIFETIME_SECS,
             refresh_token: None,
             id_token,
+            unusable_id_token,
             scope,
             extra: body,
         })
     }
 }
 
-/// Header and claims, and nothing after the last dot.
+fn id_token(body: &mut Map<String, Value>) -> Result<Option<IdToken>, UnusableReason> {
+    let is_unsigned = body.get("id_token").and_then(Value::as_str).is_some_and(is_unsigned);
+    optional(body, "id_token", IdToken::parse).map_err(|error| match error {
+        _ if is_unsigned => UnusableReason::UnsignedIdToken,
+        MalformedCredential::TooLong { length, limit } => UnusableReason::LongIdToken { length, limit },
+        error => UnusableReason::IdToken(error),
+    })
+}
+
+/// Header and claims, and nothing after them, with or without the last dot; or an `alg` that says so.
 fn is_unsigned(token: &str) -> bool {
-    token.split('.').map(str::is_empty).eq([false, false, true])
+    let mut parts = token.split('.');
+    let (header, claims) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let is_bare = !header.is_empty() && !claims.is_empty() && parts.all(str::is_empty);
+    let header = URL_SAFE_NO_PAD.decode(header).ok().and_then(|it| provider_json::object(&it).ok());
+    let alg = header.as_ref().and_then(|it| it.get("alg")).and_then(Value::as_str);
+    is_bare || alg.is_some_and(|it| it.eq_ignore_ascii_case("none"))
 }
 
 /// Absent and `""` both mean "none was issued"; so does `null`, as [everywhere](provider_json).
@@ -211,37 +245,60 @@ mod tests {
         parse(body).unwrap_err().reason
     }
 
+    /// Why the ID token of an answer is none.
+    fn id_token(token: Value) -> Option<UnusableReason> {
+        let response = parse(&with("id_token", token)).unwrap();
+        assert!(response.id_token.is_none());
+        response.unusable_id_token
+    }
+
     #[test]
     fn sec_035_an_unsigned_id_token_is_called_what_it_is() {
-        for unsigned in ["eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.", "a.b."] {
-            assert_eq!(
-                refusal(&with("id_token", json!(unsigned))),
-                UnusableReason::UnsignedIdToken,
-                "{unsigned}"
-            );
+        const NONE: &str = "eyJhbGciOiJub25lIn0";
+        const UNSIGNED: Option<UnusableReason> = Some(UnusableReason::UnsignedIdToken);
+        for unsigned in ["eyJzdWIiOiJ4In0.", "eyJzdWIiOiJ4In0", "", "eyJzdWIiOiJ4In0..", "a.b.c"] {
+            assert_eq!(id_token(json!(format!("{NONE}.{unsigned}"))), UNSIGNED, "{unsigned}");
         }
-        for other in ["a.b", "a..", "..", ".b.", "a.b.c.", "a.b.c=", "x"] {
-            assert!(
-                matches!(refusal(&with("id_token", json!(other))), UnusableReason::IdToken(_)),
-                "{other}"
-            );
+        for unsigned in ["a.b.", "a.b"] {
+            assert_eq!(id_token(json!(unsigned)), UNSIGNED, "{unsigned}");
         }
+        for other in ["a..", "..", ".b.", "a.b.c.", "a.b.c=", "a.b.c.d.e", "x"] {
+            let reason = id_token(json!(other));
+            assert!(matches!(reason, Some(UnusableReason::IdToken(_))), "{other}: {reason:?}");
+        }
+    }
+
+    /// Whoever could write something unreadable into an answer could leave the ID token out as well, which is allowed.
+    #[test]
+    fn an_id_token_that_cannot_be_read_does_not_cost_the_other_tokens() {
+        for unreadable in [json!("x"), json!("a.b.c.d.e"), json!(7), json!({"a": 1}), json!("a.b")] {
+            let response = parse(&with("id_token", unreadable.clone())).unwrap();
+            assert_eq!(response.access_token.expose(), "at", "{unreadable}");
+            assert_eq!(response.refresh_token.unwrap().expose(), "rt", "{unreadable}");
+            assert!(response.id_token.is_none() && response.unusable_id_token.is_some(), "{unreadable}");
+            assert!(response.extra.get("id_token").is_none(), "{unreadable}");
+        }
+        let response = parse(&with("id_token", json!("aaa.bbb.ccc"))).unwrap();
+        assert!(response.id_token.is_some() && response.unusable_id_token.is_none());
+        let bounded = response.bounded(10);
+        assert_eq!(
+            (bounded.id_token.is_none(), bounded.unusable_id_token),
+            (true, Some(UnusableReason::LongIdToken { length: 11, limit: 10 }))
+        );
     }
 
     #[test]
     fn a_token_that_is_too_long_says_what_to_set() {
         let long = refusal(&with("access_token", json!("a".repeat(16_385)))).to_string();
         assert!(long.contains("16385") && long.contains("16384") && long.contains("access tokens"), "{long}");
-        let id_token = format!("a.{}.c", "b".repeat(MAX_ID_TOKEN_BYTES));
-        let long = refusal(&with("id_token", json!(id_token))).to_string();
+        let token = format!("a.{}.c", "b".repeat(MAX_ID_TOKEN_BYTES));
+        let long = id_token(json!(token)).unwrap().to_string();
         assert!(long.contains("client.maxIdTokenBytes") && long.contains("groups"), "{long}");
     }
 
     #[test]
     fn sec_094_the_refresh_token_of_an_unusable_answer_is_kept() {
-        for body in
-            [with("access_token", json!("")), with("token_type", json!("DPoP")), with("id_token", json!("x"))]
-        {
+        for body in [with("access_token", json!("")), with("token_type", json!("DPoP"))] {
             assert_eq!(parse(&body).unwrap_err().refresh_token.unwrap().expose(), "rt", "{body}");
         }
     }

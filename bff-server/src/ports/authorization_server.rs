@@ -100,6 +100,10 @@ pub enum TokenVerificationError {
     /// tell yet, so it is no reason to end anything.
     #[error("no key of the provider fits the token's header")]
     UnknownKey,
+    /// Nobody can tell whether it is genuine: it cannot be read, or the provider's keys or metadata, which may have changed,
+    /// do not say. Nothing of it is believed, and it is no reason to end anything.
+    #[error("the ID token is refused: {0}")]
+    Undecided(String),
     /// The keys cannot be had.
     #[error(transparent)]
     Unavailable(#[from] ProviderError),
@@ -128,7 +132,9 @@ pub enum UserInfoError {
 impl From<TokenVerificationError> for UserInfoError {
     fn from(error: TokenVerificationError) -> Self {
         match error {
-            TokenVerificationError::Refused(why) => Self::Refused(why),
+            TokenVerificationError::Refused(why) | TokenVerificationError::Undecided(why) => {
+                Self::Refused(why)
+            }
             TokenVerificationError::Unavailable(error) => Self::Unavailable(error),
             unknown @ TokenVerificationError::UnknownKey => Self::Refused(unknown.to_string()),
         }

@@ -202,7 +202,9 @@ impl BackChannelLogouts {
                 Err(TokenVerificationError::Unavailable(error)) => {
                     return Err(SessionError::from(error).into());
                 }
-                Err(TokenVerificationError::Refused(why)) => refusal = why,
+                Err(TokenVerificationError::Refused(why) | TokenVerificationError::Undecided(why)) => {
+                    refusal = why
+                }
                 Err(error @ TokenVerificationError::UnknownKey) => refusal = error.to_string(),
                 Ok(signed) => {
                     let now = self.sessions.clock.now();

@@ -124,7 +124,9 @@ impl From<TokenVerificationError> for FinishError {
     fn from(error: TokenVerificationError) -> Self {
         match error {
             TokenVerificationError::Unavailable(error) => error.into(),
-            TokenVerificationError::Refused(why) => Self::Tokens(why),
+            TokenVerificationError::Refused(why) | TokenVerificationError::Undecided(why) => {
+                Self::Tokens(why)
+            }
             unknown @ TokenVerificationError::UnknownKey => Self::Tokens(unknown.to_string()),
         }
     }
@@ -403,17 +405,18 @@ impl Logins {
         flow: &LoginFlow,
         client: &Client,
         code: &AuthorizationCode,
-        mut tokens: TokenResponse,
+        tokens: TokenResponse,
         display_name: Option<String>,
     ) -> Result<Session, FinishError> {
         let now = self.clock.now();
-        let outcome = if scope::contains_openid(&client.scope) {
+        let wants_id_token = scope::contains_openid(&client.scope);
+        // One that was not asked for is not checked, and good for nothing.
+        let tokens = if wants_id_token { tokens } else { tokens.without_id_token() };
+        let outcome = if wants_id_token {
             self.user_of_id_token(flow, client, code, &tokens)
                 .await
                 .map(|(identity, claims)| (Some(identity), claims))
         } else {
-            // One that was not asked for is not checked, and good for nothing.
-            tokens.id_token = None;
             let user = self.sessions.user_without_id_token(client, held(flow, &tokens)).await;
             user.map_err(FinishError::from)
         };
@@ -449,7 +452,10 @@ impl Logins {
         tokens: &TokenResponse,
     ) -> Result<(Identity, Map<String, Value>), FinishError> {
         let id_token = tokens.id_token.as_ref().ok_or_else(|| {
-            FinishError::Tokens("there is no ID token, although `openid` was requested".into())
+            FinishError::Tokens(match &tokens.unusable_id_token {
+                Some(reason) => reason.to_string(),
+                None => "there is no ID token, although `openid` was requested".to_owned(),
+            })
         })?;
         let signed = self.server.verify(&client.name, id_token, TokenOrigin::TokenEndpoint).await?;
         let now = self.clock.now();

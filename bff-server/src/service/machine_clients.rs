@@ -73,7 +73,7 @@ impl MachineClients {
                     }
                 }
                 Err(TokenVerificationError::Unavailable(error)) => return Err(error.into()),
-                Err(TokenVerificationError::Refused(why)) => why,
+                Err(TokenVerificationError::Refused(why) | TokenVerificationError::Undecided(why)) => why,
                 Err(unknown @ TokenVerificationError::UnknownKey) => unknown.to_string(),
             };
         }

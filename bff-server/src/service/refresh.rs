@@ -7,8 +7,9 @@
 //! new tokens are stored, by compare-and-swap, before anyone is answered.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     convert::Infallible,
+    mem::{Discriminant, discriminant},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -34,7 +35,7 @@ use crate::{
         session::{Freshness, Session},
         session_id::SessionKey,
         token_refusal::{Conclusion, Doubts},
-        token_response::TokenResponse,
+        token_response::{TokenResponse, UnusableReason},
     },
     ports::{
         Grant, GrantError, HeldLease, LeaseOwner, ProviderError, ReplaceOutcome, StoreError, TokenOrigin,
@@ -83,6 +84,8 @@ struct Flight {
 pub(super) struct Refreshes {
     flights: Mutex<HashMap<SessionKey, Flight>>,
     pauses: Mutex<HashMap<SessionKey, Pause>>,
+    /// Which clients' refreshed ID tokens cannot be read, and why. The log has it once, not at every refresh of every session.
+    said: Mutex<HashSet<(String, Discriminant<UnusableReason>)>>,
 }
 
 #[derive(Clone, Copy)]
@@ -104,6 +107,14 @@ impl Drop for Landing<'_> {
 }
 
 impl Refreshes {
+    fn says_once(&self, client: &str, reason: &UnusableReason) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.insert((client.to_owned(), discriminant(reason))) {
+            tracing::warn!(client, %reason, event = "refreshed_id_token_unusable",
+                "the ID token of a refresh cannot be read; the session goes on with the one before, and its claims");
+        }
+    }
+
     fn pause(&self, key: &SessionKey) {
         let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
         if pauses.len() >= MAX_PAUSES {
@@ -416,7 +427,10 @@ impl Sessions {
     ) -> Result<UsableToken, SessionError> {
         let mut claims = None;
         if !scope::contains_openid(&client.scope) {
-            tokens.id_token = None;
+            tokens = tokens.without_id_token();
+        }
+        if let Some(reason) = &tokens.unusable_id_token {
+            self.refreshes.says_once(&client.name, reason);
         }
         if let Some(id_token) = tokens.id_token.clone() {
             let verified = self.server.verify(&client.name, &id_token, TokenOrigin::TokenEndpoint).await;

@@ -212,7 +212,7 @@ fn header_rows() -> Vec<Row> {
             ],
         ),
         row("header.kid", "key", vec![("unknown", header("kid", json!("unknown")))]),
-        row("header.kid (its form)", "wrong type", vec![("a number", header("kid", json!(7)))]),
+        row("header.kid (its form)", "wrong type", vec![("a list", header("kid", json!(["provider-1"])))]),
         row(
             "header.typ",
             "another kind",
@@ -316,6 +316,9 @@ fn claim_rows() -> Vec<Row> {
     ]
 }
 
+/// Whoever could spoil it could leave it out: `sec_131` in `outbound`, and `domain::metadata`.
+const NOT_NEEDED: &str = "it counts as absent where it cannot be used";
+
 fn metadata_rows() -> Vec<Row> {
     let endpoint = |name: &'static str| {
         row(name, name.trim_start_matches("metadata."), {
@@ -361,35 +364,19 @@ fn metadata_rows() -> Vec<Row> {
         ),
         endpoint("metadata.jwks_uri"),
         row("metadata.jwks_uri (none)", "jwks_uri", vec![("none", discovery().without("jwks_uri"))]),
-        endpoint("metadata.userinfo_endpoint"),
-        endpoint("metadata.end_session_endpoint"),
-        endpoint("metadata.revocation_endpoint"),
+        harmless("metadata.userinfo_endpoint", NOT_NEEDED),
+        harmless("metadata.end_session_endpoint", NOT_NEEDED),
+        harmless("metadata.revocation_endpoint", NOT_NEEDED),
         row(
             "metadata.code_challenge_methods_supported",
             "S256",
             vec![
                 ("plain only", discovery().member("code_challenge_methods_supported", json!(["plain"]))),
-                ("nothing", discovery().member("code_challenge_methods_supported", json!([]))),
+                ("plain alone", discovery().member("code_challenge_methods_supported", json!("plain"))),
             ],
         ),
-        row(
-            "metadata.code_challenge_methods_supported (its form)",
-            "code_challenge_methods_supported",
-            vec![("text", discovery().member("code_challenge_methods_supported", json!("S256")))],
-        ),
-        row(
-            "metadata.authorization_response_iss_parameter_supported",
-            "authorization_response_iss_parameter_supported",
-            vec![(
-                "text",
-                discovery().member("authorization_response_iss_parameter_supported", json!("yes")),
-            )],
-        ),
-        row(
-            "metadata.token_endpoint_auth_methods_supported",
-            "token_endpoint_auth_methods_supported",
-            vec![("a number", discovery().member("token_endpoint_auth_methods_supported", json!(7)))],
-        ),
+        harmless("metadata.authorization_response_iss_parameter_supported", NOT_NEEDED),
+        harmless("metadata.token_endpoint_auth_methods_supported", NOT_NEEDED),
         harmless("metadata.response_types_supported", "the code flow is used, whatever it says"),
         harmless("metadata.response_modes_supported", "the default mode of the code flow is used"),
         harmless("metadata.grant_types_supported", "it is not read"),
@@ -419,11 +406,13 @@ fn key_rows() -> Vec<Row> {
             "key",
             vec![
                 ("empty", jwks().member("keys", json!([]))),
+                // The same key twice is one key: see `odd_provider`.
                 (
                     "two keys of one name",
                     jwks().json(|set| {
-                        let again = set["keys"][0].clone();
-                        set["keys"].as_array_mut().unwrap().push(again);
+                        let mut another = SigningKey::attacker().jwk();
+                        another["kid"] = set["keys"][0]["kid"].clone();
+                        set["keys"].as_array_mut().unwrap().push(another);
                     }),
                 ),
             ],
@@ -615,7 +604,6 @@ fn refresh_rows() -> Vec<(&'static str, Lie, u16, &'static str)> {
         ("token_type: none", refresh().without("token_type"), 503, "`token_type`"),
         ("token_type: another", refresh().member("token_type", json!("mac")), 503, "`token_type`"),
         ("refresh_token: a number", refresh().member("refresh_token", json!(7)), 503, "`refresh_token`"),
-        ("id_token: garbage", refresh().member("id_token", json!("garbage")), 503, "`id_token`"),
         ("error: invalid_grant", refresh().oauth_error(400, "invalid_grant"), 401, "invalid_grant"),
         ("claim sub: another", refresh().claim("sub", json!("eve")), 401, "not about the user"),
         ("claim iss: another", refresh().claim("iss", json!("https://evil.example")), 401, "`iss`"),

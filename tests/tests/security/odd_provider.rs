@@ -5,7 +5,7 @@
 
 use crate::expect::{accepted, login_with, refused};
 use authtool_tests::browser::Browser;
-use authtool_tests::hostile::{Endpoint, HostileOp, Lie, Oddity};
+use authtool_tests::hostile::{Endpoint, HostileOp, IdTokenDraft, Lie, Oddity, Signer, SigningKey};
 use authtool_tests::{Answer, SESSION, Server, ServerConfig, Stage, Upstream, raw, wait};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -157,12 +157,15 @@ async fn says(stage: &Stage, what: &str) {
 async fn an_answer_in_another_coding_is_named() {
     let stage = Stage::with(attentive).await;
     for (endpoint, coding) in [(Endpoint::CodeExchange, "br"), (Endpoint::UserInfo, "zstd")] {
-        let lie = Lie::about(endpoint).header("content-encoding", coding);
+        let lie = Lie::about(endpoint).header("content-encoding", coding).body("\u{1}\u{2}");
         refused(coding, &login_with(&stage, lie).await.1);
         says(&stage, &format!("in the coding `{coding}`")).await;
     }
-    let identity = Lie::about(Endpoint::CodeExchange).header("content-encoding", "identity");
-    accepted("identity", &login_with(&stage, identity).await.1);
+    // None of these bodies is in a coding.
+    for label in ["identity", "utf-8", "none", "8bit", "gzip"] {
+        let lie = Lie::about(Endpoint::CodeExchange).header("content-encoding", label);
+        accepted(label, &login_with(&stage, lie).await.1);
+    }
 }
 
 #[tokio::test]
@@ -178,12 +181,15 @@ async fn sec_043_a_provider_that_returns_no_nonce_has_to_be_configured_so() {
     let request = stage.op.received_at(Endpoint::Authorization).pop().unwrap();
     assert_eq!(request.query_value("code_challenge_method").as_deref(), Some("S256"), "{request:?}");
     assert!(request.query_value("nonce").is_some(), "{request:?}");
-    for foreign in [json!("another login's"), json!(""), json!([]), json!(7)] {
+    for foreign in [json!("another login's"), json!([]), json!(7)] {
         let lie = Lie::about(Endpoint::CodeExchange).claim("nonce", foreign.clone());
         refused(&foreign.to_string(), &login_with(&stage, lie).await.1);
     }
-    let null = Lie::about(Endpoint::CodeExchange).claim("nonce", Value::Null);
-    accepted("null", &login_with(&stage, null).await.1);
+    // Whoever could empty it could leave it out.
+    for absent in [Value::Null, json!("")] {
+        let lie = Lie::about(Endpoint::CodeExchange).claim("nonce", absent.clone());
+        accepted(&absent.to_string(), &login_with(&stage, lie).await.1);
+    }
 }
 
 /// Cognito sends the time of the latest single sign-on, Django that of the user's latest login anywhere. Whoever could make a
@@ -231,6 +237,186 @@ async fn any_answer_of_success_with_tokens_is_one() {
         "no tokens",
         &login_with(&stage, Lie::about(Endpoint::CodeExchange).status(204).body("")).await.1,
     );
+}
+
+/// A provider whose keys are these from the beginning, and a user who is logged in, with an access token that has expired.
+async fn with_keys(keys: Value) -> (Stage, Browser) {
+    let op = HostileOp::start().await;
+    let kid = keys[0]["kid"].clone();
+    op.lies(Lie::about(Endpoint::CodeExchange).id_token(move |token| token.header["kid"] = kid.clone()));
+    op.lies(Lie::about(Endpoint::Jwks).member("keys", keys));
+    let mut config = ServerConfig::new(op.issuer());
+    attentive(&mut config);
+    let stage = Stage { server: Server::start(config).await, op };
+    stage.op.issues_access_tokens_for(1);
+    let browser = stage.logged_in().await;
+    (stage, browser)
+}
+
+/// `jwk` with other members.
+fn changed(mut jwk: Value, members: Value) -> Value {
+    for (name, value) in members.as_object().expect("members") {
+        jwk[name] = value.clone();
+    }
+    jwk
+}
+
+/// Lies about whatever the token endpoint answers, at a login and at a refresh.
+fn tells_in_tokens(stage: &Stage, edit: impl Fn(&mut IdTokenDraft) + Clone + Send + Sync + 'static) {
+    for endpoint in [Endpoint::CodeExchange, Endpoint::Refresh] {
+        stage.op.lies(Lie::about(endpoint).id_token(edit.clone()));
+    }
+}
+
+/// Some providers replace a key and keep its name, or give their keys none. Only the provider can have its keys fetched anew
+/// this way, and what they do not verify is still refused.
+#[tokio::test]
+async fn sec_047_and_098_a_key_that_is_replaced_under_the_same_name_ends_no_session_and_refuses_nobody() {
+    for kid in [json!("constant"), Value::Null] {
+        let publishes = |key: SigningKey| json!([changed(key.jwk(), json!({"kid": kid}))]);
+        let (stage, browser) = with_keys(publishes(SigningKey::provider())).await;
+        let fetched = stage.op.count(Endpoint::Jwks);
+        stage.op.tells_the_truth();
+        stage.op.lies(Lie::about(Endpoint::Jwks).member("keys", publishes(SigningKey::next())));
+        let named = kid.clone();
+        tells_in_tokens(&stage, move |token| {
+            token.sign_with(SigningKey::next(), "RS256");
+            token.header["kid"] = named.clone();
+        });
+        let answer = refreshed(&stage, &browser).await;
+        assert_eq!(answer.status, 200, "{kid}: {answer:?}");
+        assert_eq!(stage.op.count(Endpoint::Jwks), fetched + 1, "{kid}: the keys are fetched anew, once");
+        accepted(&format!("{kid}: a login"), &stage.callback_answer().await.1);
+
+        // A moment later nobody can say whether the provider has replaced it again: nothing is believed, and nothing ends.
+        stage.op.lies(Lie::about(Endpoint::Refresh).id_token(|token| {
+            token.claims["email"] = json!("mallory@example.com");
+            token.signer = Signer::Key(SigningKey::attacker());
+        }));
+        assert_eq!(refreshed(&stage, &browser).await.status, 200, "{kid}");
+        assert_eq!(stage.session(&browser).await.json()["email"], "ada@example.com", "{kid}");
+        stage.op.lies(Lie::about(Endpoint::CodeExchange).id_token(|token| {
+            token.signer = Signer::Key(SigningKey::attacker());
+        }));
+        refused(&format!("{kid}: a forged login"), &stage.callback_answer().await.1);
+        assert_eq!(stage.op.count(Endpoint::Jwks), fetched + 1, "{kid}: not again for a while");
+    }
+}
+
+/// The metadata is an hour old when the provider begins to sign in another way. It opens nothing that is not on the fixed list.
+#[tokio::test]
+async fn sec_035_an_algorithm_that_the_provider_has_begun_to_use_is_looked_up_before_anything_is_refused() {
+    let stage = Stage::with(attentive).await;
+    stage.op.issues_access_tokens_for(1);
+    let browser = stage.logged_in().await;
+    let fetched = stage.op.count(Endpoint::Discovery);
+    stage.op.lies(Lie::about(Endpoint::Jwks).member("keys", json!([SigningKey::elliptic().jwk()])));
+    let announces =
+        |list: Value| Lie::about(Endpoint::Discovery).member("id_token_signing_alg_values_supported", list);
+    stage.op.lies(announces(json!(["ES256"])));
+    tells_in_tokens(&stage, |token| token.sign_with(SigningKey::elliptic(), "ES256"));
+    let answer = refreshed(&stage, &browser).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(stage.op.count(Endpoint::Discovery), fetched + 1, "the metadata is fetched anew, once");
+    accepted("a login", &stage.callback_answer().await.1);
+    // Another one, a moment later: not believed, and not called a forgery.
+    tells_in_tokens(&stage, |token| token.sign_with(SigningKey::provider(), "RS256"));
+    assert_eq!(refreshed(&stage, &browser).await.status, 200);
+    refused("a login", &stage.callback_answer().await.1);
+    assert_eq!(stage.op.count(Endpoint::Discovery), fetched + 1);
+}
+
+#[tokio::test]
+async fn the_same_key_twice_is_one_key() {
+    let key = SigningKey::provider().jwk();
+    let (stage, browser) = with_keys(json!([key, changed(key.clone(), json!({"use": null}))])).await;
+    tells_in_tokens(&stage, |_| {});
+    assert_eq!(refreshed(&stage, &browser).await.status, 200);
+    assert!(stage.server.log().find("provider_key_unusable").is_none());
+}
+
+/// Two different keys of one name are refused at a login. That is the provider's mistake, and no reason to end anything.
+#[tokio::test]
+async fn sec_047_and_098_keys_that_cannot_be_told_apart_end_no_session() {
+    let stage = Stage::with(attentive).await;
+    stage.op.issues_access_tokens_for(1);
+    let browser = stage.logged_in().await;
+    let twins = || {
+        let kid = json!({"kid": "twin"});
+        json!([changed(SigningKey::provider().jwk(), kid.clone()), changed(SigningKey::next().jwk(), kid)])
+    };
+    stage.op.lies(Lie::about(Endpoint::Jwks).member("keys", twins()));
+    tells_in_tokens(&stage, |token| token.header["kid"] = json!("twin"));
+    for _ in 0..2 {
+        assert_eq!(refreshed(&stage, &browser).await.status, 200);
+    }
+    assert_eq!(stage.session(&browser).await.status, 200);
+    refused("a login", &stage.callback_answer().await.1);
+    says(&stage, "there is another key of the same `kid`").await;
+}
+
+/// An answer may leave the ID token out, so whoever could spoil it gains nothing. One that can be read and is about somebody else
+/// still ends the session (`refresh.rs`).
+#[tokio::test]
+async fn sec_098_a_refreshed_id_token_that_cannot_be_read_leaves_the_session_as_it_was() {
+    let stage = Stage::with(|config| {
+        attentive(config);
+        config.set("/client/maxIdTokenBytes", json!(4096));
+    })
+    .await;
+    stage.op.issues_access_tokens_for(1);
+    let browser = stage.logged_in().await;
+    let refresh = || Lie::about(Endpoint::Refresh);
+    let claims = refresh().claim("email", json!("new@example.com"));
+    for (what, lie) in [
+        ("grown", claims.clone().claim("groups", json!("x".repeat(8000)))),
+        ("no JWT", refresh().member("id_token", json!("garbage"))),
+        ("unsigned", refresh().member("id_token", json!("eyJhbGciOiJub25lIn0.e30."))),
+        ("encrypted", refresh().member("id_token", json!("a.b.c.d.e"))),
+        ("a number", refresh().member("id_token", json!(7))),
+        ("a header that is no JSON", refresh().member("id_token", json!("bm90IGpzb24.e30.c2ln"))),
+    ] {
+        stage.op.tells_the_truth();
+        stage.op.lies(lie);
+        let answer = refreshed(&stage, &browser).await;
+        assert_eq!(answer.status, 200, "{what}: {answer:?}");
+        assert_eq!(answer.json()["access_token"], json!(stage.op.access_tokens().last()), "{what}");
+        assert_eq!(stage.session(&browser).await.json()["email"], "ada@example.com", "{what}");
+    }
+    let log = stage.server.log().text();
+    assert_eq!(log.matches("refreshed_id_token_unusable").count(), 3, "each reason is said once");
+    stage.op.tells_the_truth();
+    stage.op.lies(claims);
+    assert_eq!(refreshed(&stage, &browser).await.status, 200);
+    assert_eq!(
+        stage.session(&browser).await.json()["email"],
+        "new@example.com",
+        "one that can be read counts"
+    );
+    stage.log_out(&browser).await;
+}
+
+#[tokio::test]
+async fn sec_090_a_refusal_in_another_encoding_is_understood() {
+    let text = "{\"error\":\"invalid_grant\",\"error_description\":\"ung\u{fc}ltig\"}";
+    let latin1: Vec<u8> = text.chars().map(|it| u8::try_from(u32::from(it)).unwrap()).collect();
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (what, body) in [("Latin-1", latin1), ("UTF-16", utf16)] {
+        let stage = Stage::with(attentive).await;
+        stage.op.issues_access_tokens_for(1);
+        let browser = stage.logged_in().await;
+        stage.op.lies(Lie::about(Endpoint::Refresh).status(400).body(body));
+        assert_eq!(refreshed(&stage, &browser).await.status, 401, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn claims_are_read_whatever_their_label() {
+    let stage = Stage::with(attentive).await;
+    for label in ["text/json", "text/plain; charset=utf-8", "text/html", "application/octet-stream"] {
+        let lie = Lie::about(Endpoint::UserInfo).header("content-type", label);
+        accepted(label, &login_with(&stage, lie).await.1);
+    }
 }
 
 /// The oddest provider, with an API behind the server's own proxy.

@@ -57,7 +57,7 @@ async fn sec_130_a_configured_metadata_path_changes_nothing_about_the_issuer() {
 }
 
 #[tokio::test]
-async fn sec_131_unsafe_endpoints_spoil_the_whole_document() {
+async fn sec_131_unsafe_endpoints_that_logins_rest_on_spoil_the_whole_document() {
     let spoiled = |name: &'static str, value: Value| {
         Box::pin(async move {
             let what = format!("{name}: {value}");
@@ -77,10 +77,32 @@ async fn sec_131_unsafe_endpoints_spoil_the_whole_document() {
         spoiled("jwks_uri", json!("file:///etc/passwd")),
         spoiled("authorization_endpoint", json!("javascript:alert(1)")),
         spoiled("authorization_endpoint", json!("http://op.example/authorize")),
-        spoiled("end_session_endpoint", json!("javascript:alert(1)")),
-        spoiled("revocation_endpoint", json!("http://op.example/revoke")),
     ])
     .await;
+}
+
+/// A provider may have none of these, so one that cannot be used is left out, and named. Nothing is sent there: whoever could
+/// write it into the document gains what leaving it out would gain.
+#[tokio::test]
+async fn sec_131_unsafe_endpoints_that_a_provider_need_not_have_are_never_used() {
+    let op = HostileOp::start().await;
+    let elsewhere = format!("{}/elsewhere", op.issuer()).replace("127.0.0.1", "plain.example");
+    let members = ["end_session_endpoint", "revocation_endpoint", "userinfo_endpoint"];
+    for (member, value) in members.iter().zip([json!("javascript:alert(1)"), json!(elsewhere), json!(7)]) {
+        op.lies(discovery().member(member, value));
+    }
+    let stage = Stage { server: Server::start(ServerConfig::new(op.issuer())).await, op };
+    let browser = stage.logged_in().await;
+    let page = browser.follow(stage.app(), stage.bff("/logout")).posting("").go().await;
+    assert_eq!(page.url.as_str(), stage.app().as_str(), "a logout here alone: {page:#?}");
+    assert_eq!(stage.session(&browser).await.status, 401);
+    for endpoint in [Endpoint::EndSession, Endpoint::Revocation, Endpoint::UserInfo, Endpoint::Elsewhere] {
+        assert_eq!(stage.op.count(endpoint), 0, "{endpoint:?}");
+    }
+    let log = stage.server.log().text();
+    for member in members {
+        assert_eq!(log.matches(&format!("{member} is not an absolute https URL")).count(), 1, "{member}");
+    }
 }
 
 #[tokio::test]

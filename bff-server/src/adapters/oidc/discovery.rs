@@ -3,7 +3,7 @@
 
 use std::{
     sync::{Arc, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http::StatusCode;
@@ -20,6 +20,12 @@ const REFRESH_INTERVAL: Duration = Duration::from_hours(1);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LAST_RETRY: Duration = Duration::from_secs(15);
 
+/// Metadata that a token contradicts is fetched anew at most once per this time.
+const MIN_RENEWAL_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Whoever waits for it holds a refresh lease, or a login.
+const RENEWAL_TIMEOUT: Duration = Duration::from_secs(5);
+
 fn not_of_use(from: &str, error: &UnusableMetadata) -> ProviderError {
     ProviderError::new(format!("{from}: {error}"))
 }
@@ -29,7 +35,7 @@ impl OidcProvider {
     pub async fn keep_fresh(self: Arc<Self>) {
         let mut retry = FIRST_RETRY;
         loop {
-            let known = self.known_metadata().is_ok();
+            let known = self.is_usable();
             let wait = match self.fetch().await {
                 Ok(()) => {
                     if !known {
@@ -50,6 +56,11 @@ impl OidcProvider {
         }
     }
 
+    /// Whether logins would work with what is known.
+    fn is_usable(&self) -> bool {
+        self.known_metadata().is_ok() && !(self.needs_keys() && self.keys.trouble().is_some())
+    }
+
     /// Fetches metadata and keys once.
     pub async fn fetch(&self) -> Result<(), ProviderError> {
         let metadata = self.discover().await?;
@@ -64,6 +75,24 @@ impl OidcProvider {
         }
     }
 
+    /// Metadata that is newer than this, fetched now if need be. `None` where that was done a moment ago.
+    pub(super) async fn renewed_metadata(
+        &self,
+        seen: &Arc<ProviderMetadata>,
+    ) -> Result<Option<Arc<ProviderMetadata>>, ProviderError> {
+        let mut last = self.last_renewal.lock().await;
+        let current = self.known_metadata()?;
+        if !Arc::ptr_eq(&current, seen) {
+            return Ok(Some(current));
+        }
+        if last.is_some_and(|at| at.elapsed() < MIN_RENEWAL_INTERVAL) {
+            return Ok(None);
+        }
+        let fetched = tokio::time::timeout(RENEWAL_TIMEOUT, self.discover()).await;
+        *last = Some(Instant::now());
+        fetched.map_err(|_| ProviderError::new("its metadata could not be fetched in time"))?.map(Some)
+    }
+
     /// Good metadata replaces what is known; a failure replaces only another failure.
     pub(super) fn remember(
         &self,
@@ -71,6 +100,13 @@ impl OidcProvider {
     ) -> Result<Arc<ProviderMetadata>, ProviderError> {
         let mut current = self.metadata.write().unwrap_or_else(PoisonError::into_inner);
         let fetched = fetched.map(Arc::new);
+        if let Ok(metadata) = &fetched {
+            let said = current.as_ref().map_or(&[][..], |it| &it.passed_over);
+            for member in metadata.passed_over.iter().filter(|it| !said.contains(it)) {
+                tracing::warn!(issuer = %metadata.issuer, event = "metadata_member_passed_over", %member,
+                    "a member of the metadata cannot be used, and counts as absent");
+            }
+        }
         match &fetched {
             Ok(metadata) if metadata.silent_about_pkce && current.is_err() => {
                 tracing::warn!(issuer = %metadata.issuer, "the metadata does not say whether PKCE (S256) is \

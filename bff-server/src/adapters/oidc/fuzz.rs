@@ -1,17 +1,7 @@
 //! What the provider sends, for [`crate::fuzz`].
 
-use super::{
-    Algorithm, HmacAlgorithm, SigningAlgorithm, authorization_endpoint,
-    jwks::KeySet,
-    jws::{self, Header, VerificationKey},
-};
+use super::{authorization_endpoint, jwks::KeySet, jws::Header};
 use crate::domain::credential::IdToken;
-
-/// Every algorithm that configuration can name.
-fn algorithms() -> Vec<Algorithm> {
-    let key_pairs = SigningAlgorithm::ALL.into_iter().map(Algorithm::KeyPair);
-    key_pairs.chain(HmacAlgorithm::ALL.into_iter().map(Algorithm::Secret)).collect()
-}
 
 /// Two of the provider's keys, of which nobody here has the private halves.
 const KEYS: &str = r#"{"keys":[
@@ -29,26 +19,16 @@ pub(crate) fn keys(document: &[u8]) {
     ] {
         let token = format!("{}.e30.c2ln", encoded(header));
         let Ok(token) = IdToken::parse(token) else { continue };
-        let Ok(header) = Header::of(&token, &algorithms()) else { continue };
-        if let Ok(Some(key)) = keys.find(&header) {
-            assert!(
-                jws::verify(token.expose(), &header, &VerificationKey::Public(&key.key)).is_err(),
-                "a signature that nobody made verifies"
-            );
-        }
+        let Ok(header) = Header::of(token.expose()) else { continue };
+        assert!(keys.verify(token.expose(), &header).is_err(), "a signature that nobody made verifies");
     }
 }
 
 /// A signed token, whose signature is checked with the keys of a provider.
 pub(crate) fn token(token: &IdToken) {
-    let Ok(header) = Header::of(token, &algorithms()) else { return };
+    let Ok(header) = Header::of(token.expose()) else { return };
     let Ok(keys) = KeySet::parse(KEYS.as_bytes()) else { return };
-    if let Ok(Some(key)) = keys.find(&header) {
-        assert!(
-            jws::verify(token.expose(), &header, &VerificationKey::Public(&key.key)).is_err(),
-            "a signature that nobody made verifies"
-        );
-    }
+    assert!(keys.verify(token.expose(), &header).is_err(), "a signature that nobody made verifies");
 }
 
 fn encoded(text: &str) -> String {

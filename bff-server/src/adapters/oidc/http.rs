@@ -16,7 +16,7 @@ use crate::{
         http_failure,
         outbound::{OutboundSettings, client_builder},
     },
-    domain::dpop::HeldToken,
+    domain::{dpop::HeldToken, provider_json},
     ports::{HeldLease, ProviderError},
     telemetry::{self, traces},
 };
@@ -283,16 +283,51 @@ impl BackChannel {
             }
             body.extend_from_slice(&chunk);
         }
+        let body = without_mark(body.freeze());
         if !body.is_empty()
             && let Some(coding) = foreign_coding(&headers)
         {
-            return Err(ProviderError::new(format!(
-                "it answered {status} in the coding `{coding}`, though only `identity` was accepted; turn off compression \
-                 at the provider, or at the proxy before it, for its OAuth endpoints"
-            )));
+            if !is_plain(&coding, &body) {
+                return Err(ProviderError::new(format!(
+                    "it answered {status} in the coding `{coding}`, though only `identity` was accepted; turn off \
+                     compression at the provider, or at the proxy before it, for its OAuth endpoints"
+                )));
+            }
+            static SAID: Once = Once::new();
+            SAID.call_once(|| {
+                tracing::warn!(
+                    coding,
+                    "an answer of the authorization server says that it is in a coding \
+                    (Content-Encoding), but is in none; it is read as it is"
+                );
+            });
         }
-        Ok(Answer { status, headers, body: without_mark(body.freeze()) })
+        Ok(Answer { status, headers, body })
     }
+}
+
+/// The codings that change a body (IANA's "HTTP Content Coding Registry"). Other values are none: some providers put a character
+/// set there, or `none`.
+const CODINGS: &[&str] = &[
+    "aes128gcm",
+    "br",
+    "compress",
+    "dcb",
+    "dcz",
+    "deflate",
+    "exi",
+    "gzip",
+    "pack200-gzip",
+    "x-compress",
+    "x-gzip",
+    "zstd",
+];
+
+/// Whether a body is not in the coding that its header names. What is JSON as it stands was not coded: some proxies undo a
+/// coding, and leave the header.
+fn is_plain(coding: &str, body: &[u8]) -> bool {
+    let is_one = CODINGS.iter().any(|it| it.eq_ignore_ascii_case(coding));
+    !is_one || provider_json::value(body).is_ok()
 }
 
 /// RFC 8259 §8.1: no JSON text begins with a byte order mark, and a reader may ignore one. Some files have one all the same.
@@ -343,6 +378,17 @@ mod tests {
             (&["<script>"], "script"),
         ] {
             assert_eq!(coding(values).as_deref(), Some(named), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_in_no_coding_is_read_whatever_its_header_says() {
+        for coding in ["utf-8", "none", "8bit", "binary", "UTF8"] {
+            assert!(is_plain(coding, b"{}") && is_plain(coding, b"eyJ.e30.c2ln"), "{coding}");
+        }
+        for coding in ["gzip", "GZIP", "br", "zstd", "x-gzip", "deflate"] {
+            assert!(is_plain(coding, br#"{"access_token":"at"}"#), "{coding}");
+            assert!(!is_plain(coding, b"\x1f\x8b\x08") && !is_plain(coding, b"<html>"), "{coding}");
         }
     }
 

@@ -9,6 +9,7 @@
 //! | leading zero bytes of an RSA modulus, exponent or prime | libraries that write a signed big integer |
 //! | a coordinate shorter than its curve (RFC 7518 §6.2.1.2 wants all octets) | libraries that drop leading zeros: one key in 128 |
 //! | a coordinate with leading zero bytes too many | libraries that write a signed big integer |
+//! | names of kinds, curves, uses, operations and algorithms in another case; empty members; a `kid` that is a number | hand-written key sets |
 //! | base64 with padding, of the standard alphabet, broken into lines, with stray bits at its end | libraries without base64url |
 //!
 //! What is not: anything that changes the number. A longer coordinate whose first bytes are not zero is refused, and so is
@@ -135,6 +136,16 @@ impl Members<'_> {
         self.0.get(member).and_then(Value::as_str)
     }
 
+    /// A name. An empty one counts as absent.
+    pub(super) fn name(&self, member: &'static str) -> Option<&str> {
+        self.text(member).filter(|it| !it.is_empty())
+    }
+
+    /// `kid`, as [`key_id`] reads it.
+    pub(super) fn key_id(&self) -> Option<String> {
+        self.0.get("kid").and_then(key_id)
+    }
+
     /// Bytes that stand for themselves.
     pub(super) fn octets(&self, member: &'static str) -> Result<Zeroizing<Vec<u8>>, UnusableKey> {
         let text = self.text(member).ok_or(UnusableKey::Missing(member))?;
@@ -179,10 +190,10 @@ impl Members<'_> {
 
     /// The curve of an EC key.
     pub(super) fn curve(&self) -> Result<Curve, UnusableKey> {
-        let name = self.text("crv").ok_or(UnusableKey::Missing("crv"))?;
+        let name = self.name("crv").ok_or(UnusableKey::Missing("crv"))?;
         Curve::ALL
             .into_iter()
-            .find(|curve| curve.name() == name)
+            .find(|curve| curve.name().eq_ignore_ascii_case(name))
             .ok_or_else(|| UnusableKey::Curve(printable(name)))
     }
 
@@ -190,6 +201,16 @@ impl Members<'_> {
     pub(super) fn point(&self, curve: Curve) -> Result<Vec<u8>, UnusableKey> {
         let (x, y) = (self.coordinate("x", curve)?, self.coordinate("y", curve)?);
         Ok([&[4], x.as_slice(), y.as_slice()].concat())
+    }
+}
+
+/// A `kid`, in a key or in a token's header (RFC 7515 §4.1.4, RFC 7517 §4.5). A number is a name too. It only leads to a
+/// key: the signature decides.
+pub(super) fn key_id(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()).filter(|it| !it.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 
@@ -204,7 +225,8 @@ pub(super) enum PublicKey {
 impl PublicKey {
     /// Reads only what the key itself is: odd values in other members do not cost us the key.
     pub(super) fn read(members: &Members<'_>) -> Result<Self, UnusableKey> {
-        match members.text("kty").ok_or(UnusableKey::Missing("kty"))? {
+        let kind = members.name("kty").ok_or(UnusableKey::Missing("kty"))?;
+        match kind.to_ascii_uppercase().as_str() {
             "RSA" => Self::rsa(members),
             "EC" => {
                 let curve = members.curve()?;
@@ -213,8 +235,8 @@ impl PublicKey {
                 Ok(Self::Ec(curve, key))
             }
             "OKP" => {
-                let name = members.text("crv").ok_or(UnusableKey::Missing("crv"))?;
-                if name != "Ed25519" {
+                let name = members.name("crv").ok_or(UnusableKey::Missing("crv"))?;
+                if !name.eq_ignore_ascii_case("Ed25519") {
                     return Err(UnusableKey::Curve(printable(name)));
                 }
                 // Bytes and not a number (RFC 8032 §5.1.2): one that is missing cannot be told.
@@ -225,7 +247,7 @@ impl PublicKey {
                 }
                 ParsedPublicKey::new(&ED25519, x).map(Self::Ed25519).map_err(|_| UnusableKey::Point)
             }
-            other => Err(UnusableKey::Kind(printable(other))),
+            _ => Err(UnusableKey::Kind(printable(kind))),
         }
     }
 
@@ -243,6 +265,16 @@ impl PublicKey {
         let key = PublicKeyComponents { n: n.to_vec(), e: e.to_vec() };
         key.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(|_| UnusableKey::Rsa)?;
         Ok(Self::Rsa(key))
+    }
+
+    /// Whether both are the same key, however it was written.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Rsa(a), Self::Rsa(b)) => a.n == b.n && a.e == b.e,
+            (Self::Ec(curve, a), Self::Ec(other, b)) => curve == other && a.as_ref() == b.as_ref(),
+            (Self::Ed25519(a), Self::Ed25519(b)) => a.as_ref() == b.as_ref(),
+            _ => false,
+        }
     }
 
     /// Whether this is the kind of key that the algorithm needs. A key of another kind is never tried.
@@ -442,7 +474,10 @@ mod tests {
         for (jwk, why) in [
             (json!({}), UnusableKey::Missing("kty")),
             (json!({"kty": 7}), UnusableKey::Missing("kty")),
-            (json!({"kty": "rsa"}), UnusableKey::Kind("rsa".into())),
+            (json!({"kty": ""}), UnusableKey::Missing("kty")),
+            // Any case will do for its name, and then it lacks the rest.
+            (json!({"kty": "rsa"}), UnusableKey::Missing("n")),
+            (json!({"kty": "RSA1"}), UnusableKey::Kind("RSA1".into())),
             (json!({"kty": "a\nb\u{1b}"}), UnusableKey::Kind("ab".into())),
             (json!({"kty": "RSA", "e": "AQAB"}), UnusableKey::Missing("n")),
             (json!({"kty": "RSA", "n": null, "e": "AQAB"}), UnusableKey::Missing("n")),

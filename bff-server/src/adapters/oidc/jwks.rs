@@ -13,13 +13,14 @@ use url::Url;
 
 use super::{
     http::BackChannel,
-    jwk::{Members, PublicKey, UnusableKey, printable},
-    jws::Header,
+    jwk::{self, Members, PublicKey, UnusableKey, printable},
+    jws::{self, Header, NotVerified, VerificationKey},
     signing_key::SigningAlgorithm,
 };
 use crate::{
     domain::{
         expected_issuer::{AllowedTenants, ExpectedIssuer},
+        id_token::SignedClaims,
         provider_json,
     },
     ports::{ProviderError, TokenOrigin, TokenVerificationError},
@@ -59,6 +60,10 @@ pub(super) struct FoundKey {
 }
 
 impl FoundKey {
+    fn is(&self, other: &Self) -> bool {
+        self.key.is(&other.key) && self.issuer == other.issuer
+    }
+
     /// Whether it is a key of the issuer that these claims name. Entra ID has the keys of all tenants in one document,
     /// and says in each whose it is: any tenant's (a template), or one's alone. Other providers do not say.
     pub(super) fn is_of_their_issuer(&self, claims: &Map<String, Value>) -> bool {
@@ -67,7 +72,7 @@ impl FoundKey {
     }
 }
 
-/// A key of the provider that verifies nothing.
+/// A key of the provider that verifies nothing, or not everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PassedOver {
     /// Its `kid`, or its place in the document.
@@ -80,18 +85,24 @@ enum Reason {
     /// It is meant for something else, as many providers' second key is: no action is needed.
     OtherUse(&'static str),
     Unusable(UnusableKey),
+    /// Another key has the same `kid`, or neither has one.
+    Confused,
 }
 
 impl PassedOver {
     /// Whether it was meant for signatures, so that somebody should know.
     pub(crate) fn is_a_loss(&self) -> bool {
-        matches!(self.reason, Reason::Unusable(_))
+        matches!(self.reason, Reason::Unusable(_) | Reason::Confused)
     }
 
     fn reason(&self) -> String {
         match &self.reason {
             Reason::OtherUse(why) => (*why).to_owned(),
             Reason::Unusable(why) => why.to_string(),
+            Reason::Confused => {
+                "there is another key of the same `kid`, so that tokens do not say which one signed"
+                    .to_owned()
+            }
         }
     }
 }
@@ -176,19 +187,41 @@ impl KeyCache {
         })
     }
 
-    /// The key that signed a token with this header. An unknown key id leads to one fetch, for however many
-    /// tokens at once, and not again for a while: an attacker can make up key ids.
-    pub(super) async fn find(
+    /// Verifies a token with the known keys. Where they do not do, they are fetched anew once, for however many tokens at
+    /// once, and not again for a while.
+    ///
+    /// From the token endpoint, any failure leads there: some providers replace a key under the `kid` of its predecessor, or
+    /// use none. A token that anybody may have made up does so only by an unknown key id, by a ration of its own.
+    pub(super) async fn verify(
         &self,
+        token: &str,
         header: &Header,
         origin: TokenOrigin,
         jwks_uri: &Url,
         http: &BackChannel,
-    ) -> Result<FoundKey, TokenVerificationError> {
+    ) -> Result<(SignedClaims, FoundKey), TokenVerificationError> {
         let seen = self.current();
-        if let Some(found) = seen.as_ref().and_then(|keys| keys.find(header).transpose()) {
-            return found.map_err(TokenVerificationError::Refused);
+        if let Some(keys) = &seen {
+            match keys.verify(token, header) {
+                Ok(verified) => return Ok(verified),
+                Err(doubt) if doubt.may_be_of_old_keys(origin) => {}
+                Err(doubt) => return Err(doubt.conclusion(KeysAre::Current)),
+            }
         }
+        let keys_are = self.renew(seen, origin, jwks_uri, http).await?;
+        let current =
+            self.current().ok_or_else(|| ProviderError::new("its keys could not be fetched a moment ago"))?;
+        current.verify(token, header).map_err(|doubt| doubt.conclusion(keys_are))
+    }
+
+    /// Fetches the keys unless that was done a moment ago. An attacker can make up key ids.
+    async fn renew(
+        &self,
+        seen: Option<Arc<KeySet>>,
+        origin: TokenOrigin,
+        jwks_uri: &Url,
+        http: &BackChannel,
+    ) -> Result<KeysAre, ProviderError> {
         let last_refetch = match origin {
             TokenOrigin::TokenEndpoint => &self.last_refetch,
             TokenOrigin::Anybody => &self.last_refetch_for_anybody,
@@ -199,21 +232,17 @@ impl KeyCache {
             (Some(seen), Some(current)) => !Arc::ptr_eq(seen, current),
             (seen, current) => seen.is_some() != current.is_some(),
         };
+        if changed_meanwhile {
+            return Ok(KeysAre::Current);
+        }
         let none_known = current.is_none_or(|keys| keys.keys.is_empty());
         let interval = if none_known { MIN_FIRST_FETCH_INTERVAL } else { MIN_REFETCH_INTERVAL };
-        if !changed_meanwhile && last_refetch.is_none_or(|at| at.elapsed() >= interval) {
-            let outcome = self.refresh(jwks_uri, http).await;
-            *last_refetch = Some(Instant::now());
-            outcome?;
+        if last_refetch.is_some_and(|at| at.elapsed() < interval) {
+            return Ok(KeysAre::PerhapsOld);
         }
-        drop(last_refetch);
-        let current =
-            self.current().ok_or_else(|| ProviderError::new("its keys could not be fetched a moment ago"))?;
-        match current.find(header) {
-            Ok(Some(key)) => Ok(key),
-            Ok(None) => Err(TokenVerificationError::UnknownKey),
-            Err(why) => Err(TokenVerificationError::Refused(why)),
-        }
+        let outcome = self.refresh(jwks_uri, http).await;
+        *last_refetch = Some(Instant::now());
+        outcome.map(|()| KeysAre::Current)
     }
 
     /// Takes the keys that another one knows.
@@ -242,12 +271,16 @@ impl KeySet {
             match Key::parse(member) {
                 Ok(key) => keys.push(key),
                 Err(reason) => {
-                    let id = member.get("kid").and_then(Value::as_str).map(printable);
+                    let id = member.get("kid").and_then(jwk::key_id).map(|it| printable(&it));
                     let name = id.filter(|it| !it.is_empty()).unwrap_or_else(|| format!("keys[{i}]"));
                     passed_over.push(PassedOver { name, reason });
                 }
             }
         }
+        let confused = |key: &Key| keys.iter().any(|other: &Key| key.is_confused_with(other));
+        let mut names: Vec<String> = keys.iter().filter(|it| confused(it)).map(Key::name).collect();
+        names.dedup();
+        passed_over.extend(names.into_iter().map(|name| PassedOver { name, reason: Reason::Confused }));
         Ok(Self { keys, passed_over })
     }
 
@@ -270,21 +303,74 @@ impl KeySet {
         Err(ProviderError::new(text))
     }
 
-    /// `Ok(None)`: no key fits. `Err`: several do, and guessing is not an option.
-    pub(super) fn find(&self, header: &Header) -> Result<Option<FoundKey>, String> {
-        let Some(algorithm) = header.key_pair_algorithm() else { return Ok(None) };
-        let mut fitting = self.keys.iter().filter(|key| {
-            key.found.key.fits(algorithm)
-                && key.is_for(algorithm)
-                && (header.key_id.is_none() || key.id == header.key_id)
-        });
-        match (fitting.next(), fitting.next()) {
-            (None, _) => Ok(None),
-            (Some(key), None) => Ok(Some(key.found.clone())),
-            (Some(_), Some(_)) => Err(match header.key_id {
-                Some(_) => "several keys of the provider have its key id".to_owned(),
-                None => "it names no key, and several of the provider's keys fit".to_owned(),
-            }),
+    /// Verifies a token with the key that its header leads to.
+    pub(super) fn verify(&self, token: &str, header: &Header) -> Result<(SignedClaims, FoundKey), Doubt> {
+        let found = self.find(header)?;
+        match jws::verify(token, header, &VerificationKey::Public(&found.key)) {
+            Ok(claims) => Ok((claims, found)),
+            Err(NotVerified::Signature) => Err(Doubt::Signature),
+            Err(NotVerified::Unreadable(error)) => Err(Doubt::Unreadable(error)),
+        }
+    }
+
+    /// The one key that fits a header: of its key id, or without one of its own. Then the signature decides, so that an
+    /// attacker gains nothing: it is a key of the provider's, for this algorithm. Of several keys none is tried.
+    fn find(&self, header: &Header) -> Result<FoundKey, Doubt> {
+        let algorithm = header.key_pair_algorithm().ok_or(Doubt::NoKey)?;
+        let fitting = || self.keys.iter().filter(move |key| key.fits(algorithm));
+        let named = header.key_id.as_deref();
+        let of_its_id: Vec<_> =
+            fitting().filter(|key| named.is_none() || key.id.as_deref() == named).collect();
+        let candidates =
+            if of_its_id.is_empty() { fitting().filter(|key| key.id.is_none()).collect() } else { of_its_id };
+        let (first, others) = candidates.split_first().ok_or(Doubt::NoKey)?;
+        if others.iter().all(|other| other.found.is(&first.found)) {
+            return Ok(first.found.clone());
+        }
+        Err(Doubt::Ambiguous(match named.filter(|_| first.id.is_some()) {
+            Some(_) => "several keys of the provider have its key id",
+            None if named.is_some() => "its key id is not the provider's, and several keys there have none",
+            None => "it names no key, and several of the provider's keys fit",
+        }))
+    }
+}
+
+/// Why the keys of a set do not vouch for a token.
+#[derive(Debug)]
+pub(super) enum Doubt {
+    NoKey,
+    /// Several fit, and guessing is not an option. That contradicts nothing: the provider has made it unclear.
+    Ambiguous(&'static str),
+    Signature,
+    Unreadable(TokenVerificationError),
+}
+
+/// Whether the provider may have other keys by now.
+#[derive(Clone, Copy)]
+enum KeysAre {
+    Current,
+    PerhapsOld,
+}
+
+impl Doubt {
+    /// Whether keys that are fetched anew may settle it.
+    fn may_be_of_old_keys(&self, origin: TokenOrigin) -> bool {
+        match self {
+            Self::NoKey => true,
+            Self::Ambiguous(_) | Self::Signature => origin == TokenOrigin::TokenEndpoint,
+            Self::Unreadable(_) => false,
+        }
+    }
+
+    fn conclusion(self, keys_are: KeysAre) -> TokenVerificationError {
+        match (self, keys_are) {
+            (Self::NoKey, _) => TokenVerificationError::UnknownKey,
+            (Self::Ambiguous(why), _) => TokenVerificationError::Undecided(why.to_owned()),
+            (Self::Signature, KeysAre::Current) => NotVerified::Signature.conclusion(),
+            (Self::Signature, KeysAre::PerhapsOld) => TokenVerificationError::Undecided(
+                "its signature does not verify with the provider's keys as they were a moment ago".to_owned(),
+            ),
+            (Self::Unreadable(error), _) => error,
         }
     }
 }
@@ -293,42 +379,61 @@ impl Key {
     fn parse(value: &Value) -> Result<Self, Reason> {
         let members = value.as_object().ok_or(Reason::Unusable(UnusableKey::NotAnObject))?;
         let members = Members(members);
-        if members.text("use").is_some_and(|it| it != "sig") {
+        if members.name("use").is_some_and(|it| !it.eq_ignore_ascii_case("sig")) {
             return Err(Reason::OtherUse("it is not for signatures (`use`)"));
         }
-        let operations = value.get("key_ops").and_then(Value::as_array);
-        if operations.is_some_and(|list| !list.iter().any(|it| it == "verify")) {
+        let operations = value.get("key_ops").and_then(Value::as_array).filter(|list| !list.is_empty());
+        let verifies = |it: &Value| it.as_str().is_some_and(|it| it.eq_ignore_ascii_case("verify"));
+        if operations.is_some_and(|list| !list.iter().any(verifies)) {
             return Err(Reason::OtherUse("it does not verify signatures (`key_ops`)"));
         }
         // A secret that everybody can read is none.
-        if members.text("kty") == Some("oct") {
+        if members.text("kty").is_some_and(|it| it.eq_ignore_ascii_case("oct")) {
             return Err(Reason::OtherUse("it is a symmetric key"));
         }
-        let text = |name| members.text(name).map(str::to_owned);
-        let (id, algorithm) = (text("kid"), text("alg"));
+        let text = |name| members.name(name).map(str::to_owned);
+        let (id, algorithm) = (members.key_id(), text("alg"));
         let issuer = text("issuer").map(|it| {
             ExpectedIssuer::of_tenant(&it, AllowedTenants::Any).unwrap_or(ExpectedIssuer::Exactly(it))
         });
         let key = PublicKey::read(&members).map_err(Reason::Unusable)?;
         let none_fits = algorithm
             .as_deref()
-            .is_some_and(|name| !SigningAlgorithm::from_name(name).is_some_and(|it| key.fits(it)));
+            .is_some_and(|name| !SigningAlgorithm::of_published_key(name).is_some_and(|it| key.fits(it)));
         if none_fits {
             return Err(Reason::OtherUse("its `alg` is no signature of such a key"));
         }
         Ok(Self { id, algorithm, found: FoundKey { key, issuer } })
     }
 
+    fn name(&self) -> String {
+        self.id.as_deref().map_or_else(|| "without kid".to_owned(), printable)
+    }
+
+    /// Whether it can sign by the algorithm, and may.
+    fn fits(&self, algorithm: SigningAlgorithm) -> bool {
+        self.found.key.fits(algorithm) && self.is_for(algorithm)
+    }
+
+    /// Whether a token may be signed by either of them, and nobody can tell by which.
+    fn is_confused_with(&self, other: &Self) -> bool {
+        self.id == other.id
+            && !self.found.is(&other.found)
+            && SigningAlgorithm::ALL.into_iter().any(|it| self.fits(it) && other.fits(it))
+    }
+
     /// Whether the provider lets this key sign by the algorithm, as far as it says.
     fn is_for(&self, algorithm: SigningAlgorithm) -> bool {
-        self.algorithm.as_deref().is_none_or(|name| SigningAlgorithm::from_name(name) == Some(algorithm))
+        self.algorithm
+            .as_deref()
+            .is_none_or(|name| SigningAlgorithm::of_published_key(name) == Some(algorithm))
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = self.id.as_deref().map_or_else(|| "without kid".to_owned(), printable);
-        let algorithm = self.algorithm.as_deref().and_then(SigningAlgorithm::from_name);
+        let id = self.name();
+        let algorithm = self.algorithm.as_deref().and_then(SigningAlgorithm::of_published_key);
         write!(f, "{id} ({})", algorithm.map_or(self.found.key.kind(), SigningAlgorithm::name))
     }
 }
@@ -409,21 +514,123 @@ mod tests {
         assert!(KeySet::parse(many.to_string().as_bytes()).is_err());
     }
 
+    fn set(keys: &Value) -> KeySet {
+        KeySet::parse(json!({ "keys": keys }).to_string().as_bytes())
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn header(key_id: Option<&str>) -> Header {
+        Header { algorithm: Algorithm::RS256, key_id: key_id.map(str::to_owned), typ: None }
+    }
+
+    fn modulus(first: u8) -> Value {
+        let mut octets = [0xff; 256];
+        octets[0] = first;
+        json!(URL_SAFE_NO_PAD.encode(octets))
+    }
+
+    /// `true`: one key. Everything else is refused, and an attacker gains nothing from the rest: each key is the provider's own,
+    /// and the signature has to be that key's.
     #[test]
     fn sec_047_one_fitting_key_is_taken_and_several_are_refused() {
-        let set = |keys: Value| KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).ok().unwrap();
-        let header = |key_id: Option<&str>| Header {
-            algorithm: Algorithm::RS256,
-            key_id: key_id.map(str::to_owned),
-            typ: None,
-        };
-        let (a, b) = (rsa(json!({})), rsa(json!({"kid": "b"})));
-        assert!(set(json!([a, b])).find(&header(Some("b"))).unwrap().is_some());
-        assert!(set(json!([a, b])).find(&header(Some("c"))).unwrap().is_none());
-        assert!(set(json!([a])).find(&header(None)).unwrap().is_some());
-        assert!(set(json!([a, b])).find(&header(None)).is_err());
-        assert!(set(json!([a, a])).find(&header(Some("a"))).is_err());
-        let other_algorithm = rsa(json!({"alg": "RS512"}));
-        assert!(set(json!([other_algorithm])).find(&header(Some("a"))).unwrap().is_none());
+        let key = |first: u8, kid: Value| rsa(json!({"n": modulus(first), "kid": kid}));
+        let (a, b, nameless) = (key(0xff, json!("a")), key(0xfe, json!("b")), key(0xfd, json!(null)));
+        let twin = key(0xfe, json!("a"));
+        let for_another = rsa(json!({"alg": "RS512"}));
+        let padded = rsa(json!({"n": format!("{}==", modulus(0xff).as_str().unwrap()), "use": "sig"}));
+        for (what, keys, key_id, found) in [
+            ("its key id", json!([a, b]), Some("b"), true),
+            ("an unknown key id", json!([a, b]), Some("c"), false),
+            ("no key id, one key", json!([a]), None, true),
+            ("no key id, two keys", json!([a, b]), None, false),
+            ("a key for another algorithm", json!([for_another]), Some("a"), false),
+            ("the same key twice", json!([a, a]), Some("a"), true),
+            ("the same key twice, differently written", json!([a, padded]), Some("a"), true),
+            ("the same key twice, no key id in the token", json!([a, padded]), None, true),
+            ("two keys of one key id", json!([a, twin]), Some("a"), false),
+            ("a key without key id", json!([nameless]), Some("c"), true),
+            ("a key without key id, beside others", json!([a, nameless]), Some("c"), true),
+            ("a key of this key id comes first", json!([nameless, a]), Some("a"), true),
+            ("two keys without key id", json!([nameless, key(0xfc, json!(""))]), Some("c"), false),
+            ("a key id that is a number", json!([a, key(0xfe, json!(7))]), Some("7"), true),
+        ] {
+            let outcome = set(&keys).find(&header(key_id));
+            assert_eq!(outcome.is_ok(), found, "{what}");
+        }
+        let found = set(&json!([nameless, a])).find(&header(Some("a"))).unwrap();
+        assert!(found.is(&set(&json!([a])).find(&header(None)).unwrap()), "the one of its key id");
+    }
+
+    #[test]
+    fn keys_that_cannot_be_told_apart_are_named_once_and_stay_of_use_otherwise() {
+        let key = |first: u8, kid: Value| rsa(json!({"n": modulus(first), "kid": kid}));
+        let (a, twin, b) = (key(0xff, json!("a")), key(0xfe, json!("a")), key(0xfd, json!("b")));
+        let losses = |keys: Value| set(&keys).losses().map(ToString::to_string).collect::<Vec<_>>();
+        let confused = losses(json!([a, twin, b]));
+        assert_eq!(confused.len(), 1, "{confused:?}");
+        assert!(confused[0].starts_with("a: there is another key"), "{confused:?}");
+        assert!(set(&json!([a, twin, b])).find(&header(Some("b"))).is_ok());
+        let (one, other) = (rsa(json!({"alg": "RS256"})), rsa(json!({"n": modulus(0xfe), "alg": "RS512"})));
+        for fine in [json!([a, a]), json!([a, b]), json!([one, other])] {
+            assert_eq!(losses(fine.clone()), Vec::<String>::new(), "{fine}");
+        }
+    }
+
+    /// What these members say decides which tokens a key is tried for, never whether a signature is good.
+    #[test]
+    fn members_of_a_key_are_read_in_any_case_and_count_for_nothing_where_they_are_empty() {
+        for fine in [
+            json!({"use": ""}),
+            json!({"use": "SIG"}),
+            json!({"alg": ""}),
+            json!({"alg": "rs256"}),
+            json!({"key_ops": []}),
+            json!({"key_ops": ["VERIFY"]}),
+            json!({"kty": "rsa"}),
+            json!({"kid": 4711}),
+            json!({"kid": ""}),
+            json!({"issuer": ""}),
+        ] {
+            let set = set(&json!([rsa(fine.clone())]));
+            assert!(set.find(&header(None)).is_ok(), "{fine}");
+            assert_eq!(set.losses().count(), 0, "{fine}");
+        }
+        for other in [
+            json!({"use": "ENC"}),
+            json!({"alg": "es256"}),
+            json!({"alg": "rs512"}),
+            json!({"key_ops": ["encrypt"]}),
+            json!({"kty": "OCT"}),
+        ] {
+            assert!(set(&json!([rsa(other.clone())])).find(&header(None)).is_err(), "{other}");
+        }
+        let point = json!({"kty": "ec", "crv": "p-256", "alg": "es256",
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"});
+        assert!(usable(&point));
+        let edwards = json!({"kty": "okp", "crv": "ED25519", "alg": "ed25519",
+            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+        assert!(usable(&edwards));
+    }
+
+    /// Only the provider's own tokens have the keys fetched anew for a signature, and only then may a token be called forged.
+    #[test]
+    fn sec_098_and_134_a_signature_that_fails_is_a_forgery_only_by_the_keys_of_now() {
+        use TokenOrigin::{Anybody, TokenEndpoint};
+        for (doubt, origin, is_fetched) in [
+            (Doubt::NoKey, TokenEndpoint, true),
+            (Doubt::NoKey, Anybody, true),
+            (Doubt::Signature, TokenEndpoint, true),
+            (Doubt::Signature, Anybody, false),
+            (Doubt::Ambiguous("…"), TokenEndpoint, true),
+            (Doubt::Ambiguous("…"), Anybody, false),
+        ] {
+            assert_eq!(doubt.may_be_of_old_keys(origin), is_fetched, "{doubt:?} {origin:?}");
+        }
+        let is_forged =
+            |doubt: Doubt, keys| matches!(doubt.conclusion(keys), TokenVerificationError::Refused(_));
+        assert!(is_forged(Doubt::Signature, KeysAre::Current));
+        assert!(!is_forged(Doubt::Signature, KeysAre::PerhapsOld));
+        assert!(!is_forged(Doubt::NoKey, KeysAre::Current));
+        assert!(!is_forged(Doubt::Ambiguous("…"), KeysAre::Current));
     }
 }

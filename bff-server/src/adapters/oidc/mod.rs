@@ -36,6 +36,7 @@ mod userinfo;
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
+    time::Instant,
 };
 
 use ::http::HeaderValue;
@@ -132,6 +133,8 @@ pub struct OidcProvider {
     http: BackChannel,
     metadata: RwLock<Result<Arc<ProviderMetadata>, ProviderError>>,
     keys: KeyCache,
+    /// When a token last led to a fetch of the metadata.
+    last_renewal: tokio::sync::Mutex<Option<Instant>>,
     /// The latest that it sent (RFC 9449 §8.2).
     dpop_nonce: RwLock<Option<Nonce>>,
     /// The clients, by `client_id`, that the token endpoint refused when it last looked at their authentication.
@@ -151,6 +154,7 @@ impl OidcProvider {
             http: BackChannel::new(&settings.outbound)?,
             metadata: RwLock::new(Err(ProviderError::new("its metadata has not been fetched yet"))),
             keys: KeyCache::default(),
+            last_renewal: tokio::sync::Mutex::default(),
             dpop_nonce: RwLock::default(),
             rejected_clients: RwLock::default(),
             clock,
@@ -243,14 +247,39 @@ impl OidcProvider {
         let metadata = self.known_metadata()?;
         let jwks_uri =
             metadata.jwks_uri.as_ref().ok_or_else(|| ProviderError::new("its metadata has no jwks_uri"))?;
-        let key = self.keys.find(header, origin, jwks_uri, &self.http).await?;
-        let signed = jws::verify(token, header, &VerificationKey::Public(&key.key))?;
+        let (signed, key) = self.keys.verify(token, header, origin, jwks_uri, &self.http).await?;
         if client.many_tenants && !key.is_of_their_issuer(&signed.claims) {
             return Err(TokenVerificationError::Refused(
                 "its key is that of another tenant (the key's `issuer` is not its `iss`)".into(),
             ));
         }
         Ok(signed)
+    }
+
+    /// Whether ID tokens of a client may be signed by this algorithm. Where the metadata decides, and does not announce it, the
+    /// provider may have changed since the metadata was fetched: it is fetched anew first, once in a while, and for tokens
+    /// from the token endpoint alone.
+    ///
+    /// An attacker gains nothing: the fixed list stays, and only the provider's metadata opens any of it.
+    async fn check_algorithm(
+        &self,
+        client: &RegisteredClient,
+        header: &jws::Header,
+        origin: TokenOrigin,
+    ) -> Result<(), TokenVerificationError> {
+        if let Some(configured) = &client.id_token_algorithms {
+            return header.check_algorithm(configured);
+        }
+        let known = self.known_metadata()?;
+        let Err(refusal) = header.check_algorithm(&Algorithm::announced(&known)) else { return Ok(()) };
+        let may_be_old = origin == TokenOrigin::TokenEndpoint && !header.is_symmetric();
+        if !may_be_old {
+            return Err(refusal);
+        }
+        match self.renewed_metadata(&known).await? {
+            Some(metadata) => header.check_algorithm(&Algorithm::announced(&metadata)),
+            None => Err(TokenVerificationError::Undecided(refusal.to_string())),
+        }
     }
 
     fn known_metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderError> {
@@ -305,10 +334,8 @@ impl AuthorizationServer for OidcProvider {
         origin: TokenOrigin,
     ) -> Result<SignedClaims, TokenVerificationError> {
         let client = self.client(client)?;
-        let header = match &client.id_token_algorithms {
-            Some(configured) => jws::Header::of(token, configured)?,
-            None => jws::Header::of(token, &Algorithm::announced(&*self.known_metadata()?))?,
-        };
+        let header = jws::Header::of(token.expose())?;
+        self.check_algorithm(client, &header, origin).await?;
         if header.is_symmetric() {
             // Only where configuration lists an HS algorithm: keyed with the client's secret
             // (OpenID Connect Core 1.0 §10.1).
@@ -317,7 +344,8 @@ impl AuthorizationServer for OidcProvider {
                     "it is signed with a secret that this client does not have".into(),
                 )
             })?;
-            return jws::verify(token.expose(), &header, &VerificationKey::Secret(key.as_bytes()));
+            let verified = jws::verify(token.expose(), &header, &VerificationKey::Secret(key.as_bytes()));
+            return verified.map_err(jws::NotVerified::conclusion);
         }
         self.verify_with_published_key(client, token.expose(), &header, origin).await
     }

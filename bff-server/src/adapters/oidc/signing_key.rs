@@ -69,6 +69,12 @@ impl SigningAlgorithm {
         let name = if name == "Ed25519" { "EdDSA" } else { name };
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
+
+    /// The algorithm that a published key is for, in any case. Of tokens and of configuration the name is the exact one.
+    pub(super) fn of_published_key(name: &str) -> Option<Self> {
+        let name = if name.eq_ignore_ascii_case("Ed25519") { "EdDSA" } else { name };
+        Self::ALL.into_iter().find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
+    }
 }
 
 /// Why a private key cannot sign.

@@ -124,13 +124,7 @@ fn tokens_of(
         let (reason, refresh_token) = (UnusableReason::OtherKey, tokens.refresh_token);
         return Err(UnusableTokenResponse { reason, refresh_token }.into());
     }
-    let length = tokens.id_token.as_ref().map_or(0, |it| it.expose().len());
-    if length > max_id_token_bytes {
-        let reason = UnusableReason::LongIdToken { length, limit: max_id_token_bytes };
-        let refresh_token = tokens.refresh_token;
-        return Err(UnusableTokenResponse { reason, refresh_token }.into());
-    }
-    Ok(tokens)
+    Ok(tokens.bounded(max_id_token_bytes))
 }
 
 fn refusal(answer: &Answer) -> GrantError {
@@ -158,8 +152,8 @@ fn meaning(answer: &Answer) -> TokenRefusal {
 
 /// What an answer says about an error, for the log.
 pub(super) fn in_its_words(answer: &Answer) -> String {
-    let said = answer.is_json().then(|| provider_words::of_body(&answer.body)).flatten();
-    said.unwrap_or_else(|| "no error code".to_owned())
+    // Whatever its media type: what is understood is also said.
+    provider_words::of_body(&answer.body).unwrap_or_else(|| "no error code".to_owned())
 }
 
 /// The error code of an answer, if it is one that we know.
@@ -169,7 +163,7 @@ pub(super) fn known_error(answer: &Answer) -> Option<&'static str> {
 
 /// Whether there is an error in it, known or not: GitHub answers them with 200.
 fn says_error(answer: &Answer) -> bool {
-    provider_json::object(&answer.body).is_ok_and(|it| it.contains_key("error"))
+    provider_json::object_of_an_error(&answer.body).is_ok_and(|it| it.contains_key("error"))
 }
 
 pub(super) async fn revoke(

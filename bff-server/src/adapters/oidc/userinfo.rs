@@ -1,6 +1,7 @@
 //! `UserInfo` (OpenID Connect Core 1.0 §5.3), and what answers a user's claims where there is no OpenID Connect.
 
-use http::{StatusCode, header};
+use http::StatusCode;
+use serde_json::{Map, Value};
 
 use super::{OidcProvider, http::Answer};
 use crate::{
@@ -59,19 +60,10 @@ pub(super) async fn fetch(
             .into());
         }
     }
-    if answer.is_json() {
-        return match provider_json::object(&answer.body) {
-            Ok(claims) => Ok(UserInfo::Plain(claims)),
-            Err(error) => Err(UserInfoError::Refused(error.to_string().into())),
-        };
-    }
-    if !is_jwt(&answer) {
-        return Err(UserInfoError::Refused("its content type is neither JSON nor application/jwt".into()));
-    }
-    let token =
-        std::str::from_utf8(&answer.body).ok().and_then(|text| IdToken::parse(text.trim()).ok()).ok_or_else(
-            || UserInfoError::Refused("it is not a signed JWT (encrypted ones are not supported)".into()),
-        )?;
+    let token = match read(&answer)? {
+        Read::Claims(claims) => return Ok(UserInfo::Plain(claims)),
+        Read::Token(token) => token,
+    };
     let (length, limit) = (token.expose().len(), provider.settings.max_id_token_bytes);
     if length > limit {
         return Err(UserInfoError::Refused(format!(
@@ -82,10 +74,65 @@ pub(super) async fn fetch(
     Ok(UserInfo::Signed(signed))
 }
 
-fn is_jwt(answer: &Answer) -> bool {
-    answer
-        .headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok()?.split(';').next().map(str::trim))
-        .is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/jwt"))
+enum Read {
+    Claims(Map<String, Value>),
+    Token(IdToken),
+}
+
+/// What an answer is, it shows itself: some providers label it `text/plain`, `text/html` or not at all. An attacker gains
+/// nothing. It comes from the provider, over TLS, for this access token, and a signature is checked whatever the label.
+fn read(answer: &Answer) -> Result<Read, UserInfoError> {
+    let text = answer.body.trim_ascii();
+    let token = std::str::from_utf8(text).ok().and_then(|text| IdToken::parse(text).ok());
+    if let Some(token) = token {
+        return Ok(Read::Token(token));
+    }
+    let why = match provider_json::object(text) {
+        Ok(claims) => return Ok(Read::Claims(claims)),
+        Err(_) if answer.media_type() == "application/jwt" => {
+            "it is not a signed JWT (encrypted ones are not supported)".to_owned()
+        }
+        Err(error) if answer.is_json() || text.starts_with(b"{") => error.to_string(),
+        Err(_) => "it is neither a JSON object nor a signed JWT".to_owned(),
+    };
+    Err(UserInfoError::Refused(why))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::{HeaderMap, HeaderValue, header};
+
+    use super::*;
+
+    #[test]
+    fn an_answer_is_what_it_looks_like_whatever_its_label() {
+        let labels = [
+            "application/json",
+            "text/json",
+            "text/plain; charset=utf-8",
+            "text/html",
+            "application/jwt",
+            "?",
+            "",
+        ];
+        for label in labels {
+            let read = |body: &'static str| {
+                let mut headers = HeaderMap::new();
+                if !label.is_empty() {
+                    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(label));
+                }
+                read(&Answer { status: StatusCode::OK, headers, body: Bytes::from_static(body.as_bytes()) })
+            };
+            assert!(
+                matches!(read("{\"sub\":\"ada\"}"), Ok(Read::Claims(claims)) if claims["sub"] == "ada"),
+                "{label}"
+            );
+            assert!(matches!(read(" eyJ.e30.c2ln\n"), Ok(Read::Token(_))), "{label}");
+            for neither in ["", "<html></html>", "[]", "\"x\"", "a.b.c.d.e", "{\"sub\":\"a\",\"sub\":\"b\"}"]
+            {
+                assert!(read(neither).is_err(), "{label}: {neither}");
+            }
+        }
+    }
 }
