@@ -396,7 +396,7 @@ async fn apples_client_secret_is_signed_anew_for_each_request() {
     for request in requests.iter().flatten() {
         assert!(!request.headers.contains_key("authorization"), "{request:?}");
     }
-    stage.log_out(&browser).await;
+    stage.log_out_and_return(&browser).await;
     stage.op.has_received(Endpoint::Revocation, 1).await;
     assert!(stage.op.received_at(Endpoint::Revocation)[0].form_value("client_secret").is_some());
     let keys = raw::get(&stage.server.public, "/bff/oauth/jwks").send().await.json();
