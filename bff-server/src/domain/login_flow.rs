@@ -65,6 +65,31 @@ pub struct LoginFlow {
     pub from_another_site: bool,
     /// What for, to be known again.
     pub purpose: Purpose,
+    /// Whether it may begin again by itself.
+    pub again: Again,
+}
+
+/// Whether a login may begin again by itself, where the provider has forgotten it: once, and as it began.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Again {
+    /// It may not: it has, or it asked for more than a cookie can hold.
+    #[default]
+    No,
+    /// It may, with these parameters, which the app asked for.
+    With(Vec<(String, String)>),
+}
+
+/// What a cookie has room for besides everything else of a flow, in bytes.
+const ROOM_FOR_PARAMETERS: usize = 1_500;
+
+impl Again {
+    /// What is remembered of a login that returns to `return_to`.
+    pub fn with<'a>(asked: impl Iterator<Item = (&'static str, &'a str)>, return_to: &Url) -> Self {
+        let asked: Vec<_> = asked.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let bytes: usize = asked.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+        // Those of them that the answer must show are there twice.
+        if bytes * 2 + return_to.as_str().len() > ROOM_FOR_PARAMETERS { Self::No } else { Self::With(asked) }
+    }
 }
 
 /// What a flow is about.
@@ -112,6 +137,7 @@ impl LoginFlow {
             turns: 0,
             from_another_site: false,
             purpose: Purpose::default(),
+            again: Again::default(),
         }
     }
 

@@ -134,6 +134,13 @@ impl LoginOptions {
         Ok(Self(options))
     }
 
+    /// What [`pairs`](Self::pairs) named once.
+    pub fn of_pairs(pairs: &[(String, String)]) -> Self {
+        let known =
+            |(name, value): &(String, String)| Some((LoginParameter::from_name(name)?, value.clone()));
+        Self(pairs.iter().filter_map(known).collect())
+    }
+
     /// What is left of it under a policy.
     #[must_use]
     pub fn under(mut self, policy: &LoginPolicy, from_the_app: bool) -> Self {

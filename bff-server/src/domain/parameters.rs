@@ -120,6 +120,7 @@ const STATE: Parameter = Parameter::new("state", 128);
 const CODE: Parameter = Parameter::new("code", 4096);
 const ISS: Parameter = Parameter::new("iss", 512);
 const ERROR: Parameter = Parameter::new("error", 256);
+const ERROR_DESCRIPTION: Parameter = Parameter::new("error_description", 256);
 
 impl AuthorizationResponse {
     /// Reads a form that was posted to the callback.
@@ -132,13 +133,18 @@ impl AuthorizationResponse {
         matches!(self.outcome, AuthorizationOutcome::Error(_))
     }
 
+    /// Whether there is no code for this reason.
+    pub fn outcome_is(&self, error: AuthorizationError) -> bool {
+        matches!(self.outcome, AuthorizationOutcome::Error(said) if said == error)
+    }
+
     /// Reads the query of the callback.
     pub fn parse(query: &str) -> Result<Self, MalformedQuery> {
         let state = STATE.require(query)?;
         let issuer = ISS.read(query)?;
         let code = CODE.read(query)?;
         let outcome = match (ERROR.read(query)?, code) {
-            (Some(error), _) => AuthorizationOutcome::Error(AuthorizationError::from_code(&error)),
+            (Some(error), _) => AuthorizationOutcome::Error(AuthorizationError::of(&error, query)),
             (None, Some(code)) => AuthorizationOutcome::Code(
                 super::credential::AuthorizationCode::parse(code)
                     .map_err(|_| MalformedQuery::Bytes("code"))?,
@@ -163,6 +169,9 @@ pub enum AuthorizationError {
     /// The user could not be authenticated as strongly as was asked for (OpenID Connect Unmet Authentication
     /// Requirements 1.0).
     TooWeak,
+    /// The provider's login page was open for so long that the provider has forgotten what it was for. Keycloak has no code of
+    /// its own for it, but a description that is one.
+    LoginPageExpired,
     /// The provider is in trouble; trying again may help.
     TemporarilyUnavailable,
     /// The request was wrong: a matter for whoever configured it.
@@ -197,6 +206,16 @@ impl Interaction {
 }
 
 impl AuthorizationError {
+    fn of(code: &str, query: &str) -> Self {
+        let described = || ERROR_DESCRIPTION.read(query).ok().flatten();
+        match Self::from_code(code) {
+            Self::TemporarilyUnavailable if described().as_deref() == Some("authentication_expired") => {
+                Self::LoginPageExpired
+            }
+            error => error,
+        }
+    }
+
     fn from_code(code: &str) -> Self {
         match code {
             "access_denied" => Self::AccessDenied,
@@ -270,6 +289,18 @@ mod tests {
     fn sec_026_the_providers_error_becomes_one_of_ours() {
         for (query, expected) in [
             ("state=a&error=access_denied&error_description=x", AuthorizationError::AccessDenied),
+            (
+                "state=a&error=temporarily_unavailable&error_description=authentication_expired",
+                AuthorizationError::LoginPageExpired,
+            ),
+            (
+                "state=a&error=temporarily_unavailable&error_description=authentication_expired_or_so",
+                AuthorizationError::TemporarilyUnavailable,
+            ),
+            (
+                "state=a&error=access_denied&error_description=authentication_expired",
+                AuthorizationError::AccessDenied,
+            ),
             ("state=a&error=<script>", AuthorizationError::Other),
             ("state=a&error=login_required", AuthorizationError::InteractionRequired(Interaction::Login)),
             ("state=a&error=unmet_authentication_requirements", AuthorizationError::TooWeak),

@@ -158,6 +158,7 @@ async fn answered(
 
     let arrival = Arrival::new(flow.purpose, flow.turns, flow.from_another_site, app.clock.now());
     let said = response.said.as_deref().map(|said| format!(": {said}")).unwrap_or_default();
+    let forgotten = response.outcome_is(AuthorizationError::LoginPageExpired).then(|| flow.clone());
     let silent = flow.demands.silent.then(|| app.return_url(Ok(Some(flow.return_to.clone()))));
     let mut answer = match app.logins.finish(flow, response, presented.clone()).await {
         Ok(finished) => match onward(app, request.uri.path(), came_by, &finished.return_to, &arrival) {
@@ -177,37 +178,81 @@ async fn answered(
             app.to_the_app_if_logged_in(presented, PageCode::LoginNotStartedHere, id).await
         }
         Err(error) => {
-            let code = page_for(&error);
-            let reason = match &error {
-                FinishError::Refused(AuthorizationError::InteractionRequired(what)) => what.code(),
-                _ => code.as_str(),
-            };
-            telemetry::login(reason);
-            app.tell(|journal| {
-                let what = format!("The login fails ({reason}): {error}{said}");
-                journal.go_on(&cookie, app.clock.now(), Step::bad(what, fix(code), id));
-            });
-            match silent {
-                Some(return_to) => {
-                    let error = format!("{error}{said}");
-                    tracing::info!(
-                        error,
-                        event = "login_not_silent",
-                        reason,
-                        "a silent login brought nobody"
-                    );
-                    app.back_with_login_error(&return_to, reason, code, id)
-                }
-                None => {
-                    let error = format!("{error}{said}");
-                    tracing::warn!(error, event = "login_failed", reason, "a login failed");
-                    app.page(code, id)
-                }
+            let forgotten = forgotten.filter(|_| is_forgotten(&error));
+            match begin_again(app, id, &cookie, forgotten.as_ref()).await {
+                Some(again) => again,
+                None => failed(app, id, &cookie, &error, &said, silent.as_ref()),
             }
         }
     };
     with_cookie(&mut answer, app.cookies.clear_flow(&cookie));
     answer
+}
+
+/// The page that says why, or for a login that nobody was to notice, the way back to the app.
+fn failed(
+    app: &App,
+    id: &CorrelationId,
+    cookie: &str,
+    error: &FinishError,
+    said: &str,
+    silent: Option<&Url>,
+) -> Response {
+    let code = page_for(error);
+    let reason = match error {
+        FinishError::Refused(AuthorizationError::InteractionRequired(what)) => what.code(),
+        _ => code.as_str(),
+    };
+    telemetry::login(reason);
+    app.tell(|journal| {
+        let what = format!("The login fails ({reason}): {error}{said}");
+        journal.go_on(cookie, app.clock.now(), Step::bad(what, fix(code), id));
+    });
+    match silent {
+        Some(return_to) => {
+            let error = format!("{error}{said}");
+            tracing::info!(error, event = "login_not_silent", reason, "a silent login brought nobody");
+            app.back_with_login_error(return_to, reason, code, id)
+        }
+        None => {
+            let error = format!("{error}{said}");
+            tracing::warn!(error, event = "login_failed", reason, "a login failed");
+            app.page(code, id)
+        }
+    }
+}
+
+fn is_forgotten(error: &FinishError) -> bool {
+    matches!(error, FinishError::Refused(AuthorizationError::LoginPageExpired))
+}
+
+/// Sends the browser to the provider once more, where another tab may have logged in meanwhile.
+async fn begin_again(
+    app: &App,
+    id: &CorrelationId,
+    forgotten: &str,
+    flow: Option<&LoginFlow>,
+) -> Option<Response> {
+    let begun = match app.logins.begin_again(flow?).await? {
+        Ok(begun) => begun,
+        Err(error) => {
+            tracing::warn!(%error, "a login that the provider has forgotten cannot begin again");
+            return None;
+        }
+    };
+    let name = app.cookies.flow_name(begun.response_mode, &login_flow::flow_name(&begun.flow.state()));
+    let sealed = sealed_cookie::seal(&app.sealer, Purpose::LoginFlow, &name, &begun.flow, &*app.entropy);
+    let (mut response, value) = (see_other(begun.location.as_str())?, sealed.ok()?);
+    with_cookie(&mut response, app.cookies.set_flow(&name, &value, login_flow::LIFETIME));
+    tracing::info!(
+        event = "login_begun_again",
+        "the provider's login page had expired; the login begins again"
+    );
+    app.tell(|journal| {
+        let what = "The provider's login page had expired: the browser is sent there once more";
+        journal.go_on(forgotten, app.clock.now(), Step::good(what, id));
+    });
+    Some(response)
 }
 
 /// Whether the answer came to the callback of the server that was asked, and not to another's (RFC 9700 §4.4.2).
@@ -247,7 +292,11 @@ fn page_for(error: &FinishError) -> PageCode {
         FinishError::Refused(AuthorizationError::TooWeak) | FinishError::TooWeak => PageCode::TooWeak,
         FinishError::OtherUser => PageCode::OtherUser,
         FinishError::NotAskedAgain => PageCode::LoginNotFresh,
+        FinishError::Trouble(SessionError::Provider(error)) if error.misconfigured => {
+            PageCode::ProviderMisconfigured
+        }
         FinishError::Trouble(SessionError::Provider(error)) if error.refused => PageCode::ProviderRefused,
+        FinishError::Refused(AuthorizationError::LoginPageExpired) => PageCode::LoginPageExpired,
         FinishError::Refused(AuthorizationError::TemporarilyUnavailable)
         | FinishError::Trouble(SessionError::Provider(_)) => PageCode::ProviderUnavailable,
         FinishError::Refused(AuthorizationError::RequestRefused) => PageCode::ProviderRefused,

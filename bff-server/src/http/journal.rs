@@ -202,6 +202,9 @@ pub(crate) fn fix(code: PageCode) -> &'static str {
         PageCode::LoginNotFresh => {
             "the provider ignores max_age, or cannot ask this user again; ask with prompt=login beside it, or see its documentation"
         }
+        PageCode::LoginPageExpired => {
+            "the provider forgot the login twice; close other tabs with its login page, and begin again"
+        }
         PageCode::LoginExpired => "a login has ten minutes; begin again",
         PageCode::LoginNotStartedHere => {
             "open the app by the host that redirect_uri has (localhost and 127.0.0.1 are two), in a browser that keeps \
@@ -210,6 +213,9 @@ pub(crate) fn fix(code: PageCode) -> &'static str {
         PageCode::LoginFailed => {
             "the reason names the check that failed; compare issuer, clock and algorithms with the provider's, or run \
              `authtool-bff doctor`"
+        }
+        PageCode::ProviderMisconfigured => {
+            "compare client.issuer with the `issuer` of the provider's metadata, to the letter; /-/ready and the doctor say more"
         }
         PageCode::ProviderRefused => {
             "compare client id, secret, redirect URI and scopes with the registration, or run `authtool-bff doctor`, which \

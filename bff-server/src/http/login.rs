@@ -168,6 +168,7 @@ fn give_up(app: &App, id: &CorrelationId, headers: &HeaderMap, has_cookie: bool)
 fn page_for(error: &BeginError) -> PageCode {
     match error {
         BeginError::UnknownClient => PageCode::UnknownClient,
+        BeginError::Provider(error) if error.misconfigured => PageCode::ProviderMisconfigured,
         BeginError::Provider(error) if error.refused => PageCode::ProviderRefused,
         BeginError::Provider(_) => PageCode::ProviderUnavailable,
         BeginError::Entropy(_) => PageCode::Internal,

@@ -28,7 +28,9 @@ pub(crate) enum PageCode {
     LoginLoop,
     LoginNotFresh,
     LoginNotStartedHere,
+    LoginPageExpired,
     OtherUser,
+    ProviderMisconfigured,
     ProviderRefused,
     ProviderUnavailable,
     StoreUnavailable,
@@ -44,7 +46,7 @@ struct Text {
 }
 
 impl PageCode {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 20] = [
         Self::AccessDenied,
         Self::ConsentRequired,
         Self::CookieNotKept,
@@ -57,7 +59,9 @@ impl PageCode {
         Self::LoginLoop,
         Self::LoginNotFresh,
         Self::LoginNotStartedHere,
+        Self::LoginPageExpired,
         Self::OtherUser,
+        Self::ProviderMisconfigured,
         Self::ProviderRefused,
         Self::ProviderUnavailable,
         Self::StoreUnavailable,
@@ -151,12 +155,26 @@ impl PageCode {
                 "Open the app and log in from there. If that brings you back here, your browser may be blocking \
                  cookies.",
             ),
+            Self::LoginPageExpired => text(
+                "login_page_expired",
+                StatusCode::BAD_REQUEST,
+                "The provider's login page was open for too long",
+                "The login provider has forgotten what it was for; another tab may have logged in meanwhile. Close other login \
+                 pages and start again.",
+            ),
             Self::OtherUser => text(
                 "other_user",
                 StatusCode::FORBIDDEN,
                 "This is another account than the one you are logged in with",
                 "You were asked to confirm who you are, and did so as somebody else. You are still logged in as before. To \
                  change accounts, log out first.",
+            ),
+            Self::ProviderMisconfigured => text(
+                "provider_misconfigured",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The login of this app is not set up correctly",
+                "Trying again does not help. Whoever runs this app has been told in its log; if you know them, pass on the \
+                 reference below.",
             ),
             Self::ProviderRefused => text(
                 "provider_refused",

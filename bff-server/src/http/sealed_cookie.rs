@@ -75,7 +75,7 @@ mod tests {
         );
         let now = postcard::to_stdvec(&flow).unwrap();
         // Without `proof_key`, `demands` and what follows them; and with what nobody knows yet.
-        let older = now.strip_suffix(&[0; 23]).unwrap();
+        let older = now.strip_suffix(&[0; 24]).unwrap();
         let newer = [now.as_slice(), &[1, 2, 3]].concat();
         for plain in [older, &now, &newer] {
             let sealed = sealer.seal(Purpose::LoginFlow, "flow", plain, &SystemEntropy).unwrap();

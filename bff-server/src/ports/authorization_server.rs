@@ -30,6 +30,9 @@ pub struct ProviderError {
     /// It understood the request and does not take it: configuration, here or there, must change. Asking again
     /// does not help.
     pub refused: bool,
+    /// It cannot be used until the configuration is another, here or there: its metadata is missing, somebody else's, or not
+    /// acceptable.
+    pub misconfigured: bool,
     /// It was not even asked: too many exchanges with it are under way here, or the lease for it ran out before. Says
     /// nothing about it.
     pub not_asked: bool,
@@ -38,12 +41,23 @@ pub struct ProviderError {
 impl ProviderError {
     /// An error without advice on when to retry.
     pub fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), retry_after: None, refused: false, not_asked: false }
+        Self {
+            reason: reason.into(),
+            retry_after: None,
+            refused: false,
+            misconfigured: false,
+            not_asked: false,
+        }
     }
 
     /// An error that only another configuration can mend.
     pub fn refused(reason: impl Into<String>) -> Self {
         Self { refused: true, ..Self::new(reason) }
+    }
+
+    /// An error about a server that cannot be used as it is configured.
+    pub fn misconfigured(reason: impl Into<String>) -> Self {
+        Self { misconfigured: true, ..Self::new(reason) }
     }
 
     /// An error with advice on when to retry.

@@ -17,7 +17,7 @@ use crate::{
         credential::{AuthorizationCode, IdToken},
         dpop::{HeldToken, ProofKey},
         id_token::{Expected, IdTokenRefusal, Identity},
-        login_flow::{self, FlowMismatch, FlowPurpose, FlowSecrets, LoginFlow},
+        login_flow::{self, Again, FlowMismatch, FlowPurpose, FlowSecrets, LoginFlow},
         login_options::LoginOptions,
         parameters::{AuthorizationError, AuthorizationOutcome, AuthorizationResponse},
         response_mode::ResponseMode,
@@ -161,6 +161,13 @@ pub struct Finished {
     pub return_to: Url,
 }
 
+/// Where a login leads, and from where.
+struct Purpose {
+    return_to: Url,
+    previous_session: Option<SessionKey>,
+    again: Again,
+}
+
 /// See the [module](self).
 pub struct Logins {
     clients: Arc<Clients>,
@@ -192,8 +199,38 @@ impl Logins {
     pub async fn begin(&self, request: LoginRequest) -> Result<Begun, BeginError> {
         let client = self.clients.selected(request.client.as_deref()).ok_or(BeginError::UnknownClient)?;
         let options = request.options.under(&client.policy, request.from_the_app);
+        let again = Again::with(options.pairs(), &request.return_to);
+        let purpose =
+            Purpose { return_to: request.return_to, previous_session: request.previous_session, again };
+        self.send_off(client, &options, purpose).await
+    }
+
+    /// Begins a login again that the provider has forgotten, as it was. `None` if it may not.
+    pub async fn begin_again(&self, forgotten: &LoginFlow) -> Option<Result<Begun, BeginError>> {
+        let Again::With(asked) = &forgotten.again else { return None };
+        let client = self.clients.of_flow(&forgotten.issuer, &forgotten.client_id)?;
+        let purpose = Purpose {
+            return_to: Url::parse(&forgotten.return_to).ok()?,
+            previous_session: forgotten.previous_session.clone(),
+            again: Again::No,
+        };
+        let begun = self.send_off(client, &LoginOptions::of_pairs(asked), purpose).await;
+        Some(begun.map(|mut begun| {
+            begun.flow.turns = forgotten.turns;
+            begun.flow.from_another_site = forgotten.from_another_site;
+            begun.flow.purpose = forgotten.purpose;
+            begun
+        }))
+    }
+
+    async fn send_off(
+        &self,
+        client: &Client,
+        options: &LoginOptions,
+        purpose: Purpose,
+    ) -> Result<Begun, BeginError> {
         let further = options.added_to(&client.extra);
-        let flow = LoginFlow::begin(
+        let mut flow = LoginFlow::begin(
             FlowSecrets {
                 state: self.entropy.random_256()?,
                 nonce: self.entropy.random_256()?,
@@ -203,13 +240,14 @@ impl Logins {
                 issuer: client.issuer.clone(),
                 client_id: client.client_id.clone(),
                 redirect_uri: client.redirect_uri.clone(),
-                return_to: request.return_to,
-                previous_session: request.previous_session,
+                return_to: purpose.return_to,
+                previous_session: purpose.previous_session,
                 demands: options.demands(&further, &client.policy),
                 proof_key: if client.dpop { Some(self.new_proof_key()?) } else { None },
             },
             self.clock.now(),
         );
+        flow.again = purpose.again;
         let parameters = authorization_request(&flow, &client.scope, client.response_mode, further);
         let location = self.server.authorization_url(&client.name, &parameters).await?;
         Ok(Begun { location, flow, response_mode: client.response_mode })

@@ -518,3 +518,57 @@ async fn at_the_oddest_provider_tabs_share_a_session_and_a_logout() {
     stage.log_out(&browser).await;
     assert_eq!(stage.session(&browser).await.status, 401);
 }
+
+/// What Keycloak answers when a login page is sent that it has forgotten, because another tab logged in meanwhile.
+fn forgets_the_login() -> Lie {
+    Lie::about(Endpoint::Authorization).parameters(|parameters| {
+        parameters.retain(|(name, _)| name != "code");
+        parameters.push(("error".to_owned(), "temporarily_unavailable".to_owned()));
+        parameters.push(("error_description".to_owned(), "authentication_expired".to_owned()));
+    })
+}
+
+#[tokio::test]
+async fn a_login_that_the_provider_has_forgotten_begins_again_once_and_as_it_was() {
+    let stage = Stage::new().await;
+    let login =
+        "/login?redirect_uri=/pay%3Fa%3Db&prompt=login&login_hint=ada%40example.com&max_age=60&ui_locales=de";
+    let asked = |stage: &Stage| {
+        let requests = stage.op.received_at(Endpoint::Authorization);
+        let mut queries: Vec<_> = requests.into_iter().map(|request| request.query).collect();
+        for query in &mut queries {
+            // New secrets, and the rest as it was.
+            query.retain(|(name, _)| !["state", "nonce", "code_challenge"].contains(&name.as_str()));
+        }
+        queries
+    };
+    for times in [1, 2] {
+        let browser = Browser::new();
+        let before = stage.op.count(Endpoint::Authorization);
+        stage.op.lies(if times == 1 { forgets_the_login().once() } else { forgets_the_login() });
+        let callback = stage.callback_url_for(&browser, login).await;
+        let answer = stage.come_back(&browser, &callback).await;
+        assert_eq!(answer.status, 303, "{answer:?}");
+        assert!(!answer.sets_session(), "{answer:?}");
+        let way = answer.header("location").to_owned();
+        let page = browser.follow(stage.op.issuer(), way).stop_before(|url| url.path() == "/pay").go().await;
+        let sent = asked(&stage);
+        assert_eq!(sent.len() - before, 2, "once, and no more");
+        assert_eq!(sent[before], sent[before + 1]);
+        if times == 1 {
+            let next = page.next.unwrap_or_else(|| panic!("{:?}", page.answer));
+            assert_eq!(next.as_str(), stage.app().join("/pay?a=b").unwrap().as_str());
+            assert!(browser.cookie(SESSION).is_some());
+        } else {
+            refused("the second time", &page.answer);
+            assert!(page.answer.text().contains("login_page_expired"), "{:?}", page.answer);
+        }
+        stage.op.tells_the_truth();
+        // The same answer again, and one with somebody else's state, begin nothing.
+        for (what, browser) in [("a second time", &browser), ("elsewhere", &Browser::new())] {
+            let answer = stage.come_back(browser, &callback).await;
+            assert!(!answer.header("location").contains("/authorize"), "{what}: {answer:?}");
+        }
+        assert_eq!(asked(&stage).len() - before, 2);
+    }
+}

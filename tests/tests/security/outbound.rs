@@ -2,7 +2,7 @@
 
 use crate::expect::{accepted, login_answer, login_with, refused, server_that_refuses_metadata};
 use authtool_tests::browser::Browser;
-use authtool_tests::hostile::{Endpoint, HostileOp, Lie, SigningKey, Transport, octets};
+use authtool_tests::hostile::{Endpoint, Gate, HostileOp, Lie, SigningKey, Transport, octets};
 use authtool_tests::{Server, ServerConfig, Stage, ports, wait};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -33,6 +33,8 @@ async fn sec_130_metadata_of_another_issuer_is_not_used() {
         });
         let (op, server) = server_that_refuses_metadata(lie).await;
         is_not_ready(what, &server).await;
+        let page = login_answer(&server).await.text();
+        assert!(page.contains("provider_misconfigured"), "{what}: that does not mend itself: {page}");
         assert_eq!(op.count(Endpoint::Authorization), 0, "{what}");
     };
     tokio::join!(
@@ -42,6 +44,19 @@ async fn sec_130_metadata_of_another_issuer_is_not_used() {
         differs("none", |_| json!(null)),
         differs("an array", |issuer| json!([issuer])),
     );
+}
+
+#[tokio::test]
+async fn a_login_right_after_the_start_waits_for_the_metadata() {
+    let op = HostileOp::start().await;
+    let gate = Gate::closed();
+    op.lies(discovery().held_by(&gate));
+    let server = Server::start_unready(ServerConfig::new(op.issuer())).await;
+    let (answer, ()) = tokio::join!(login_answer(&server), async {
+        op.has_received(Endpoint::Discovery, 1).await;
+        gate.open();
+    });
+    assert!(answer.status.is_redirection(), "{answer:?}");
 }
 
 #[tokio::test]

@@ -27,7 +27,14 @@ const MIN_RENEWAL_INTERVAL: Duration = Duration::from_secs(30);
 const RENEWAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn not_of_use(from: &str, error: &UnusableMetadata) -> ProviderError {
-    ProviderError::new(format!("{from}: {error}"))
+    ProviderError::misconfigured(format!("{from}: {error}"))
+}
+
+/// Whether such an answer may be another one in a moment, with the same configuration.
+fn may_pass(status: StatusCode) -> bool {
+    status.is_server_error()
+        || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS]
+            .contains(&status)
 }
 
 impl OidcProvider {
@@ -121,6 +128,8 @@ impl OidcProvider {
             _ => {}
         }
         current.clone_from(&fetched);
+        drop(current);
+        self.has_asked.send_replace(true);
         fetched
     }
 
@@ -135,7 +144,7 @@ impl OidcProvider {
             MetadataSource::At(places) => self.fetch_document(places).await?,
         };
         if settings.issues_id_tokens && metadata.jwks_uri.is_none() {
-            return Err(ProviderError::new(format!(
+            return Err(ProviderError::misconfigured(format!(
                 "{from}: the metadata has no jwks_uri, so ID tokens cannot be checked"
             )));
         }
@@ -156,8 +165,8 @@ impl OidcProvider {
             let status = answer.status;
             if !status.is_success() {
                 failures.push(format!("{url} answered {status}"));
-                if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-                    break;
+                if may_pass(status) {
+                    return Err(ProviderError::new(failures.join("; ")));
                 }
                 continue;
             }
@@ -170,7 +179,7 @@ impl OidcProvider {
         if failures.is_empty() {
             failures.push("no place is configured for its metadata".to_owned());
         }
-        Err(ProviderError::new(failures.join("; ")))
+        Err(ProviderError::misconfigured(failures.join("; ")))
     }
 
     /// Up to a quarter more, so that replicas do not ask in step.

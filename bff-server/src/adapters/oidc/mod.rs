@@ -36,12 +36,13 @@ mod userinfo;
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use ::http::HeaderValue;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
+use tokio::sync::watch;
 use url::Url;
 
 pub use algorithm::{Algorithm, HmacAlgorithm, UnknownAlgorithm};
@@ -74,6 +75,9 @@ use crate::{
         TokenOrigin, TokenVerificationError, UserInfo, UserInfoError,
     },
 };
+
+/// How long a login waits for the metadata that is fetched when the server starts.
+const PATIENCE_AT_START: Duration = Duration::from_secs(3);
 
 /// What configuration says about an authorization server.
 pub struct ProviderSettings {
@@ -132,6 +136,8 @@ pub struct OidcProvider {
     settings: ProviderSettings,
     http: BackChannel,
     metadata: RwLock<Result<Arc<ProviderMetadata>, ProviderError>>,
+    /// Whether there has been an answer about it, good or bad.
+    has_asked: watch::Sender<bool>,
     keys: KeyCache,
     /// When a token last led to a fetch of the metadata.
     last_renewal: tokio::sync::Mutex<Option<Instant>>,
@@ -153,6 +159,7 @@ impl OidcProvider {
         Ok(Self {
             http: BackChannel::new(&settings.outbound)?,
             metadata: RwLock::new(Err(ProviderError::new("its metadata has not been fetched yet"))),
+            has_asked: watch::Sender::new(false),
             keys: KeyCache::default(),
             last_renewal: tokio::sync::Mutex::default(),
             dpop_nonce: RwLock::default(),
@@ -175,6 +182,7 @@ impl OidcProvider {
             let known = from.metadata.read().unwrap_or_else(PoisonError::into_inner).clone();
             *self.metadata.write().unwrap_or_else(PoisonError::into_inner) = known;
             *self.dpop_nonce.write().unwrap_or_else(PoisonError::into_inner) = from.latest_nonce();
+            self.has_asked.send_replace(*from.has_asked.borrow());
             self.keys.inherit(&from.keys);
         }
     }
@@ -282,6 +290,14 @@ impl OidcProvider {
         }
     }
 
+    /// What is known; in the first moments after a start, what is being asked.
+    async fn first_metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderError> {
+        let mut has_asked = self.has_asked.subscribe();
+        // Nobody waits for longer: the page that says so then is the same.
+        tokio::time::timeout(PATIENCE_AT_START, has_asked.wait_for(|has_asked| *has_asked)).await.ok();
+        self.known_metadata()
+    }
+
     fn known_metadata(&self) -> Result<Arc<ProviderMetadata>, ProviderError> {
         self.metadata.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -307,7 +323,7 @@ impl AuthorizationServer for OidcProvider {
         client: ClientName<'_>,
         parameters: &[(String, String)],
     ) -> Result<Url, ProviderError> {
-        let metadata = self.known_metadata()?;
+        let metadata = self.first_metadata().await?;
         // Before anybody types a password for nothing.
         if let Some(trouble) = self.keys.published_in_vain().filter(|_| self.needs_keys()) {
             return Err(trouble);
