@@ -62,7 +62,7 @@ impl StoreWatch {
                     tracing::warn!(event = "store_unusable", %error, "users cannot log in, or not out");
                 }
                 (Some(Err(_)), Ok(())) => {
-                    tracing::info!(event = "store_usable", "the session store works again")
+                    tracing::info!(event = "store_usable", "the session store works again");
                 }
                 _ => {}
             }

@@ -5,7 +5,8 @@ use crate::{ports, wait};
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -33,6 +34,9 @@ struct State {
     closed: AtomicUsize,
     /// How often Redis was asked for several records at once.
     reads: AtomicUsize,
+    /// When something last passed, in milliseconds since it was made.
+    last: AtomicU64,
+    began: Instant,
     /// How many connections have ended.
     ended: AtomicUsize,
     /// Connections with a lower number are dead: what is sent on them arrives nowhere.
@@ -43,7 +47,8 @@ struct State {
 
 /// A port through which Redis is reached, until the drop.
 pub struct Wire {
-    port: u16,
+    /// Where it listens.
+    pub port: u16,
     state: Arc<State>,
     accepting: JoinHandle<()>,
 }
@@ -66,6 +71,8 @@ impl Wire {
             reporting: AtomicUsize::new(0),
             closed: AtomicUsize::new(0),
             reads: AtomicUsize::new(0),
+            last: AtomicU64::new(0),
+            began: Instant::now(),
             ended: AtomicUsize::new(0),
             swallowed: watch::Sender::new(0),
             closed_below: watch::Sender::new(0),
@@ -118,6 +125,15 @@ impl Wire {
         self.state.closed_below.send_replace(connections);
         wait::until("the connections are closed", async || {
             (self.state.ended.load(Ordering::SeqCst) >= connections).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until nothing has passed for so long.
+    pub async fn falls_silent(&self, silence: Duration) {
+        wait::until("nothing passes", async || {
+            let last = Duration::from_millis(self.state.last.load(Ordering::SeqCst));
+            (self.state.began.elapsed().saturating_sub(last) > silence).then_some(())
         })
         .await;
     }
@@ -216,6 +232,8 @@ async fn one_way(
     let leaving = async move {
         while let Ok(length @ 1..) = from.read(&mut buffer).await {
             let bytes = &buffer[..length];
+            let now = u64::try_from(state.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            state.last.store(now, Ordering::SeqCst);
             if is_request
                 && bytes.windows(8).any(|window| window == b"TRACKING")
                 && !reports.swap(true, Ordering::SeqCst)

@@ -64,6 +64,21 @@ async fn one_redis_keeps_the_contract_in_either_protocol() {
     }
 }
 
+/// Yours, or what calls itself Redis: `REDIS_URL=rediss://… cargo test --workspace --test stores contract::any_redis`. Without
+/// the variable, one of the test's own. It writes into a namespace of its own, and its keys end within minutes.
+#[tokio::test]
+async fn any_redis_keeps_the_contract() {
+    let own = RedisServer::start().await;
+    let url = std::env::var("REDIS_URL").unwrap_or_else(|_| format!("redis://127.0.0.1:{}", own.port));
+    let namespace = format!("authtool-contract-{}", std::process::id());
+    let connection = json!({"type": "redis", "config": {"url": url, "namespace": namespace}});
+    let store = store(&connection);
+    store.ping().await.expect("it can be used for sessions");
+    keeps_the_contract(&connection).await;
+    let lost = store.may_have_lost_members().await;
+    eprintln!("it keeps the contract; whether it may have evicted something: {lost}");
+}
+
 #[tokio::test]
 async fn sec_139_what_the_first_version_put_into_an_index_is_found_and_taken_out() {
     let redis = RedisServer::start().await;

@@ -94,6 +94,38 @@ async fn every_operation_survives_a_connection_that_has_died_while_idle() {
     }
 }
 
+/// The client of a Cluster has connections to its nodes, which die like others.
+#[tokio::test]
+async fn a_cluster_whose_idle_connections_have_died_is_no_trouble() {
+    let redis = RedisServer::as_a_whole_cluster().await;
+    let wire = Wire::to(redis.port).await;
+    redis.ask::<()>(&["CONFIG", "SET", "cluster-announce-port", &wire.port.to_string()]).await;
+    let nodes = json!({"cluster": {"nodes": [format!("127.0.0.1:{}", wire.port)]}});
+    let connection = json!({"type": "redis", "config": nodes});
+    for end in [End::Closed, End::Swallowed] {
+        for protocol in ["RESP2", "RESP3"] {
+            let store = store(&with(connection.clone(), "/connection/protocol", json!(protocol)));
+            store.insert(&key(1), b"value", LONG).await.unwrap();
+            let before = wire.connections();
+            assert!(before > 0, "it goes by another way");
+            tokio::time::sleep(SILENCE).await;
+            end.comes(&wire).await;
+            let what = format!("{end:?}, {protocol}");
+            let marker = Marker(what.clone());
+            assert!(
+                store.spend(&marker, LONG).await.unwrap_or_else(|error| panic!("{what}: {error}")),
+                "{what}"
+            );
+            assert!(store.read(&key(1)).await.unwrap().is_some(), "{what}");
+            assert!(wire.connections() > before, "{what}");
+            // At once, too: a read is asked again.
+            end.comes(&wire).await;
+            let read = store.read(&key(1)).await.unwrap_or_else(|error| panic!("{what}, at once: {error}"));
+            assert!(read.is_some(), "{what}");
+        }
+    }
+}
+
 /// A read that is under way when its connection dies is asked again, on a fresh one.
 #[tokio::test]
 async fn a_read_survives_a_connection_that_dies_on_the_way() {
@@ -185,8 +217,9 @@ async fn users_do_not_notice_that_the_network_has_forgotten_idle_connections() {
         let connection = with(uncached, "/connection/protocol", json!(protocol));
         let connection = with(connection, "/namespace", json!(format!("{end:?}-{protocol}")));
         let replicas = Replicas::start(2, &connection).await;
+        // Not right after a probe: that would be no idle connection.
         let forgets = async || {
-            tokio::time::sleep(SILENCE).await;
+            wire.falls_silent(SILENCE).await;
             end.comes(&wire).await;
         };
         // Ends before it is first used, so that each request refreshes.

@@ -146,7 +146,7 @@ async fn the_table_of_commands_is_what_a_real_redis_was_sent() {
         authtool_bff::ports::contract_tests::RealTime,
     )
     .await;
-    store.insert(&key(9), b"value", Duration::from_secs(60)).await.unwrap();
+    store.insert(&key(9), b"value", Duration::from_mins(1)).await.unwrap();
     store.ping().await.unwrap();
     store.settle().await;
     let info: String = redis.ask(&["INFO", "commandstats"]).await;

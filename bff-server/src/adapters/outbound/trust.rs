@@ -111,7 +111,9 @@ impl Trust {
 fn push_pem(pem: &mut String, label: &str, der: &[u8]) {
     let text = Zeroizing::new(STANDARD.encode(der));
     let mut rest = text.as_str();
-    *pem += &format!("-----BEGIN {label}-----\n");
+    for part in ["-----BEGIN ", label, "-----\n"] {
+        pem.push_str(part);
+    }
     while let Some((line, more)) = rest.split_at_checked(64) {
         pem.push_str(line);
         pem.push('\n');
@@ -121,7 +123,9 @@ fn push_pem(pem: &mut String, label: &str, der: &[u8]) {
         pem.push_str(rest);
         pem.push('\n');
     }
-    *pem += &format!("-----END {label}-----\n");
+    for part in ["-----END ", label, "-----\n"] {
+        pem.push_str(part);
+    }
 }
 
 /// The certificate by which a client proves who it is in the TLS handshake (RFC 8446 §4.4.2), and its key.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis::{ErrorKind, RedisError, ServerErrorKind};
+use redis::{ErrorKind, RedisError};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{
     commands,
-    settings::{RedisSettings, Topology},
+    settings::{Protocol, RedisSettings, Topology},
 };
 use crate::ports::StoreError;
 
@@ -63,32 +63,43 @@ pub(super) fn words(error: &RedisError) -> String {
 
 fn advice(error: &RedisError, settings: &RedisSettings) -> String {
     let text = error.to_string();
-    let lower = text.to_ascii_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    let is_sentinel = matches!(settings.topology, Topology::Sentinel { .. });
-    let code = error.code().unwrap_or_default();
     // What a command in a script met stands in the text.
-    let code = [
-        "NOPERM",
-        "OOM",
-        "READONLY",
-        "NOREPLICAS",
-        "MISCONF",
-        "BUSY",
-        "LOADING",
-        "MOVED",
-        "CROSSSLOT",
-        "CLUSTERDOWN",
-        "MASTERDOWN",
-        "NOPROTO",
-        "WRONGPASS",
-        "NOAUTH",
-    ]
-    .into_iter()
-    .find(|it| code == *it || text.contains(&format!("{it} ")))
-    .unwrap_or(code);
-    let fixed = match (error.kind(), code) {
-        (ErrorKind::MasterNameNotFoundBySentinel, _) if is_sentinel => {
+    let code = error.code().unwrap_or_default();
+    let code = CODES.iter().find(|it| code == **it || text.contains(&format!("{it} "))).map_or(code, |it| it);
+    if code == "NOPERM" {
+        return format!("; the ACL user needs: {}", commands::rules(&settings.namespace));
+    }
+    let lower = text.to_ascii_lowercase();
+    let by_code = about_answer(error, code, &settings.topology);
+    by_code
+        .or_else(|| about_words(&lower))
+        .or_else(|| about_way(error, &lower, settings))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+const CODES: [&str; 14] = [
+    "NOPERM",
+    "OOM",
+    "READONLY",
+    "NOREPLICAS",
+    "MISCONF",
+    "BUSY",
+    "LOADING",
+    "MOVED",
+    "CROSSSLOT",
+    "CLUSTERDOWN",
+    "MASTERDOWN",
+    "NOPROTO",
+    "WRONGPASS",
+    "NOAUTH",
+];
+
+/// By what kind of answer it is.
+fn about_answer(error: &RedisError, code: &str, topology: &Topology) -> Option<&'static str> {
+    let is_sentinel = matches!(topology, Topology::Sentinel { .. });
+    Some(match (error.kind(), code) {
+        (ErrorKind::MasterNameNotFoundBySentinel, _) => {
             "; no Sentinel names a primary: compare sentinel.primary with `SENTINEL MASTERS`, and sentinel.username and \
              sentinel.password with what the Sentinels themselves ask for"
         }
@@ -102,13 +113,8 @@ fn advice(error: &RedisError, settings: &RedisSettings) -> String {
         (ErrorKind::AuthenticationFailed, _) | (_, "WRONGPASS" | "NOAUTH") => {
             "; check connection.username and connection.password (or those in `url`)"
         }
-        (_, "NOPERM") => {
-            return format!("; the ACL user needs: {}", commands::rules(&settings.namespace));
-        }
         (_, "OOM") => "; Redis is full: raise maxmemory",
-        (ErrorKind::Server(ServerErrorKind::ReadOnly), _) | (_, "READONLY") => {
-            "; it is a replica: connect to the primary"
-        }
+        (_, "READONLY") => "; it is a replica: connect to the primary",
         (_, "MASTERDOWN") => "; it is a replica that has lost its primary: connect to the primary",
         (_, "NOREPLICAS") => {
             "; min-replicas-to-write asks for more replicas than are connected: see `INFO replication`"
@@ -120,72 +126,88 @@ fn advice(error: &RedisError, settings: &RedisSettings) -> String {
             "; it is a node of a Cluster: set `cluster` with its `nodes` instead of host, port or url"
         }
         (_, "CLUSTERDOWN") => "; some slots of the Cluster are served by nobody: see `CLUSTER INFO`",
-        _ if says(&["db index is out of range", "invalid db index"]) => {
-            "; it has fewer databases: lower connection.db (the number at the end of `url`), or raise `databases`"
-        }
-        _ if says(&["unknown command", "unsupported command", "unknown subcommand"]) => {
-            "; what answers there may be a Sentinel, a proxy, or a service that renames or forbids commands"
-        }
-        _ if says(&["cluster support disabled"]) => {
-            "; it is no Cluster: set host and port instead of `cluster`"
-        }
-        _ if says(&["does not point to a sentinel"]) => {
-            "; sentinel.nodes has another server than a Sentinel: their port is usually 26379"
-        }
-        _ if says(&["max number of clients"]) => {
-            "; raise maxclients, or see who holds the connections (`CLIENT LIST`); each replica of this server needs \
-             three at most"
-        }
-        _ if says(&["protected mode"]) => "; set a password, `bind` and `protected-mode` as it says",
+        _ => return None,
+    })
+}
+
+/// By what stands in it, in lower case.
+fn about_words(lower: &str) -> Option<&'static str> {
+    const ADVICE: &[(&[&str], &str)] = &[
+        (
+            &["db index is out of range", "invalid db index"],
+            "; it has fewer databases: lower connection.db (the number at the end of `url`), or raise `databases`",
+        ),
+        (
+            &["unknown command", "unsupported command", "unknown subcommand"],
+            "; what answers there may be a Sentinel, a proxy, or a service that renames or forbids commands",
+        ),
+        (&["cluster support disabled"], "; it is no Cluster: set host and port instead of `cluster`"),
+        (
+            &["does not point to a sentinel"],
+            "; sentinel.nodes has another server than a Sentinel: their port is usually 26379",
+        ),
+        (
+            &["max number of clients"],
+            "; raise maxclients, or see who holds the connections (`CLIENT LIST`); each replica of this server needs three \
+             at most",
+        ),
+        (&["protected mode"], "; set a password, `bind` and `protected-mode` as it says"),
+        (
+            &["certificaterequired", "certificate required", "handshake failure", "handshakefailure"],
+            "; it asks for a client certificate (tls-auth-clients): set tls.cert and tls.key",
+        ),
+        (
+            &[
+                "alert: unknownca",
+                "alert: decrypterror",
+                "alert: badcertificate",
+                "alert: certificate",
+                "alert: accessdenied",
+            ],
+            "; it refuses the client certificate: see tls.cert, whether it has expired, and whether the server's \
+             tls-ca-cert-file has its authority",
+        ),
+        (&["unknownissuer"], "; set tls.ca to the certificate of the authority that issued it"),
+        (
+            &["notvalidforname", "not valid for name"],
+            "; its certificate has other names: set `host` to one of them",
+        ),
+        (
+            &["failed to lookup", "name or service not known", "nodename nor servname"],
+            "; there is no such host: check `host`",
+        ),
+    ];
+    let found = ADVICE.iter().find(|(words, _)| words.iter().any(|word| lower.contains(word)));
+    found.map(|(_, advice)| *advice)
+}
+
+/// By which way leads there.
+fn about_way(error: &RedisError, lower: &str, settings: &RedisSettings) -> Option<&'static str> {
+    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    Some(match &settings.topology {
         _ if says(&["invalidcontenttype", "wrong version number", "corrupt message"])
             && settings.tls.is_some() =>
         {
             "; no TLS is spoken at this port: leave out `tls` (or write redis:// instead of rediss://), or take the port \
              of tls-port"
         }
-        _ if says(&[
-            "certificaterequired",
-            "certificate required",
-            "handshake failure",
-            "handshakefailure",
-        ]) =>
-        {
-            "; it asks for a client certificate (tls-auth-clients): set tls.cert and tls.key"
-        }
-        _ if says(&[
-            "alert: unknownca",
-            "alert: decrypterror",
-            "alert: badcertificate",
-            "alert: certificate",
-            "alert: accessdenied",
-        ]) =>
-        {
-            "; it refuses the client certificate: see tls.cert, whether it has expired, and whether the server's \
-             tls-ca-cert-file has its authority"
-        }
-        _ if says(&["unknownissuer"]) => "; set tls.ca to the certificate of the authority that issued it",
-        _ if says(&["notvalidforname", "not valid for name"]) => {
-            "; its certificate has other names: set `host` to one of them"
-        }
-        _ if error.is_connection_refusal() && matches!(settings.topology, Topology::Socket(_)) => {
+        Topology::Socket(_) if error.is_connection_refusal() => {
             "; see whether it runs, and `socket`: `unixsocket` in redis.conf names the path, `unixsocketperm` who may use it"
         }
-        _ if says(&["permission denied"]) && matches!(settings.topology, Topology::Socket(_)) => {
+        Topology::Socket(_) if says(&["permission denied"]) => {
             "; let the user who runs this server use the socket (`unixsocketperm`, or its group)"
         }
-        _ if says(&["connection refused"]) => match settings.topology {
-            Topology::Sentinel { .. } => {
-                "; nothing listens there: see whether the Sentinels and the primary run, and sentinel.nodes"
-            }
-            Topology::Cluster(_) => "; nothing listens there: see whether the nodes run, and cluster.nodes",
-            _ => "; nothing listens there: see whether it runs, and host and port",
-        },
-        _ if says(&["failed to lookup", "name or service not known", "nodename nor servname"]) => {
-            "; there is no such host: check `host`"
+        Topology::Sentinel { .. } if says(&["connection refused"]) => {
+            "; nothing listens there: see whether the Sentinels and the primary run, and sentinel.nodes"
         }
-        _ => "",
-    };
-    fixed.to_owned()
+        Topology::Cluster(_) if says(&["connection refused"]) => {
+            "; nothing listens there: see whether the nodes run, and cluster.nodes"
+        }
+        Topology::Standalone(_) if says(&["connection refused"]) => {
+            "; nothing listens there: see whether it runs, and host and port"
+        }
+        _ => return None,
+    })
 }
 
 /// A second look at a server with which no connection came about, for what it says by itself, and by which protocol.
@@ -209,7 +231,7 @@ pub(super) async fn look(settings: &RedisSettings) -> Option<Reason> {
                 stream.write_all(question).await.ok()?;
                 length = stream.read(&mut seen).await.ok()?;
             }
-            understood(seen.get(..length)?, encrypts)
+            understood(seen.get(..length)?, encrypts, settings.protocol)
         });
         if let Ok(Some(text)) = answered.await {
             return Some(Reason { text, is_vague: false });
@@ -222,7 +244,7 @@ pub(super) async fn look(settings: &RedisSettings) -> Option<Reason> {
 const CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03\
     0123456789abcdef0123456789abcdef\x00\x00\x02\x00\x2f\x01\x00";
 
-fn understood(seen: &[u8], encrypts: bool) -> Option<String> {
+fn understood(seen: &[u8], encrypts: bool, protocol: Protocol) -> Option<String> {
     let first = String::from_utf8_lossy(seen.split(|byte| *byte == b'\r').next().unwrap_or_default());
     let line: String = first.chars().filter(|it| !it.is_control()).take(160).collect();
     if line.contains("max number of clients") {
@@ -247,6 +269,11 @@ fn understood(seen: &[u8], encrypts: bool) -> Option<String> {
              port of tls-port"
                 .to_owned(),
         ),
+        b'+' if protocol == Protocol::Resp3 => Some(
+            "Redis: what answers there closes a connection that begins with HELLO: it may be a proxy that speaks RESP2 alone; \
+             set connection.protocol to RESP2"
+                .to_owned(),
+        ),
         b'H' if seen.starts_with(b"HTTP/") => {
             Some("Redis: a web server answers at this host and port".to_owned())
         }
@@ -267,15 +294,16 @@ mod tests {
             (b"+PONG\r\n", true, "leave out `tls`"),
             (b"-NOAUTH Authentication required.\r\n", true, "leave out `tls`"),
             (b"\x15\x03\x01\x00\x02\x02\x46", false, "set `tls`"),
+            (b"+PONG\r\n", false, "connection.protocol"),
             (b"HTTP/1.1 400 Bad Request\r\n", false, "web server"),
         ] {
-            let text = understood(seen, encrypts).unwrap_or_else(|| panic!("{seen:?}"));
+            let text = understood(seen, encrypts, Protocol::Resp3).unwrap_or_else(|| panic!("{seen:?}"));
             assert!(text.contains(part), "{text}");
         }
         for (seen, encrypts) in
             [(&b""[..], false), (b"+PONG\r\n", false), (b"\x15\x03", true), (b"\x01", false)]
         {
-            assert_eq!(understood(seen, encrypts), None, "{seen:?}");
+            assert_eq!(understood(seen, encrypts, Protocol::Resp2), None, "{seen:?}");
         }
     }
 }

@@ -5,7 +5,8 @@
 //! and what stands in between forgets them, with or without telling. So:
 //!
 //! - one that is known to be closed is not handed out;
-//! - one that has been silent for a second is asked whether it still works, before anything is sent that could be lost;
+//! - one that has been silent for a second (a tenth, for what could not be sent again) is asked whether it still works, before
+//!   anything is sent that could be lost;
 //! - what may be done twice is done once more on a fresh connection, if the old one turns out to be dead on the way;
 //! - what Redis refused without doing it, because it knew us no longer or had become a replica, likewise.
 
@@ -40,10 +41,12 @@ pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
 pub(super) const LAST_PAUSE: Duration = Duration::from_secs(1);
 /// A connection on which something was heard so lately is taken to be good.
 const GOOD_FOR: Duration = Duration::from_secs(1);
+/// And for what could not be sent again: logins and logouts, which are rare enough to ask first.
+const SURELY_GOOD_FOR: Duration = Duration::from_millis(100);
 /// How long a silent connection has to answer.
 const CHECK: Duration = Duration::from_secs(1);
 /// How long a reason that names what is wrong stays, where later attempts only say that it does not work.
-const REASON_STAYS: Duration = Duration::from_secs(60);
+const REASON_STAYS: Duration = Duration::from_mins(1);
 
 /// Whether an operation may be done twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +125,7 @@ impl Link {
         operation: impl AsyncFnOnce(&mut Connection) -> Result<T, RedisError>,
     ) -> Result<T, StoreError> {
         let deadline = Instant::now() + OPERATION_TIMEOUT;
-        let (open, _) = self.open_by(deadline).await?;
+        let (open, _) = self.open_by(deadline, Repeat::MustNot).await?;
         let mut connection = open.connection.clone();
         let outcome = self.attempt(&open, left_of(deadline), operation(&mut connection)).await;
         self.concluded(outcome)
@@ -138,7 +141,7 @@ impl Link {
         Working: Future<Output = Result<T, RedisError>>,
     {
         let deadline = Instant::now() + OPERATION_TIMEOUT;
-        let (open, is_fresh) = self.open_by(deadline).await?;
+        let (open, is_fresh) = self.open_by(deadline, repeat).await?;
         let may_repeat = repeat == Repeat::May && !is_fresh;
         let left = left_of(deadline);
         let patience = if may_repeat { left.min(FIRST_PATIENCE) } else { left };
@@ -154,15 +157,19 @@ impl Link {
         }
         // Neither of the futures is needed beside the other.
         Box::pin(async {
-            let (open, _) = self.open_by(deadline).await?;
+            let (open, _) = self.open_by(deadline, repeat).await?;
             let outcome = self.attempt(&open, left_of(deadline), operation(open.connection.clone())).await;
             self.concluded(outcome)
         })
         .await
     }
 
-    async fn open_by(&self, deadline: Instant) -> Result<(Open, bool), StoreError> {
-        match within(left_of(deadline), &mut std::pin::pin!(self.open())).await {
+    async fn open_by(&self, deadline: Instant, repeat: Repeat) -> Result<(Open, bool), StoreError> {
+        let good_for = match repeat {
+            Repeat::May => GOOD_FOR,
+            Repeat::MustNot => SURELY_GOOD_FOR,
+        };
+        match within(left_of(deadline), &mut std::pin::pin!(self.open(good_for))).await {
             Some(opened) => opened.map_err(Reason::into_error),
             None => Err(unanswered()),
         }
@@ -201,9 +208,9 @@ impl Link {
     }
 
     /// A connection that is known to be good, or was made just now (which the second part says).
-    async fn open(&self) -> Result<(Open, bool), Reason> {
+    async fn open(&self, good_for: Duration) -> Result<(Open, bool), Reason> {
         if let Some(open) = self.current() {
-            if self.still_works(&open).await {
+            if self.still_works(&open, good_for).await {
                 return Ok((open, false));
             }
             self.let_go(open.generation);
@@ -232,9 +239,10 @@ impl Link {
             Ok(Err(error)) => Reason::of(&error, &self.way.settings()),
             Err(_) => Reason::vague("no connection could be made in time"),
         };
-        let failed = match failed.is_vague() {
-            true => advice::look(&self.way.settings()).await.unwrap_or(failed),
-            false => failed,
+        let failed = if failed.is_vague() {
+            advice::look(&self.way.settings()).await.unwrap_or(failed)
+        } else {
+            failed
         };
         pause.until = Instant::now() + pause.length;
         pause.length = (pause.length * 2).min(LAST_PAUSE);
@@ -253,12 +261,12 @@ impl Link {
     }
 
     /// Asks a connection that has been silent. Any answer will do, also that the account may not ask.
-    async fn still_works(&self, open: &Open) -> bool {
-        if self.is_good(open) {
+    async fn still_works(&self, open: &Open, good_for: Duration) -> bool {
+        if self.is_good(open, good_for) {
             return true;
         }
         let _alone = open.life.checking.lock().await;
-        if self.is_good(open) {
+        if self.is_good(open, good_for) {
             return true;
         }
         let mut connection = open.connection.clone();
@@ -276,9 +284,9 @@ impl Link {
         true
     }
 
-    fn is_good(&self, open: &Open) -> bool {
+    fn is_good(&self, open: &Open, good_for: Duration) -> bool {
         let heard = Duration::from_millis(open.life.heard.load(Ordering::Relaxed));
-        self.began.elapsed().saturating_sub(heard) < GOOD_FOR
+        self.began.elapsed().saturating_sub(heard) < good_for
     }
 
     fn heard(&self, open: &Open) {

@@ -61,11 +61,11 @@ impl ConnectionLike for Connection {
 }
 
 enum Source {
-    Server(Client),
+    Server(Box<Client>),
     /// A new primary is looked up for each connection.
     Sentinel(Box<Mutex<SentinelClient>>),
     /// Follows the cluster by itself, once it has been found.
-    Cluster(ClusterClient),
+    Cluster(Box<ClusterClient>),
 }
 
 struct Current {
@@ -209,7 +209,7 @@ fn source(settings: &RedisSettings) -> Result<Source, RedisError> {
                 Some(certificates) => Client::build_with_tls(info, certificates)?,
                 None => Client::open(info)?,
             };
-            Ok(Source::Server(client))
+            Ok(Source::Server(Box::new(client)))
         }
         Topology::Sentinel { nodes, primary, credentials: at_sentinels } => {
             let mut builder = SentinelClientBuilder::new(
@@ -257,7 +257,7 @@ fn source(settings: &RedisSettings) -> Result<Source, RedisError> {
             if let Some(password) = &credentials.password {
                 builder = builder.password(password.as_str());
             }
-            Ok(Source::Cluster(builder.build()?))
+            Ok(Source::Cluster(Box::new(builder.build()?)))
         }
     }
 }

@@ -18,8 +18,8 @@ use crate::{
     config::{
         StoreConfig,
         file::{
-            ConnectionConfig, ConnectionSection, FlowCacheSection, LocalCacheSection, RedisConnection,
-            RedisTls,
+            ClusterSection, ConnectionConfig, ConnectionSection, FlowCacheSection, LocalCacheSection,
+            RedisConnection, RedisTls, SentinelSection,
         },
     },
 };
@@ -228,16 +228,48 @@ fn redis_settings(key: &str, config: ConnectionConfig, notes: &mut Notes) -> Opt
         password = text_secret(&at("connection.password"), &source, notes).map(Zeroizing::new);
     }
     let tls = tls.map(|section| encryption(&at("tls"), section, notes));
-    let topology = match (host, socket, config.sentinel, config.cluster) {
+    let servers = Servers { host, port, socket, sentinel: config.sentinel, cluster: config.cluster };
+    if servers.socket.is_some() && tls.is_some() {
+        notes.problem(
+            &at("tls"),
+            "a Unix socket is not encrypted",
+            "remove it: it does not leave this machine",
+        );
+    }
+    if servers.cluster.is_some() && db.is_some_and(|db| db != 0) {
+        notes.problem(&at("connection.db"), "a Redis Cluster has only database 0", "remove it");
+    }
+    let topology = topology(key, servers, notes);
+    let is_cluster = matches!(topology, Some(Topology::Cluster(_)));
+    let caching =
+        local_cache(&at("localCache"), config.local_cache.unwrap_or_default(), protocol, is_cluster, notes);
+    Some(RedisSettings {
+        topology: topology?,
+        namespace,
+        db: db.unwrap_or(0).into(),
+        credentials: Credentials { username, password },
+        protocol,
+        tls,
+        caching,
+        reread: Reread::default(),
+    })
+}
+
+/// Which server or servers.
+struct Servers {
+    host: Option<String>,
+    port: Option<u16>,
+    socket: Option<String>,
+    sentinel: Option<SentinelSection>,
+    cluster: Option<ClusterSection>,
+}
+
+fn topology(key: &str, servers: Servers, notes: &mut Notes) -> Option<Topology> {
+    let at = |name: &str| format!("{key}.{name}");
+    let Servers { host, port, socket, sentinel, cluster } = servers;
+    match (host, socket, sentinel, cluster) {
         (Some(host), None, None, None) => standalone(&at, &host, port, notes).map(Topology::Standalone),
         (None, Some(path), None, None) => {
-            if tls.is_some() {
-                notes.problem(
-                    &at("tls"),
-                    "a Unix socket is not encrypted",
-                    "remove it: it does not leave this machine",
-                );
-            }
             if port.is_some() {
                 notes.problem(&at("port"), "a Unix socket has no port", "remove it");
             }
@@ -266,17 +298,12 @@ fn redis_settings(key: &str, config: ConnectionConfig, notes: &mut Notes) -> Opt
                 credentials: Credentials { username: section.username, password: password.map(Into::into) },
             })
         }
-        (None, None, None, Some(section)) => {
-            if db.is_some_and(|db| db != 0) {
-                notes.problem(&at("connection.db"), "a Redis Cluster has only database 0", "remove it");
-            }
-            Some(Topology::Cluster(endpoints(
-                &at("cluster.nodes"),
-                &section.nodes,
-                DEFAULT_REDIS_PORT,
-                notes,
-            )))
-        }
+        (None, None, None, Some(section)) => Some(Topology::Cluster(endpoints(
+            &at("cluster.nodes"),
+            &section.nodes,
+            DEFAULT_REDIS_PORT,
+            notes,
+        ))),
         (None, None, None, None) => {
             notes.missing(
                 &at("host"),
@@ -292,20 +319,7 @@ fn redis_settings(key: &str, config: ConnectionConfig, notes: &mut Notes) -> Opt
             );
             None
         }
-    };
-    let is_cluster = matches!(topology, Some(Topology::Cluster(_)));
-    let caching =
-        local_cache(&at("localCache"), config.local_cache.unwrap_or_default(), protocol, is_cluster, notes);
-    Some(RedisSettings {
-        topology: topology?,
-        namespace,
-        db: db.unwrap_or(0).into(),
-        credentials: Credentials { username, password },
-        protocol,
-        tls,
-        caching,
-        reread: Reread::default(),
-    })
+    }
 }
 
 /// What a URL can say as well.
