@@ -102,6 +102,8 @@ async fn sec_005_each_client_logs_in_refreshes_and_logs_out_at_its_own_issuer() 
         assert_eq!(two.session(&browser).await.status, 200, "{client}");
         let location = two.log_out(&browser).await.header("location").to_owned();
         assert!(location.starts_with(&format!("{}/end_session", own.issuer())), "{client}: {location}");
+        // The revocation waits until the browser is back.
+        browser.follow(&two.server.public, location).go().await;
         own.has_received(Endpoint::Revocation, 1).await;
         assert_eq!(other.received().len(), before, "{client}: the other provider has nothing to do with it");
     }

@@ -46,7 +46,7 @@ async fn whole_journey(what: &str, stage: &Stage) {
     assert_eq!(stage.op.count(Endpoint::Refresh), 1, "{what}");
     let after = stage.session(&browser).await.json();
     assert_eq!(after["auth_time"], session.json()["auth_time"], "{what}: the login's counts");
-    stage.log_out(&browser).await;
+    stage.log_out_and_return(&browser).await;
     assert_eq!(stage.session(&browser).await.status, 401, "{what}");
 }
 
