@@ -87,8 +87,8 @@ pub enum FinishError {
     #[error("the user who logged in is not the one whose session asked for a stronger login")]
     OtherUser,
     /// The code is not accepted.
-    #[error("the authorization server did not accept its own code")]
-    Code,
+    #[error("the authorization server did not accept its own code ({0})")]
+    Code(String),
     /// The answer to the code is not what it must be.
     #[error("the authorization server's tokens are not acceptable: {0}")]
     Tokens(String),
@@ -336,7 +336,7 @@ impl Logins {
             redirect_uri: &flow.redirect_uri,
         };
         self.server.redeem(&client.name, grant, flow.proof_key.as_ref()).await.map_err(|error| match error {
-            GrantError::Invalid => FinishError::Code,
+            GrantError::Invalid(said) => FinishError::Code(said),
             GrantError::Doubtful(error) | GrantError::Unavailable(error) => error.into(),
             GrantError::Unusable(answer) => {
                 if let Some(token) = answer.refresh_token.clone() {

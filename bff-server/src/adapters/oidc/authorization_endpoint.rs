@@ -188,7 +188,7 @@ async fn push(
         status if status.is_success() => request_uri(&answer.body).ok_or_else(|| {
             ProviderError::new("its pushed authorization request endpoint answered no usable request_uri")
         }),
-        _ => Err(refusal(&answer)),
+        _ => Err(refusal(&answer, client.authentication.secret())),
     }
 }
 
@@ -218,12 +218,12 @@ fn remedy(error: Option<&str>) -> &'static str {
     }
 }
 
-fn refusal(answer: &Answer) -> ProviderError {
+fn refusal(answer: &Answer, secret: Option<&str>) -> ProviderError {
     let error = known_error(answer);
     let reason = format!(
         "its pushed authorization request endpoint answered {} ({}); {}",
         answer.status,
-        in_its_words(answer),
+        in_its_words(answer, secret.as_slice()),
         remedy(error),
     );
     ProviderError {

@@ -109,6 +109,14 @@ pub(super) struct AuthenticatedForm {
 }
 
 impl ClientAuthentication {
+    /// The secret that is shared with the provider, if there is one.
+    pub(super) fn secret(&self) -> Option<&str> {
+        match &self.credentials {
+            ClientCredentials::Secret(secret) => Some(secret),
+            _ => None,
+        }
+    }
+
     /// The secret as a key for ID tokens with an HS algorithm.
     pub(super) fn secret_as_verification_key(&self) -> Option<&[u8]> {
         match &self.credentials {
