@@ -116,30 +116,48 @@ async fn credentials(provider: &OidcProvider, client: &ClientConfig, notes: &mut
     let redirect_uri = client.redirect_uri.as_str();
     let grant = Grant::AuthorizationCode { code: &code, code_verifier: &verifier, redirect_uri };
     match provider.redeem(&client.name, grant, proof_key(client).as_ref()).await {
-        Err(GrantError::Invalid) => notes.good(check, "the provider takes its credentials"),
-        Err(GrantError::Unavailable(error) | GrantError::Doubtful(error))
-            if !error.reason.contains("invalid_client") =>
-        {
-            notes.bad(
-                check,
-                format!("the provider does not seem to take its credentials: {error}"),
-                fix(&error),
-            );
-        }
-        Err(error) => {
-            notes.bad(
-                check,
-                format!("the provider does not seem to take its credentials: {error}"),
-                "compare clientId and credentials with the registration (no line break, nothing URL-encoded, not expired), \
-             and preferredTokenEndpointAuthMethod with what it allows",
-            );
-            return false;
-        }
+        Err(GrantError::Invalid(_)) => notes.good(check, "the provider takes its credentials"),
+        Err(error) => return refused_credentials(&error.to_string(), check, notes),
         Ok(_) => notes.bad(
             check,
             "the provider gave tokens for a code that it never issued",
             "do not use this provider for anything that matters",
         ),
+    }
+    true
+}
+
+/// What a refusal says about the client, which is often nothing. `false` only where it is about the credentials.
+fn refused_credentials(error: &str, check: &'static str, notes: &mut Notes) -> bool {
+    let says = |words: &[&str]| words.iter().any(|it| error.contains(it));
+    if says(&["invalid_client", "unauthorized_client", "incorrect_client_credentials", "answered 401"]) {
+        notes.bad(
+            check,
+            format!("the provider does not seem to take its credentials: {error}"),
+            "compare clientId and credentials with the registration (no line break, nothing URL-encoded, not expired), \
+             and preferredTokenEndpointAuthMethod with what it allows",
+        );
+        return false;
+    }
+    if says(&["answered 404", "answered 405", "answered 410"]) {
+        notes.bad(
+            check,
+            format!("there seems to be no token endpoint where the metadata has it: {error}"),
+            "compare token_endpoint in the metadata, or in client.endpoints, with the provider's documentation",
+        );
+    } else if says(&["answered 4", "answered 2", "answered 3", "cannot be used: the token endpoint"]) {
+        notes.notice(
+            check,
+            format!("the provider's answer does not tell whether it takes the credentials: {error}"),
+            "log in once: if the code is refused, the log says in whose words. A page instead of JSON (HTML) may come from a \
+             firewall or proxy before the provider",
+        );
+    } else {
+        notes.bad(
+            check,
+            format!("the provider could not be asked whether it takes the credentials: {error}"),
+            fix(&ProviderError::new(error)),
+        );
     }
     true
 }

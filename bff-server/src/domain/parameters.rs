@@ -152,7 +152,7 @@ impl AuthorizationResponse {
             (None, None) => return Err(MalformedQuery::Missing("code")),
         };
         let said = matches!(outcome, AuthorizationOutcome::Error(_))
-            .then(|| provider_words::of_response(query))
+            .then(|| provider_words::of_response(query, &[&state]))
             .flatten();
         Ok(Self { state, issuer, outcome, display_name: None, said })
     }
@@ -218,7 +218,8 @@ impl AuthorizationError {
 
     fn from_code(code: &str) -> Self {
         match code {
-            "access_denied" => Self::AccessDenied,
+            // The other two are Apple's and LinkedIn's names for it.
+            "access_denied" | "user_cancelled_authorize" | "user_cancelled_login" => Self::AccessDenied,
             "login_required" => Self::InteractionRequired(Interaction::Login),
             "interaction_required" => Self::InteractionRequired(Interaction::Any),
             "consent_required" => Self::InteractionRequired(Interaction::Consent),
@@ -302,6 +303,8 @@ mod tests {
                 AuthorizationError::AccessDenied,
             ),
             ("state=a&error=<script>", AuthorizationError::Other),
+            ("state=a&error=user_cancelled_authorize", AuthorizationError::AccessDenied),
+            ("state=a&error=user_cancelled_login", AuthorizationError::AccessDenied),
             ("state=a&error=login_required", AuthorizationError::InteractionRequired(Interaction::Login)),
             ("state=a&error=unmet_authentication_requirements", AuthorizationError::TooWeak),
             ("state=a&error=request_not_supported", AuthorizationError::RequestRefused),

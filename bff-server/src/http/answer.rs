@@ -35,9 +35,10 @@ fn document(problem: &Problem) -> Response {
     response
 }
 
-/// Adds `Retry-After`, at least one second.
+/// Adds `Retry-After`, in whole seconds and at least one: nobody comes too early.
 pub(crate) fn retry_after(mut response: Response, wait: Option<Duration>) -> Response {
-    let seconds = wait.unwrap_or(Duration::from_secs(1)).as_secs().max(1);
+    let wait = wait.unwrap_or(Duration::from_secs(1));
+    let seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
 }
@@ -120,6 +121,16 @@ pub(crate) fn session_problem(error: &SessionError, id: &CorrelationId) -> Respo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_is_rounded_up() {
+        for (millis, seconds) in
+            [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (29_999, "30"), (30_000, "30")]
+        {
+            let response = retry_after(json("{}"), Some(Duration::from_millis(millis)));
+            assert_eq!(response.headers()[header::RETRY_AFTER], seconds, "{millis} ms");
+        }
+    }
 
     #[test]
     fn sec_071_json_is_hardened_from_the_start() {

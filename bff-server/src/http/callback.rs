@@ -302,7 +302,7 @@ fn page_for(error: &FinishError) -> PageCode {
         FinishError::Refused(AuthorizationError::RequestRefused) => PageCode::ProviderRefused,
         FinishError::Refused(AuthorizationError::Other)
         | FinishError::Issuer
-        | FinishError::Code
+        | FinishError::Code(_)
         | FinishError::Tokens(_) => PageCode::LoginFailed,
         FinishError::Trouble(SessionError::Store(_)) => PageCode::StoreUnavailable,
         FinishError::Trouble(SessionError::Internal(_) | SessionError::NoSession) => PageCode::Internal,

@@ -90,9 +90,9 @@ pub enum Grant<'a> {
 /// Why a grant brought no tokens.
 #[derive(Debug, thiserror::Error)]
 pub enum GrantError {
-    /// `invalid_grant`: the one answer that says the grant itself is no longer good.
-    #[error("the authorization server no longer accepts the grant (invalid_grant)")]
-    Invalid,
+    /// `invalid_grant`: the one answer that says the grant itself is no longer good. With the server's words, fit for a log.
+    #[error("the authorization server no longer accepts the grant ({0})")]
+    Invalid(String),
     /// A refusal that may be about the grant. Said often enough of a refresh token, it is.
     #[error(transparent)]
     Doubtful(ProviderError),

@@ -89,8 +89,8 @@ pub enum FinishError {
     #[error("the user who logged in is not the one whose session asked for a stronger login")]
     OtherUser,
     /// The code is not accepted.
-    #[error("the authorization server did not accept its own code")]
-    Code,
+    #[error("the authorization server did not accept its own code ({0})")]
+    Code(String),
     /// The answer to the code is not what it must be.
     #[error("the authorization server's tokens are not acceptable: {0}")]
     Tokens(String),
@@ -424,7 +424,7 @@ impl Logins {
         };
         match self.server.redeem(&client.name, grant, flow.proof_key.as_ref()).await {
             Ok(tokens) => Ok(tokens),
-            Err(GrantError::Invalid) => Err(FinishError::Code),
+            Err(GrantError::Invalid(said)) => Err(FinishError::Code(said)),
             Err(GrantError::Doubtful(error) | GrantError::Unavailable(error)) => Err(error.into()),
             Err(GrantError::Unusable(answer)) => {
                 if let Some(token) = answer.refresh_token.clone() {

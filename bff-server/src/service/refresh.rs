@@ -63,7 +63,8 @@ const LONGEST_STORE_PAUSE: Duration = Duration::from_secs(2);
 /// How often a note that another write overtakes is tried again.
 const NOTE_ATTEMPTS: usize = 3;
 
-/// After a failed refresh the session's next one waits: two seconds, doubling up to this.
+/// After a failed refresh the session's next one waits this long, doubling, or as long as the provider asks for.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const MAX_PAUSES: usize = 10_000;
 
@@ -88,10 +89,13 @@ pub(super) struct Refreshes {
     said: Mutex<HashSet<(String, Discriminant<UnusableReason>)>>,
 }
 
-#[derive(Clone, Copy)]
 struct Pause {
     failures: u32,
     until: Instant,
+    /// What the last refresh failed of. Whoever comes meanwhile is told the same.
+    error: ProviderError,
+    /// When it is worth coming again: as the provider said, or after the pause.
+    come_again: Instant,
 }
 
 /// Takes a flight off the list when it ends, even by a panic.
@@ -115,24 +119,37 @@ impl Refreshes {
         }
     }
 
-    fn pause(&self, key: &SessionKey) {
+    /// Pauses a session's refreshes after a failure. Says after how long it is worth coming again.
+    fn pause(&self, key: &SessionKey, error: &ProviderError) -> Duration {
         let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
         if pauses.len() >= MAX_PAUSES {
             let now = Instant::now();
             pauses.retain(|_, pause| pause.until > now);
             if pauses.len() >= MAX_PAUSES {
-                return;
+                return error.retry_after.unwrap_or(FIRST_PAUSE);
             }
         }
         let failures = pauses.get(key).map_or(0, |pause| pause.failures).saturating_add(1);
-        let length = Duration::from_secs(1 << failures.min(5)).min(LONGEST_PAUSE);
-        pauses.insert(key.clone(), Pause { failures, until: Instant::now() + length });
+        let asked_for = error.retry_after.unwrap_or_default();
+        let length = FIRST_PAUSE * (1 << (failures - 1).min(4));
+        let length = length.max(asked_for).min(LONGEST_PAUSE);
+        let wait = length.max(asked_for);
+        let now = Instant::now();
+        let pause = Pause { failures, until: now + length, error: error.clone(), come_again: now + wait };
+        pauses.insert(key.clone(), pause);
+        wait
     }
 
-    fn remaining_pause(&self, key: &SessionKey) -> Option<Duration> {
+    /// Why a session's refresh is not tried right now.
+    fn paused(&self, key: &SessionKey) -> Option<ProviderError> {
         let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
-        let remaining = pauses.get(key)?.until.saturating_duration_since(Instant::now());
-        (!remaining.is_zero()).then_some(remaining)
+        let now = Instant::now();
+        let pause = pauses.get(key).filter(|pause| pause.until > now)?;
+        Some(ProviderError {
+            reason: format!("the last refresh of this session failed a moment ago: {}", pause.error.reason),
+            retry_after: Some(pause.come_again.saturating_duration_since(now)),
+            ..pause.error.clone()
+        })
     }
 
     fn resume(&self, key: &SessionKey) {
@@ -143,11 +160,8 @@ impl Refreshes {
 impl Sessions {
     /// Joins the refresh of this session that is under way, or starts one.
     pub(super) async fn refresh(self: &Arc<Self>, key: &SessionKey) -> Result<UsableToken, SessionError> {
-        if let Some(pause) = self.refreshes.remaining_pause(key) {
-            return Err(SessionError::Provider(ProviderError::retry_after(
-                "the last refresh of this session failed a moment ago",
-                Some(pause),
-            )));
+        if let Some(error) = self.refreshes.paused(key) {
+            return Err(error.into());
         }
         let flight = {
             let mut flights = self.refreshes.flights.lock().unwrap_or_else(PoisonError::into_inner);
@@ -238,7 +252,7 @@ impl Sessions {
         storing: &AtomicBool,
     ) -> Result<UsableToken, SessionError> {
         telemetry::refreshes_in_flight(1.0);
-        let outcome = tokio::select! {
+        let mut outcome = tokio::select! {
             biased;
             outcome = self.refresh_holding_lease(key, lease, storing) => outcome,
             never = self.keep_lease(key, owner, lease) => match never {},
@@ -255,9 +269,11 @@ impl Sessions {
             tracing::warn!(session = %key, %error, "a refresh lease could not be given back yet");
             self.give_back_later(key, owner.clone());
         }
-        match &outcome {
+        match &mut outcome {
             // That nobody was asked says nothing about the session's next attempt.
-            Err(SessionError::Provider(error)) if !error.not_asked => self.refreshes.pause(key),
+            Err(SessionError::Provider(error)) if !error.not_asked => {
+                error.retry_after = Some(self.refreshes.pause(key, error));
+            }
             _ => self.refreshes.resume(key),
         }
         outcome
@@ -330,8 +346,9 @@ impl Sessions {
         let grant = Grant::RefreshToken { token: refresh_token, lease };
         match self.server.redeem(&client.name, grant, session.live.proof_key.as_ref()).await {
             Ok(tokens) => self.adopt(key, record.version, client, &session, tokens, storing).await,
-            Err(GrantError::Invalid) => {
-                self.end_unless_renewed(key, &session, "the authorization server no longer accepts it").await
+            Err(GrantError::Invalid(said)) => {
+                let why = format!("the authorization server no longer accepts it ({said})");
+                self.end_unless_renewed(key, &session, &why).await
             }
             Err(GrantError::Doubtful(error)) => self.end_if_refused_often(key, &session, error).await,
             Err(GrantError::Unavailable(error)) => {
@@ -368,7 +385,8 @@ impl Sessions {
             }
             let doubts = match Doubts::one_more(session.kept.doubts, self.clock.now()) {
                 Conclusion::Ended => {
-                    return self.end_unless_renewed(key, seen, "it was refused again and again").await;
+                    let why = format!("it was refused again and again, at last because {error}");
+                    return self.end_unless_renewed(key, seen, &why).await;
                 }
                 Conclusion::Wait => break,
                 Conclusion::Noted(doubts) => doubts,

@@ -340,7 +340,7 @@ async fn send(
             (
                 status,
                 Bytes::from(json.to_string()),
-                vec![(header::CONTENT_TYPE, "application/json".to_owned())],
+                vec![(header::CONTENT_TYPE, state.oddities.json_type().to_owned())],
             )
         }
         Draft::Return(to, mut parameters) => {

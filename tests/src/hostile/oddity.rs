@@ -43,6 +43,14 @@ pub enum Oddity {
     RefusesInItsOwnWords,
     /// It refuses a grant with `invalid_request`, like Dex.
     RefusesTheRequest,
+    /// Members of its metadata that it could leave out are empty, lists have elements that are `null`, and `true` is a text.
+    SloppyMetadata,
+    /// The key that it publishes has no `kid`, though its tokens name one.
+    NamelessKey,
+    /// Its tokens name the client twice in `aud`, have an empty `azp`, and are of the `typ` `id_token`.
+    SloppyClaims,
+    /// Its JSON is labelled `text/html`, and with a character set in `Content-Encoding`.
+    MislabelledJson,
     /// It signs with an EC key, one of whose coordinates begins with a zero byte, which it leaves out. The server needs
     /// ES256 among `client.idTokenSigningAlgorithms`.
     ShortCoordinate,
@@ -57,7 +65,7 @@ pub enum Oddity {
 
 impl Oddity {
     /// The oddest provider that there is: all habits that do not exclude each other. Its keys are ordinary.
-    pub const ODDEST: [Self; 12] = [
+    pub const ODDEST: [Self; 16] = [
         Self::Compresses,
         Self::Nulls,
         Self::ByteOrderMark,
@@ -70,6 +78,10 @@ impl Oddity {
         Self::NoNonce,
         Self::ManyGroups,
         Self::RefusesWith403,
+        Self::SloppyMetadata,
+        Self::NamelessKey,
+        Self::SloppyClaims,
+        Self::MislabelledJson,
     ];
 
     /// Ways to spell a key, one at a time.
@@ -135,6 +147,11 @@ impl Oddities {
                 (0..300).map(|number| format!("{number:08x}-1111-4222-8333-444455556666")).collect();
             token.claims["groups"] = json!(groups);
         }
+        if self.has(Oddity::SloppyClaims) {
+            token.claims["aud"] = json!([token.claims["aud"], token.claims["aud"]]);
+            token.claims["azp"] = json!("");
+            token.header["typ"] = json!("id_token");
+        }
         if self.has(Oddity::Nulls) {
             if is_refresh {
                 token.claims["at_hash"] = Value::Null;
@@ -158,6 +175,20 @@ impl Oddities {
             && let Some(lifetime) = body.get("expires_in").and_then(Value::as_u64)
         {
             body["expires_in"] = json!(lifetime.to_string());
+        }
+        if self.has(Oddity::SloppyMetadata) && endpoint == Endpoint::Discovery {
+            body["pushed_authorization_request_endpoint"] = json!("");
+            body["code_challenge_methods_supported"] = json!([null, "S256"]);
+            body["token_endpoint_auth_methods_supported"] = json!([null, "client_secret_basic"]);
+            body["id_token_signing_alg_values_supported"] =
+                body["id_token_signing_alg_values_supported"][0].clone();
+            body["authorization_response_iss_parameter_supported"] = json!("true");
+            body["frontchannel_logout_session_supported"] = json!("");
+        }
+        if self.has(Oddity::NamelessKey)
+            && let Some(key) = body.get_mut("keys").and_then(|keys| keys.get_mut(0))
+        {
+            key["kid"] = json!("");
         }
         if !self.has(Oddity::Nulls) {
             return;
@@ -203,6 +234,11 @@ impl Oddities {
         }
     }
 
+    /// The media type of its JSON.
+    pub(super) fn json_type(&self) -> &'static str {
+        if self.has(Oddity::MislabelledJson) { "text/html; charset=utf-8" } else { "application/json" }
+    }
+
     /// The bytes of an answer to somebody who accepts these codings.
     pub(super) fn encode(
         &self,
@@ -219,7 +255,8 @@ impl Oddities {
             .get(header::ACCEPT_ENCODING)
             .is_some_and(|value| value.to_str().is_ok_and(|it| it.eq_ignore_ascii_case("identity")));
         if !self.has(Oddity::Compresses) || wants_identity || body.is_empty() {
-            return (body, None);
+            let label = (is_json && self.has(Oddity::MislabelledJson)).then_some("utf-8");
+            return (body, label);
         }
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(&body).expect("memory can be written to");

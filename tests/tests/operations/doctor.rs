@@ -166,6 +166,22 @@ async fn whatever_a_provider_gets_wrong_is_named() {
     of(Lie::about(Endpoint::CodeExchange).oauth_error(401, "invalid_client"))
         .await
         .blames("client.credentials", "invalid_client");
+    // A refusal without a word on why says nothing about the credentials, and nothing about the issuer.
+    let code = || Lie::about(Endpoint::CodeExchange);
+    for unclear in [
+        code().status(400).body(r#"{"message":"no"}"#),
+        code().status(400).header("content-type", "application/x-www-form-urlencoded").body("error=x"),
+        code().status(403).header("content-type", "text/html").body("<h1>Forbidden</h1>"),
+        code().oauth_error(400, "invalid_request"),
+    ] {
+        let report = of(unclear).await;
+        let finding = report.of("client.credentials");
+        assert_eq!(report.verdict("client.credentials"), "notice", "{finding:#}");
+        assert!(finding.to_string().contains("does not tell whether"), "{finding:#}");
+        assert!(!finding["fix"].to_string().contains("client.issuer"), "{finding:#}");
+    }
+    of(code().status(404).body("not found")).await.blames("client.credentials", "no token endpoint");
+    of(code().status(503)).await.blames("client.credentials", "could not be asked");
     of(Lie::about(Endpoint::Authorization).status(400).body("Invalid parameter: redirect_uri"))
         .await
         .blames("client.redirect-uri", "is not registered");

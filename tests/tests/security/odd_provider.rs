@@ -410,6 +410,35 @@ async fn sec_090_a_refusal_in_another_encoding_is_understood() {
     }
 }
 
+/// The page that users see has none of this (`callback.rs`).
+#[tokio::test]
+async fn a_refused_code_and_a_refused_refresh_token_are_logged_with_what_the_provider_said() {
+    for label in ["application/json", "text/plain", "text/html"] {
+        let stage = Stage::with(attentive).await;
+        stage.op.issues_access_tokens_for(1);
+        let browser = stage.logged_in().await;
+        let refuses = |endpoint, why: &str| {
+            let body = json!({"error": "invalid_grant", "error_description": why}).to_string();
+            Lie::about(endpoint).status(400).header("content-type", label).body(body)
+        };
+        let lie = refuses(Endpoint::CodeExchange, "PKCE verification failed");
+        refused(label, &login_with(&stage, lie).await.1);
+        says(&stage, r#"did not accept its own code (invalid_grant, \"PKCE verification failed\")"#).await;
+        stage.op.lies(refuses(Endpoint::Refresh, "Session not active"));
+        assert_eq!(refreshed(&stage, &browser).await.status, 401, "{label}");
+        says(&stage, r#"no longer accepts it (invalid_grant, \"Session not active\")"#).await;
+
+        let browser = {
+            stage.op.tells_the_truth();
+            stage.logged_in().await
+        };
+        let body = json!({"error": "invalid_scope", "error_description": "No such scope"}).to_string();
+        stage.op.lies(Lie::about(Endpoint::Refresh).status(400).header("content-type", label).body(body));
+        assert_eq!(refreshed(&stage, &browser).await.status, 503, "{label}");
+        says(&stage, r#"(invalid_scope, \"No such scope\")"#).await;
+    }
+}
+
 #[tokio::test]
 async fn claims_are_read_whatever_their_label() {
     let stage = Stage::with(attentive).await;

@@ -131,7 +131,10 @@ mod tests {
             (json!(["rs512", "ES256K", "RSA-OAEP", "A256GCM"]), "RS256"),
             (json!([]), "RS256"),
             (json!(null), "RS256"),
-            (json!("ES256"), "RS256"),
+            // One name that stands alone is a list of one.
+            (json!("ES256"), "ES256"),
+            (json!("none"), "RS256"),
+            (json!("HS256"), "RS256"),
             (json!(7), "RS256"),
             (json!([7, null, "ES384"]), "ES384"),
         ] {

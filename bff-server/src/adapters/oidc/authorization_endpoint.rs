@@ -172,7 +172,7 @@ async fn push(
 ) -> Result<String, ProviderError> {
     let parameters: Vec<_> = request.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let mut has_rotated = false;
-    let answer = loop {
+    let (answer, secret) = loop {
         let secret = client.authentication.secret_in_use();
         let form = client.authentication.authenticate(
             &client.client_id,
@@ -190,7 +190,7 @@ async fn push(
             || !answer.status.is_client_error()
             || !client.authentication.has_rotated(secret.as_ref()).await
         {
-            break answer;
+            break (answer, secret);
         }
         has_rotated = true;
     };
@@ -199,7 +199,7 @@ async fn push(
         status if status.is_success() => request_uri(&answer.body).ok_or_else(|| {
             ProviderError::new("its pushed authorization request endpoint answered no usable request_uri")
         }),
-        _ => Err(refusal(&answer)),
+        _ => Err(refusal(&answer, secret.as_ref().map(|it| it.as_str()))),
     }
 }
 
@@ -229,12 +229,12 @@ fn remedy(error: Option<&str>) -> &'static str {
     }
 }
 
-fn refusal(answer: &Answer) -> ProviderError {
+fn refusal(answer: &Answer, secret: Option<&str>) -> ProviderError {
     let error = known_error(answer);
     let reason = format!(
         "its pushed authorization request endpoint answered {} ({}); {}",
         answer.status,
-        in_its_words(answer),
+        in_its_words(answer, secret.as_slice()),
         remedy(error),
     );
     ProviderError {

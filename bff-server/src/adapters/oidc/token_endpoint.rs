@@ -21,6 +21,9 @@ use crate::{
 const MAX_TOKEN_ANSWER_BYTES: usize = 256 * 1024;
 const MAX_REVOCATION_ANSWER_BYTES: usize = 16 * 1024;
 
+/// What no log may have, of a request's parameters.
+const SENT_IN_SECRET: [&str; 3] = ["code", "code_verifier", "refresh_token"];
+
 pub(super) async fn redeem(
     provider: &OidcProvider,
     metadata: &ProviderMetadata,
@@ -46,7 +49,7 @@ pub(super) async fn redeem(
     };
     let mut has_tried = false;
     let mut has_rotated = false;
-    let answer = loop {
+    let (answer, secret) = loop {
         let secret = client.authentication.secret_in_use();
         // Both are made anew for each attempt: a server may refuse to see one twice.
         let form = client.authentication.authenticate(
@@ -80,14 +83,18 @@ pub(super) async fn redeem(
         // The server says that it has not looked at the grant: even a code may be sent again. Once.
         let wants_nonce = answer.status.is_client_error() && known_error(&answer) == Some("use_dpop_nonce");
         if has_tried || !wants_nonce || !has_new_nonce {
-            break answer;
+            break (answer, secret);
         }
         has_tried = true;
     };
-    let redeemed = tokens_of(&answer, proof_key, provider.settings.max_id_token_bytes);
+    let mut sent =
+        SENT_IN_SECRET.map(|name| parameters.iter().find(|it| it.0 == name).map(|it| it.1)).to_vec();
+    sent.push(secret.as_ref().map(|it| it.as_str()));
+    let sent: Vec<&str> = sent.into_iter().flatten().collect();
+    let redeemed = tokens_of(&answer, proof_key, provider.settings.max_id_token_bytes, &sent);
     match redeemed {
         // RFC 6749 §3.2.1: the client authenticates before its grant is looked at.
-        Ok(_) | Err(GrantError::Invalid | GrantError::Unusable(_)) => {
+        Ok(_) | Err(GrantError::Invalid(_) | GrantError::Unusable(_)) => {
             provider.notes_client(&client.client_id, IsRejected(false));
         }
         Err(_) if meaning(&answer) == TokenRefusal::Client => {
@@ -107,16 +114,17 @@ fn tokens_of(
     answer: &Answer,
     proof_key: Option<&ProofKey>,
     max_id_token_bytes: usize,
+    sent: &[&str],
 ) -> Result<TokenResponse, GrantError> {
     if !answer.status.is_success() {
-        return Err(refusal(answer));
+        return Err(refusal(answer, sent));
     }
     let token_type = if proof_key.is_some() { TokenType::DPoP } else { TokenType::Bearer };
     let tokens = match TokenResponse::parse(&answer.body, token_type) {
         Ok(tokens) => tokens,
         // Nothing is lost with it: there is no token in it at all.
         Err(unusable) if unusable.refresh_token.is_none() => {
-            return Err(if says_error(answer) { refusal(answer) } else { unusable.into() });
+            return Err(if says_error(answer) { refusal(answer, sent) } else { unusable.into() });
         }
         Err(unusable) => return Err(unusable.into()),
     };
@@ -127,15 +135,15 @@ fn tokens_of(
     Ok(tokens.bounded(max_id_token_bytes))
 }
 
-fn refusal(answer: &Answer) -> GrantError {
+fn refusal(answer: &Answer, sent: &[&str]) -> GrantError {
     let meaning = meaning(answer);
     if meaning == TokenRefusal::Grant {
-        return GrantError::Invalid;
+        return GrantError::Invalid(in_its_words(answer, sent));
     }
     let error = ProviderError {
         refused: meaning != TokenRefusal::Temporary,
         ..ProviderError::retry_after(
-            format!("its token endpoint answered {} ({})", answer.status, in_its_words(answer)),
+            format!("its token endpoint answered {} ({})", answer.status, in_its_words(answer, sent)),
             answer.retry_after(),
         )
     };
@@ -150,10 +158,10 @@ fn meaning(answer: &Answer) -> TokenRefusal {
     RefusedAnswer { status: answer.status.as_u16(), media_type: &media_type, body: &answer.body }.meaning()
 }
 
-/// What an answer says about an error, for the log.
-pub(super) fn in_its_words(answer: &Answer) -> String {
+/// What an answer says about an error, for the log, without what was `sent`.
+pub(super) fn in_its_words(answer: &Answer, sent: &[&str]) -> String {
     // Whatever its media type: what is understood is also said.
-    provider_words::of_body(&answer.body).unwrap_or_else(|| "no error code".to_owned())
+    provider_words::of_body(&answer.body, sent).unwrap_or_else(|| "no error code".to_owned())
 }
 
 /// The error code of an answer, if it is one that we know.
@@ -180,7 +188,7 @@ pub(super) async fn revoke(
     };
     let client = provider.client(client)?;
     let (mut has_tried, mut has_rotated) = (false, false);
-    let answer = loop {
+    let (answer, secret) = loop {
         let secret = client.authentication.secret_in_use();
         let form = client.authentication.authenticate(
             &client.client_id,
@@ -219,14 +227,15 @@ pub(super) async fn revoke(
             has_rotated = true;
             continue;
         }
-        break answer;
+        break (answer, secret);
     };
     // 200 also for tokens the server does not know (RFC 7009 §2.2).
     if answer.status.is_success() {
         return Ok(());
     }
+    let sent: Vec<&str> = std::iter::once(value).chain(secret.as_ref().map(|it| it.as_str())).collect();
     Err(ProviderError::retry_after(
-        format!("its revocation endpoint answered {} ({})", answer.status, in_its_words(&answer)),
+        format!("its revocation endpoint answered {} ({})", answer.status, in_its_words(&answer, &sent)),
         answer.retry_after(),
     ))
 }

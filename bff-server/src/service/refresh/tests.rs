@@ -65,6 +65,8 @@ pub(in crate::service) enum Next {
     InvalidGrant,
     Doubtful,
     Unavailable,
+    /// With this `Retry-After`.
+    Busy(u64),
 }
 
 pub(in crate::service) struct FakeServer {
@@ -128,9 +130,13 @@ impl AuthorizationServer for FakeServer {
         self.gate.acquire().await.unwrap().forget();
         match (self.next.lock().unwrap())() {
             Next::Tokens(body) => Ok(TokenResponse::parse(body.to_string().as_bytes(), TokenType::Bearer)?),
-            Next::InvalidGrant => Err(GrantError::Invalid),
+            Next::InvalidGrant => Err(GrantError::Invalid("invalid_grant".into())),
             Next::Doubtful => Err(GrantError::Doubtful(ProviderError::refused("invalid_request"))),
             Next::Unavailable => Err(GrantError::Unavailable(ProviderError::new("down"))),
+            Next::Busy(seconds) => Err(GrantError::Unavailable(ProviderError::retry_after(
+                "busy",
+                Some(Duration::from_secs(seconds)),
+            ))),
         }
     }
 
@@ -618,6 +624,32 @@ async fn sec_094_a_rotated_refresh_token_is_kept_even_if_the_answer_is_no_use() 
     assert_eq!(session.kept.refresh_token, Some(RefreshToken::parse("rt-1").unwrap()));
     sessions.refreshes.resume(&key);
     assert_eq!(sessions.access_token(&key).await.unwrap().access_token().expose(), "at-2");
+}
+
+#[tokio::test]
+async fn whoever_comes_during_a_pause_is_told_what_the_first_was_told() {
+    let cases: [(fn() -> Next, bool, u64, u64); 5] = [
+        (|| Next::Doubtful, true, 1, 2),
+        (|| Next::Unavailable, false, 1, 2),
+        (|| Next::Busy(1), false, 1, 2),
+        (|| Next::Busy(20), false, 19, 20),
+        // The provider is asked again before, but nobody is told to come before.
+        (|| Next::Busy(300), false, 299, 300),
+    ];
+    for (next, refused, least, most) in cases {
+        let stage = Stage::new(FakeServer::answering(next));
+        let (sessions, key) = stage.with_expired_token().await;
+        for turn in 0..2 {
+            let Err(SessionError::Provider(error)) = sessions.access_token(&key).await else {
+                panic!("turn {turn}")
+            };
+            assert_eq!(error.refused, refused, "turn {turn}: {error}");
+            let wait = error.retry_after.unwrap();
+            let fits = Duration::from_secs(least)..=Duration::from_secs(most);
+            assert!(fits.contains(&wait), "turn {turn}: {wait:?} after {error}");
+        }
+        assert_eq!(stage.server.refreshes(), 1, "the provider is asked once");
+    }
 }
 
 #[tokio::test]
