@@ -157,16 +157,24 @@ async fn local_cache(settings: &RedisSettings, notes: &mut Notes) {
 }
 
 /// What to do about an error whose text says what is wrong.
-fn fix(error: &str, config: &StoreConfig) -> &'static str {
+fn fix(error: &str, config: &StoreConfig) -> String {
+    // What the store itself advises knows more, and comes last.
+    match error.rsplit_once("; ") {
+        Some(_) if error.contains("ACL user needs") => {
+            "give the ACL user the rights that it names".to_owned()
+        }
+        Some((_, advice)) => advice.to_owned(),
+        None => usual_fix(error, config).to_owned(),
+    }
+}
+
+fn usual_fix(error: &str, config: &StoreConfig) -> &'static str {
     let StoreConfig::Redis(settings) = config else {
         return "let the user who runs the server write to the file and its folder, and see whether the disk is full";
     };
     let lower = error.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    // What the store itself advises knows more.
-    if error.contains("; ") && !says(&["wrongpass", "noperm", "oom "]) || says(&["sentinel"]) {
-        "do what it says"
-    } else if says(&["certificate", "tls", "handshake"]) {
+    if says(&["certificate", "tls", "handshake"]) {
         "compare the certificate's names with `host`, and `tls.ca` with who issued it; if the server speaks no TLS, \
          leave `tls` out"
     } else if says(&["wrongpass", "noauth", "username", "password"]) {

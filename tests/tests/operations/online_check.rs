@@ -2,7 +2,7 @@
 
 use authtool_tests::hostile::{CLIENT_SECRET, HostileOp};
 use authtool_tests::redis::{Account, RedisServer};
-use authtool_tests::{Provider, ProviderOptions, ServerConfig};
+use authtool_tests::{Provider, ProviderOptions, Server, ServerConfig, wait};
 use serde_json::json;
 use std::process::Output;
 
@@ -49,6 +49,34 @@ async fn a_local_cache_that_cannot_be_used_is_said_to_be_out_of_use_and_is_no_fa
         assert!(said.contains("local cache"), "{said}");
         assert!(said.contains(said_of_it), "{said}");
     }
+}
+
+/// Each command is taken away in `stores`; here, all three that look say what they find.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_an_account_lacks_is_named_by_check_doctor_and_readiness() {
+    let (op, without) = (HostileOp::start().await, "~* &* +@all -time -zadd");
+    let account = Account { rules: without.to_owned(), ..Account::without_tracking() };
+    let redis = RedisServer::with(|options| {
+        options.account(&account);
+    })
+    .await;
+    let mut config = ServerConfig::new(op.issuer());
+    config.set("/connections/sessions", redis.connection());
+    let named = "refuses ZADD, TIME";
+    for command in [&["check", "--online"][..], &["doctor"]] {
+        let config = config.copy();
+        let output = tokio::task::spawn_blocking(move || config.run(command)).await.unwrap();
+        let said = text(&output);
+        assert!(!output.status.success() && said.contains(named), "{command:?}: {said}");
+        assert!(said.contains("+zadd"), "it does not say what to do: {said}");
+    }
+    let server = Server::start_unready(config).await;
+    let reason = wait::until("it is not ready", async || {
+        let ready = server.readiness().await;
+        (ready.status == 503).then(|| ready.json()["store"]["reason"].to_string())
+    })
+    .await;
+    assert!(reason.contains(named), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
