@@ -203,7 +203,7 @@ impl BackChannelLogouts {
                     return Err(SessionError::from(error).into());
                 }
                 Err(TokenVerificationError::Refused(why) | TokenVerificationError::Undecided(why)) => {
-                    refusal = why
+                    refusal = why;
                 }
                 Err(error @ TokenVerificationError::UnknownKey) => refusal = error.to_string(),
                 Ok(signed) => {

@@ -448,6 +448,9 @@ async fn sec_135_without_any_usable_key_the_server_is_not_ready_and_nobody_types
         assert!(readiness.contains(named), "{named}: {readiness}");
     }
     wait::until("the log says so", async || server.log().find(reason)).await;
+    let log = server.log().text();
+    assert!(log.contains("\"still_usable\":false"), "{log}");
+    assert!(!log.contains("\"still_usable\":true"), "nothing has ever been usable: {log}");
     let answer = login_answer(&server).await;
     assert_eq!(answer.status, 503, "{answer:?}");
     assert!(answer.text().contains("The login provider cannot be used right now"), "{answer:?}");

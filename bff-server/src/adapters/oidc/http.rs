@@ -293,14 +293,7 @@ impl BackChannel {
                      compression at the provider, or at the proxy before it, for its OAuth endpoints"
                 )));
             }
-            static SAID: Once = Once::new();
-            SAID.call_once(|| {
-                tracing::warn!(
-                    coding,
-                    "an answer of the authorization server says that it is in a coding \
-                    (Content-Encoding), but is in none; it is read as it is"
-                );
-            });
+            warn_of_label(&coding);
         }
         Ok(Answer { status, headers, body })
     }
@@ -322,6 +315,16 @@ const CODINGS: &[&str] = &[
     "x-gzip",
     "zstd",
 ];
+
+fn warn_of_label(coding: &str) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        tracing::warn!(
+            coding,
+            "an answer of the authorization server names a coding (Content-Encoding) that it is not in; it is read as it is"
+        );
+    });
+}
 
 /// Whether a body is not in the coding that its header names. What is JSON as it stands was not coded: some proxies undo a
 /// coding, and leave the header.

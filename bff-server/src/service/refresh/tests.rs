@@ -628,7 +628,9 @@ async fn sec_094_a_rotated_refresh_token_is_kept_even_if_the_answer_is_no_use() 
 
 #[tokio::test]
 async fn whoever_comes_during_a_pause_is_told_what_the_first_was_told() {
-    let cases: [(fn() -> Next, bool, u64, u64); 5] = [
+    type Answer = fn() -> Next;
+    type Case = (Answer, bool, u64, u64);
+    let cases: [Case; 5] = [
         (|| Next::Doubtful, true, 1, 2),
         (|| Next::Unavailable, false, 1, 2),
         (|| Next::Busy(1), false, 1, 2),
