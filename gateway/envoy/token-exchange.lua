@@ -320,6 +320,7 @@ local function end_with_session(handle, headers, seconds, asked)
 end
 
 local SLASH, QUESTION_MARK = 47, 63
+local SPACE, DOT, SEMICOLON, BACKSLASH, DELETE = 32, 46, 59, 92, 127
 
 local function is_below(path, prefixes)
   for _, prefix in ipairs(prefixes) do
@@ -362,24 +363,42 @@ local function is_anonymous(handle)
 end
 
 -- Who brings a token beside a session that has ended means to be somebody.
--- Some cut path parameters off, some skip controls, and some trim. Overlong UTF-8 is a dot or a slash to some.
+-- Whether a segment is dots: some cut path parameters off, some skip controls, and some trim. Overlong UTF-8 is a dot or a
+-- slash to some.
 local function has_dots(path)
   if path:find("[\192\193]") or path:find("\224[\128-\159]") or path:find("\240[\128-\143]") then return true end
-  for segment in path:gmatch("[^/\\]+") do
-    local name = segment:match("^[^;]*"):gsub("[%z\1-\32\127]", "")
-    if name == "." or name == ".." then return true end
+  local dots, others, parameters = 0, false, false
+  for i = 1, #path + 1 do
+    local byte = path:byte(i)
+    if byte == nil or byte == SLASH or byte == BACKSLASH then
+      if not others and (dots == 1 or dots == 2) then return true end
+      dots, others, parameters = 0, false, false
+    elseif byte == SEMICOLON then
+      parameters = true
+    elseif not parameters and byte > SPACE and byte ~= DELETE then
+      if byte == DOT then dots = dots + 1 else others = true end
+    end
   end
   return false
 end
 
 local function decoded(text)
-  return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+  local parts, from = {}, 1
+  while true do
+    local at = text:find("%%%x%x", from)
+    if not at then break end
+    parts[#parts + 1] = text:sub(from, at - 1)
+    parts[#parts + 1] = string.char(tonumber(text:sub(at + 1, at + 2), 16))
+    from = at + 3
+  end
+  parts[#parts + 1] = text:sub(from)
+  return table.concat(parts)
 end
 
 -- Whether an API may find another path than this one, by decoding it once or twice.
 local function leads_elsewhere(path)
   if not path:find("[%%.\\]") then return false end
-  local once = decoded(path:match("^[^?#]*"))
+  local once = decoded(path:sub(1, (path:find("[?#]") or #path + 1) - 1))
   return has_dots(once) or has_dots(decoded(once))
 end
 
