@@ -337,7 +337,7 @@ local function is_protected(path, config)
 end
 
 -- An API may find something else at such a path than jwt_authn and the routes do.
-local function leads_elsewhere(path)
+local function is_oddly_spelled(path)
   local plain = path:sub(1, (path:find("?", 1, true) or #path + 1) - 1):lower()
   for _, odd in ipairs { "/..", "\\", "%2e", "%2f", "%5c" } do
     if plain:find(odd, 1, true) then return true end
@@ -351,7 +351,7 @@ local function brought_token(said, config)
   local authorization = said["authorization"]
   if not authorization or not config.machine_prefixes then return nil end
   local path = said[":path"] or ""
-  if not is_below(path, config.machine_prefixes) or leads_elsewhere(path) then return nil end
+  if not is_below(path, config.machine_prefixes) or is_oddly_spelled(path) then return nil end
   if authorization:sub(1, 7):lower() ~= "bearer " then return nil end
   local token = authorization:sub(8)
   if token == "" or #token > MAX_TOKEN_BYTES or token:find("[^%w%-%._]") then return nil end
@@ -510,7 +510,7 @@ end
 -- own. Not so what runs over the bytes of cookies, which may be many and somebody's malice.
 if jit then
   for _, straight in ipairs { is_refused, is_from_a_proxy, read, origin_of, is_from_the_app, ask, token_of, deadline, end_with_session, is_below, is_protected,
-    leads_elsewhere, brought_token, is_anonymous, without_session, needs_no_answer, exchange } do
+    is_oddly_spelled, brought_token, is_anonymous, without_session, needs_no_answer, exchange } do
     jit.off(straight)
   end
 end
