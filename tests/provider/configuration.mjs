@@ -93,7 +93,6 @@ export async function providerConfiguration(options) {
     adapter: memoryStore(),
     clients: [
       registration(options),
-      ...options.furtherClients,
       ...(options.machineClientSecret === undefined ? [] : [machine(options)]),
     ],
     jwks: { keys: [await signingKey()] },

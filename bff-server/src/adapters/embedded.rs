@@ -179,11 +179,12 @@ fn create_private(path: &Path) -> std::io::Result<()> {
 fn tighten(path: &Path, file: &std::fs::File) {
     use std::os::unix::fs::PermissionsExt as _;
     let Ok(mode) = file.metadata().map(|it| it.permissions().mode() & 0o777) else { return };
-    if mode & 0o077 == 0 {
+    let own = mode & 0o700;
+    if mode == own {
         return;
     }
     let path = path.display();
-    match file.set_permissions(std::fs::Permissions::from_mode(mode & 0o700)) {
+    match file.set_permissions(std::fs::Permissions::from_mode(own)) {
         Ok(()) => tracing::warn!(
             %path, event = "store_file_tightened",
             "the session file was open to others (mode {mode:04o}); it is its owner's alone now"

@@ -40,11 +40,7 @@ fn leads_elsewhere(path: &[u8]) -> bool {
 fn is_dots(segment: &[u8]) -> bool {
     let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
     let mut left = name.iter().filter(|byte| **byte > b' ' && **byte != 0x7f);
-    match (left.next(), left.next(), left.next()) {
-        (Some(b'.'), None, _) => true,
-        (Some(b'.'), Some(b'.'), None) => true,
-        _ => false,
-    }
+    matches!((left.next(), left.next(), left.next()), (Some(b'.'), None | Some(b'.'), None))
 }
 
 /// ASCII in more bytes than it takes.
