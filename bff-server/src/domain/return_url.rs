@@ -77,6 +77,9 @@ pub enum OriginRefusal {
     /// `*` somewhere else than as the whole first label.
     #[error("a `*` can only be the whole first label of a host name, as in https://*.example.com")]
     WildcardPlace,
+    /// Two dots in a row, or one in front.
+    #[error("its host has an empty label")]
+    EmptyLabel,
     /// An attacker who can answer for any host in plain text would receive the user.
     #[error("a `*` needs https")]
     PlainWildcard,
@@ -103,6 +106,10 @@ impl AllowedOrigin {
         }
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             return Err(OriginRefusal::More { origin: url.origin().ascii_serialization() });
+        }
+        // No browser has such a host; oauth2-proxy writes its wildcard so.
+        if host.starts_with('.') || host.contains("..") {
+            return Err(OriginRefusal::EmptyLabel);
         }
         if !host.contains('*') {
             return Ok(Self::Exactly(url.origin()));
@@ -391,6 +398,9 @@ mod tests {
             ("https://*.\u{516c}\u{53f8}.cn", suffix("xn--55qx5d.cn")),
             ("https://*.internal", suffix("internal")),
             ("https://*.localhost", suffix("localhost")),
+            ("https://.example.com", OriginRefusal::EmptyLabel),
+            ("https://a..example.com", OriginRefusal::EmptyLabel),
+            ("https://*..example.com", OriginRefusal::EmptyLabel),
             ("https://*", OriginRefusal::WildcardPlace),
             ("https://*.", OriginRefusal::WildcardPlace),
             ("https://*.co.uk.", OriginRefusal::WildcardPlace),

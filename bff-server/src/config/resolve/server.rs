@@ -128,6 +128,9 @@ fn origin_to_write(refusal: &OriginRefusal) -> String {
             "write a domain of your own, as in https://*.example.com, or each origin by itself".to_owned()
         }
         OriginRefusal::WildcardPlace => "write each origin by itself, or https:// and *. in front".to_owned(),
+        OriginRefusal::EmptyLabel => {
+            "write the host without it; for any host below a domain, https://*.example.com".to_owned()
+        }
         OriginRefusal::Credentials => "remove what stands before the @".to_owned(),
         OriginRefusal::NotAnOrigin => "write scheme and host, such as https://app.example.com".to_owned(),
     }
