@@ -362,7 +362,6 @@ local function is_anonymous(handle)
   return handle:metadata():get("anonymous") == true
 end
 
--- Who brings a token beside a session that has ended means to be somebody.
 -- Whether a segment is dots: some cut path parameters off, some skip controls, and some trim. Overlong UTF-8 is a dot or a
 -- slash to some.
 local function has_dots(path)
@@ -416,6 +415,7 @@ local function is_refused_outright(handle, said)
   return false
 end
 
+-- Who brings a token beside a session that has ended means to be somebody.
 local function without_session(handle, config, brought)
   if brought or (config.require_session and not is_anonymous(handle)) then
     answer(handle, "401", "no_session", "You are not logged in")

@@ -1,7 +1,7 @@
 //! Whether an API may find another path in a request than we do.
 //!
-//! What a path is allowed to be decided by reading it: which upstream it goes to, and what holds there. An API may read it once
-//! more, or in another way, and end elsewhere. So a path that can be read in two ways is refused before it goes on.
+//! We read a path to decide which upstream it goes to, and which rules hold there. An API may decode it once more, or in
+//! another way, and serve something else. So a path that can be read in two ways is refused before it goes on.
 
 use percent_encoding::percent_decode;
 
@@ -9,7 +9,7 @@ use percent_encoding::percent_decode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ambiguity {
     /// It has a segment that leads elsewhere, after one or two decodings: dots, also beside encoded slashes, path parameters,
-    /// controls and spaces, and what is no UTF-8 and some take for a dot or a slash (RFC 3629 §10).
+    /// controls and spaces, and overlong UTF-8, which some decode to a dot or a slash (RFC 3629 §10).
     LeadsElsewhere,
     /// It has an encoded slash or backslash, which some take for a separator (RFC 3986 §2.2).
     EncodedSlash,

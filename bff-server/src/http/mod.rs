@@ -365,13 +365,19 @@ pub(crate) fn internal_quick(app: &Arc<App>, config: &ServerConfig) -> Quick {
 
 /// Refuses what no honest client sends.
 fn limit(id: &CorrelationId, request: &Request) -> Option<Response> {
-    if request.method() == Method::TRACE || request.method() == Method::CONNECT {
-        return Some(problem(ProblemCode::MethodNotAllowed, id));
+    let code = beyond_limits(request.method(), target_bytes(request), header_bytes(request))?;
+    Some(problem(code, id))
+}
+
+/// What is wrong with a request of this method and size, whether it came to us or a gateway asks about it.
+fn beyond_limits(method: &Method, target_bytes: usize, header_bytes: usize) -> Option<ProblemCode> {
+    if matches!(*method, Method::TRACE | Method::CONNECT) {
+        return Some(ProblemCode::MethodNotAllowed);
     }
-    if target_bytes(request) > MAX_URI_BYTES {
-        return Some(problem(ProblemCode::InvalidRequest, id));
+    if target_bytes > MAX_URI_BYTES {
+        return Some(ProblemCode::InvalidRequest);
     }
-    (header_bytes(request) > MAX_HEADER_BYTES).then(|| problem(ProblemCode::HeadersTooLarge, id))
+    (header_bytes > MAX_HEADER_BYTES).then_some(ProblemCode::HeadersTooLarge)
 }
 
 /// Whether [`limit`] and [`own_endpoint`] let a request pass, as far as that is told without looking at its body. A gateway

@@ -15,8 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 
 use super::{App, CorrelationId, ProofFor, Question, Session, decide, problem_in_detail};
 use crate::{
-    domain::api_path::ambiguity,
-    domain::{access_token::MachineAccess, parameters::Parameter},
+    domain::{access_token::MachineAccess, api_path::ambiguity, parameters::Parameter},
     http::caller,
 };
 

@@ -26,9 +26,9 @@ use http::{HeaderMap, Method, header};
 use url::Url;
 
 use super::{
-    App, MAX_HEADER_BYTES, MAX_URI_BYTES,
+    App,
     answer::{problem, problem_in_detail, session_problem},
-    api_proof, base_path, bytes_of,
+    api_proof, base_path, beyond_limits, bytes_of,
     cookies::{self, Presented},
     correlation::CorrelationId,
     guard::Provenance,
@@ -61,13 +61,7 @@ struct Question<'a> {
 impl Question<'_> {
     /// The limits of our own listeners hold for what others ask us about, however they do.
     fn exceeds_limits(&self) -> Option<ProblemCode> {
-        if matches!(self.method, Method::TRACE | Method::CONNECT) {
-            return Some(ProblemCode::MethodNotAllowed);
-        }
-        if self.path.is_some_and(|path| path.len() > MAX_URI_BYTES) {
-            return Some(ProblemCode::InvalidRequest);
-        }
-        (bytes_of(self.headers) > MAX_HEADER_BYTES).then_some(ProblemCode::HeadersTooLarge)
+        beyond_limits(&self.method, self.path.map_or(0, str::len), bytes_of(self.headers))
     }
 }
 
